@@ -1,0 +1,87 @@
+//! What tables a database has, at one timestamp. Descriptors are rows of
+//! [`StorageId::CATALOG`] in partition 0, so schema changes are ordinary
+//! transactional writes: replicated, rewound and read at any timestamp like all other data.
+
+use crate::{SqlType, StorageId, TableId, Timestamp, Value};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// One column of a table.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Column {
+    /// Never reused within a table.
+    pub id: u32,
+    /// As the user wrote it (folded by the dialect).
+    pub name: String,
+    /// Its type.
+    pub ty: SqlType,
+    /// NOT NULL (primary-key columns always are).
+    pub not_null: bool,
+    /// SQL text of the DEFAULT expression.
+    pub default: Option<String>,
+    /// The value of rows written before the column was added.
+    pub missing: Value,
+    /// True for the hidden row id of a table without a primary key: not in `SELECT *`.
+    pub hidden: bool,
+}
+
+/// One table at one moment. A dropped column is simply absent.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TableDescriptor {
+    /// The table's identity.
+    pub id: TableId,
+    /// The schema it lives in, usually `public`.
+    pub schema: String,
+    /// Its name.
+    pub name: String,
+    /// Where its rows are now.
+    pub storage: StorageId,
+    /// In the order of `SELECT *`; hidden columns last.
+    pub columns: Vec<Column>,
+    /// Ids of the key columns in key order; the hidden row id if the user declared none.
+    pub primary_key: Vec<u32>,
+    /// Ids of the columns whose values choose the partition: a subset of `primary_key`.
+    pub shard_key: Vec<u32>,
+    /// The id the next added column gets.
+    pub next_column_id: u32,
+    /// Goes up with every change of the descriptor.
+    pub version: u32,
+}
+
+impl TableDescriptor {
+    /// The column with this id.
+    pub fn column(&self, id: u32) -> Option<&Column> {
+        self.columns.iter().find(|c| c.id == id)
+    }
+
+    /// The column with this name.
+    pub fn column_named(&self, name: &str) -> Option<&Column> {
+        self.columns.iter().find(|c| c.name == name)
+    }
+
+    /// True if the user declared no primary key and rows have a hidden row id.
+    pub fn has_hidden_key(&self) -> bool {
+        self.primary_key.iter().all(|id| self.column(*id).is_some_and(|c| c.hidden))
+    }
+}
+
+/// All tables of a database as of one timestamp.
+#[derive(Clone, Debug, Default)]
+pub struct Catalog {
+    /// Commit timestamp of the newest schema change in here.
+    pub stamp: Timestamp,
+    /// By identity.
+    pub tables: BTreeMap<TableId, Arc<TableDescriptor>>,
+}
+
+impl Catalog {
+    /// The table of this name.
+    pub fn table(&self, schema: &str, name: &str) -> Option<&Arc<TableDescriptor>> {
+        self.tables.values().find(|t| t.name == name && t.schema == schema)
+    }
+
+    /// The table whose rows are in this key space.
+    pub fn by_storage(&self, storage: StorageId) -> Option<&Arc<TableDescriptor>> {
+        self.tables.values().find(|t| t.storage == storage)
+    }
+}
