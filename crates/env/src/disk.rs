@@ -15,7 +15,7 @@ pub trait Disk: Send + Sync + Debug {
     fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>>;
     /// The names in a folder, sorted.
     fn list(&self, dir: &Path) -> io::Result<Vec<String>>;
-    /// Makes a folder and its parents.
+    /// Makes a folder and its parents, durably; fine if they are there.
     fn create_dir(&self, dir: &Path) -> io::Result<()>;
     /// Renames atomically, replacing the target.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;

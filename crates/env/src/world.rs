@@ -24,6 +24,11 @@ pub trait Rng: Send + Sync + Debug {
         self.fill(&mut buf);
         u64::from_le_bytes(buf)
     }
+    /// A random number below `n` (which must not be 0).
+    fn below(&self, n: u64) -> u64 {
+        // The bias is below 2^-32 for all n that fit 32 bits: nothing here needs less.
+        self.next_u64() % n
+    }
 }
 
 /// Everything outside of the program. Cheap to clone; the first argument of constructors.
