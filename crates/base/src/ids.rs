@@ -1,11 +1,13 @@
 //! Identities. Each is its own type so that no signature takes two bare integers.
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident($inner:ty)) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Serialize, Deserialize)]
         pub struct $name(pub $inner);
 
         impl fmt::Display for $name {
@@ -54,6 +56,7 @@ impl StorageId {
 /// A line of history: what a database and all its standbys, former primaries and branches share.
 /// Drawn at random by `CREATE DATABASE`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Serialize, Deserialize)]
 pub struct LineId(pub u128);
 
 impl fmt::Display for LineId {
@@ -65,6 +68,7 @@ impl fmt::Display for LineId {
 /// A transaction, unique over all clusters and restarts: a random node incarnation (high 64 bits)
 /// and a counter (low 64 bits).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Serialize, Deserialize)]
 pub struct TxnId(pub u128);
 
 impl fmt::Display for TxnId {

@@ -1,0 +1,143 @@
+//! Databases: birth, role, gate, promotion, death.
+
+use super::{event, find};
+use crate::command::{NewDatabase, Response};
+use crate::state::{Database, DatabaseState, Gate, Promotion, Slot, State};
+use base::{DatabaseId, Error, LineId, LogId, Result, SqlState};
+use std::collections::BTreeMap;
+
+/// The most partitions a database can have.
+const PARTITIONS_MAX: u16 = 1_024;
+
+pub(super) fn create(state: &mut State, new: NewDatabase) -> Result<Response> {
+    if new.name.is_empty() {
+        return Err(Error::new(SqlState::INVALID_PARAMETER_VALUE, "a database needs a name"));
+    }
+    if state.database(&new.name).is_some() {
+        let message = format!("database \"{}\" already exists", new.name);
+        return Err(Error::new(SqlState::DUPLICATE_DATABASE, message));
+    }
+    let id = DatabaseId(state.next_database);
+    state.next_database += 1;
+    let logs = take_logs(state, new.partitions)?;
+    let detail = match &new.link {
+        None => format!("{} partitions", logs.len()),
+        Some(l) => format!("target of {}:{}/{}", l.source.host, l.source.port, l.source.database),
+    };
+    event(state, new.at_ms, &new.name, "create", detail);
+    let database = Database {
+        id,
+        name: new.name,
+        line: new.line,
+        partitions: logs.clone(),
+        durability: new.durability,
+        state: new.state,
+        promotion_epoch: new.epoch,
+        promotion: None,
+        gate: None,
+        link: new.link,
+        slots: BTreeMap::new(),
+    };
+    state.databases.insert(id, database);
+    Ok(Response::Database { id, logs })
+}
+
+fn take_logs(state: &mut State, partitions: u16) -> Result<Vec<LogId>> {
+    if partitions == 0 || partitions > PARTITIONS_MAX {
+        return Err(Error::new(
+            SqlState::INVALID_PARAMETER_VALUE,
+            format!("a database has 1 to {PARTITIONS_MAX} partitions, not {partitions}"),
+        ));
+    }
+    let first = state.next_log;
+    state.next_log += u32::from(partitions);
+    Ok((first..state.next_log).map(LogId).collect())
+}
+
+pub(super) fn drop(state: &mut State, id: DatabaseId, at_ms: u64) -> Result<Response> {
+    find(state, id)?;
+    if let Some(database) = state.databases.remove(&id) {
+        event(state, at_ms, &database.name, "drop", String::new());
+    }
+    Ok(Response::Done)
+}
+
+pub(super) fn fresh(
+    state: &mut State,
+    id: DatabaseId,
+    partitions: u16,
+    line: LineId,
+) -> Result<Response> {
+    if !find(state, id)?.state.is_target() {
+        return Err(Error::new(
+            SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
+            "only the target of a link can be copied anew",
+        ));
+    }
+    let logs = take_logs(state, partitions)?;
+    let database = find(state, id)?;
+    database.partitions = logs.clone();
+    database.line = line;
+    database.state = DatabaseState::Copying;
+    database.promotion = None;
+    // Slots name positions of the logs that are gone.
+    database.slots.clear();
+    Ok(Response::Database { id, logs })
+}
+
+pub(super) fn promote(
+    state: &mut State,
+    id: DatabaseId,
+    promotion: Promotion,
+    keep: Option<(String, Slot)>,
+) -> Result<Response> {
+    let database = find(state, id)?;
+    if database.promotion.as_ref() == Some(&promotion) {
+        return Ok(Response::Done);
+    }
+    if database.state != DatabaseState::Standby {
+        return Err(Error::new(
+            SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
+            format!(
+                "database \"{}\" is {} and cannot become primary",
+                database.name,
+                database.state.name()
+            ),
+        ));
+    }
+    if promotion.epoch <= database.promotion_epoch {
+        return Err(Error::new(
+            SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
+            format!("epoch {} is not above {}", promotion.epoch, database.promotion_epoch),
+        ));
+    }
+    let detail = format!("cut {}, epoch {}: {}", promotion.cut, promotion.epoch, promotion.reason);
+    let at_ms = promotion.at_ms;
+    database.state = DatabaseState::Primary;
+    database.promotion_epoch = promotion.epoch;
+    database.promotion = Some(promotion);
+    database.link = None;
+    database.gate = None;
+    database.slots.extend(keep);
+    let name = database.name.clone();
+    event(state, at_ms, &name, "promote", detail);
+    Ok(Response::Done)
+}
+
+pub(super) fn gate(state: &mut State, id: DatabaseId, gate: Gate) -> Result<Response> {
+    let database = find(state, id)?;
+    let name = database.name.clone();
+    let (at_ms, detail) = (gate.at_ms, format!("{} (by {})", gate.reason, gate.owner));
+    database.gate = Some(gate);
+    event(state, at_ms, &name, "gate", detail);
+    Ok(Response::Done)
+}
+
+pub(super) fn ungate(state: &mut State, id: DatabaseId, at_ms: u64) -> Result<Response> {
+    let database = find(state, id)?;
+    if let Some(gate) = database.gate.take() {
+        let name = database.name.clone();
+        event(state, at_ms, &name, "ungate", format!("was: {}", gate.reason));
+    }
+    Ok(Response::Done)
+}

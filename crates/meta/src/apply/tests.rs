@@ -1,0 +1,167 @@
+use super::*;
+use crate::scram::Verifier;
+use crate::state::*;
+use crate::{Command, NewDatabase};
+use base::*;
+
+fn state() -> State {
+    State::new(Cluster {
+        id: ClusterId(1),
+        name: "east".into(),
+        node: NodeId(1),
+        secret: "s".into(),
+    })
+}
+
+fn epoch(number: u32, cluster: u8) -> Epoch {
+    Epoch { number, cluster: ClusterId(cluster), node: NodeId(1) }
+}
+
+fn link() -> Link {
+    Link {
+        source: Source {
+            host: "h".into(),
+            port: 1,
+            user: "u".into(),
+            password: "p".into(),
+            database: "d".into(),
+        },
+        source_cluster: ClusterId(2),
+        paused: false,
+        differential: false,
+        last_error: None,
+        since_ms: 5,
+    }
+}
+
+fn slot() -> Slot {
+    Slot {
+        target_cluster: ClusterId(2),
+        target_name: "west".into(),
+        acked: vec![Lsn(10), Lsn(20)],
+        replicated: Timestamp(7),
+        last_seen_ms: 1,
+        dropped: None,
+    }
+}
+
+fn create(name: &str, target: bool) -> Command {
+    Command::CreateDatabase(NewDatabase {
+        name: name.into(),
+        line: LineId(u128::MAX),
+        partitions: 2,
+        durability: Durability::Sync,
+        state: if target { DatabaseState::Copying } else { DatabaseState::Primary },
+        epoch: epoch(1, 2),
+        link: target.then(link),
+        at_ms: 3,
+    })
+}
+
+fn promote(number: u32) -> Command {
+    Command::Promote {
+        database: DatabaseId(1),
+        cut: Timestamp(100),
+        epoch: epoch(number, 1),
+        reason: "test".into(),
+        at_ms: 9,
+        keep: Some(("2/d".into(), slot())),
+    }
+}
+
+#[test]
+fn databases_and_logs_get_ids_that_are_never_reused() {
+    let mut s = state();
+    let first = apply(&mut s, create("a", false)).unwrap();
+    assert_eq!(first, Response::Database { id: DatabaseId(1), logs: vec![LogId(1), LogId(2)] });
+    apply(&mut s, Command::DropDatabase { database: DatabaseId(1), at_ms: 4 }).unwrap();
+    let second = apply(&mut s, create("a", false)).unwrap();
+    assert_eq!(second, Response::Database { id: DatabaseId(2), logs: vec![LogId(3), LogId(4)] });
+    assert_eq!(s.applied, 3);
+    let taken = apply(&mut s.clone(), create("a", false)).unwrap_err();
+    assert_eq!(taken.state, SqlState::DUPLICATE_DATABASE);
+}
+
+#[test]
+fn promotion_needs_a_standby_and_a_higher_epoch_and_repeats_quietly() {
+    let mut s = state();
+    apply(&mut s, create("d", true)).unwrap();
+    assert!(apply(&mut s.clone(), promote(2)).is_err(), "still copying");
+    let standby =
+        Command::SetDatabaseState { database: DatabaseId(1), state: DatabaseState::Standby };
+    apply(&mut s, standby).unwrap();
+    assert!(apply(&mut s.clone(), promote(1)).is_err(), "epoch not higher");
+    apply(&mut s, promote(2)).unwrap();
+    apply(&mut s, promote(2)).unwrap();
+    let d = s.database("d").unwrap();
+    assert_eq!((d.state, &d.link), (DatabaseState::Primary, &None));
+    assert_eq!(d.slot_floor(1), Some(Lsn(21)));
+    assert_eq!(d.slot_time(), Some(Timestamp(7)));
+    assert_eq!(s.history.iter().filter(|h| h.kind == "promote").count(), 1);
+}
+
+#[test]
+fn slot_positions_never_go_back_and_a_given_up_slot_keeps_nothing() {
+    let mut s = state();
+    apply(&mut s, create("d", false)).unwrap();
+    let (database, name) = (DatabaseId(1), "2/d".to_string());
+    apply(&mut s, Command::PutSlot { database, name: name.clone(), slot: slot() }).unwrap();
+    let ack = |a, b| Command::AckSlot {
+        database,
+        name: name.clone(),
+        acked: vec![Lsn(a), Lsn(b)],
+        replicated: Timestamp(1),
+        at_ms: 0,
+    };
+    apply(&mut s, ack(5, 30)).unwrap();
+    assert_eq!(s.databases[&database].slots[&name].acked, [Lsn(10), Lsn(30)]);
+    let reason = Some("too old".to_string());
+    let drop = Command::DropSlot { database, name: name.clone(), reason, at_ms: 1 };
+    apply(&mut s, drop).unwrap();
+    assert_eq!(s.databases[&database].slot_floor(0), None);
+    assert!(apply(&mut s, ack(50, 50)).is_err());
+}
+
+#[test]
+fn last_superuser_stays() {
+    let mut s = state();
+    let verifier = Verifier::new("p", b"salt", 1);
+    let user = |name: &str, superuser| Command::CreateUser {
+        name: name.into(),
+        verifier: verifier.clone(),
+        superuser,
+    };
+    apply(&mut s, user("root", true)).unwrap();
+    apply(&mut s, user("guest", false)).unwrap();
+    assert!(apply(&mut s.clone(), Command::DropUser { name: "root".into() }).is_err());
+    let demote = Command::AlterUser { name: "root".into(), verifier: None, superuser: Some(false) };
+    assert!(apply(&mut s.clone(), demote).is_err());
+    apply(&mut s, Command::DropUser { name: "guest".into() }).unwrap();
+    assert!(apply(&mut s.clone(), Command::DropUser { name: "guest".into() }).is_err());
+}
+
+#[test]
+fn history_is_bounded() {
+    let mut s = state();
+    for at_ms in 0..(HISTORY_ROWS as u64 + 10) {
+        event(&mut s, at_ms, "d", "k", String::new());
+    }
+    assert_eq!((s.history.len(), s.history[0].at_ms), (HISTORY_ROWS, 10));
+}
+
+#[test]
+fn state_and_commands_survive_json() {
+    let mut s = state();
+    apply(&mut s, create("d", true)).unwrap();
+    let since = DatabaseState::Rewinding { since_ms: 3 };
+    let all = Command::Batch(vec![
+        Command::PutSlot { database: DatabaseId(1), name: "x".into(), slot: slot() },
+        Command::SetDatabaseState { database: DatabaseId(1), state: since },
+        Command::OracleBound(Timestamp::MAX),
+    ]);
+    let text = serde_json::to_string(&all).unwrap();
+    assert_eq!(serde_json::from_str::<Command>(&text).unwrap(), all);
+    apply(&mut s, all).unwrap();
+    let text = serde_json::to_string(&s).unwrap();
+    assert_eq!(serde_json::from_str::<State>(&text).unwrap(), s);
+}

@@ -1,0 +1,200 @@
+//! Everything that can be done to the metadata. Times and random values are in the command, never
+//! drawn while applying, so that every replica of the state machine reaches the same state.
+
+use crate::scram::Verifier;
+use crate::state::{DatabaseState, Durability, Gate, HistoryRow, Link, Slot};
+use base::{DatabaseId, Epoch, LineId, LogId, Lsn, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// One change of the metadata, all or nothing.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Command {
+    /// A new user; an error if the name is taken.
+    CreateUser {
+        /// Its name.
+        name: String,
+        /// From its password.
+        verifier: Verifier,
+        /// May do everything.
+        superuser: bool,
+    },
+    /// Changes what is given.
+    AlterUser {
+        /// Who.
+        name: String,
+        /// From the new password.
+        verifier: Option<Verifier>,
+        /// New right.
+        superuser: Option<bool>,
+    },
+    /// Removes a user; the last superuser stays.
+    DropUser {
+        /// Who.
+        name: String,
+    },
+    /// A new database, primary or (with a link) target. Answers [`Response::Database`].
+    CreateDatabase(NewDatabase),
+    /// Forgets a database. Its files must be gone.
+    DropDatabase {
+        /// Which.
+        database: DatabaseId,
+        /// When.
+        at_ms: u64,
+    },
+    /// Gives a database new, empty logs for a full copy. Answers [`Response::Database`]; the old
+    /// logs are the caller's to remove.
+    FreshPartitions {
+        /// Which.
+        database: DatabaseId,
+        /// How many partitions.
+        partitions: u16,
+        /// The line of what will be copied.
+        line: LineId,
+    },
+    /// Changes the role outside of a promotion.
+    SetDatabaseState {
+        /// Which.
+        database: DatabaseId,
+        /// The new role.
+        state: DatabaseState,
+    },
+    /// Notes a higher promotion epoch of the line, learnt from another cluster.
+    RaiseEpoch {
+        /// Which.
+        database: DatabaseId,
+        /// The epoch; a lower one than known changes nothing.
+        epoch: Epoch,
+    },
+    /// The commit point of a promotion: the database becomes primary, its link is removed, and
+    /// a slot keeps the log from the fork on for the former source.
+    Promote {
+        /// Which.
+        database: DatabaseId,
+        /// Everything committed above it is void.
+        cut: Timestamp,
+        /// The new writer.
+        epoch: Epoch,
+        /// Why and by whom.
+        reason: String,
+        /// When.
+        at_ms: u64,
+        /// A slot for the former source, so that it can come back by difference.
+        keep: Option<(String, Slot)>,
+    },
+    /// Closes a database for writes.
+    SetGate {
+        /// Which.
+        database: DatabaseId,
+        /// Why.
+        gate: Gate,
+    },
+    /// Opens it again; fine if it was open.
+    ClearGate {
+        /// Which.
+        database: DatabaseId,
+        /// When.
+        at_ms: u64,
+    },
+    /// Makes an existing database the target of a link, in the given role, at once.
+    PutLink {
+        /// Which.
+        database: DatabaseId,
+        /// Where from.
+        link: Link,
+        /// The role it takes.
+        state: DatabaseState,
+    },
+    /// Removes the link and nothing else.
+    RemoveLink {
+        /// Which.
+        database: DatabaseId,
+    },
+    /// Stops or continues a link.
+    PauseLink {
+        /// Which.
+        database: DatabaseId,
+        /// True to stop.
+        paused: bool,
+    },
+    /// Notes why a link does not run (or that it runs again).
+    LinkError {
+        /// Which.
+        database: DatabaseId,
+        /// The reason.
+        error: Option<String>,
+    },
+    /// Makes or replaces a slot.
+    PutSlot {
+        /// Which database it reads.
+        database: DatabaseId,
+        /// The slot's name.
+        name: String,
+        /// Its content.
+        slot: Slot,
+    },
+    /// A target's progress. Positions never go back; an unknown or given-up slot is an error.
+    AckSlot {
+        /// Which database it reads.
+        database: DatabaseId,
+        /// The slot's name.
+        name: String,
+        /// Per partition.
+        acked: Vec<Lsn>,
+        /// The target's replicated time.
+        replicated: Timestamp,
+        /// When.
+        at_ms: u64,
+    },
+    /// Gives a slot up (with a reason, it stays visible) or removes it (without).
+    DropSlot {
+        /// Which database it reads.
+        database: DatabaseId,
+        /// The slot's name.
+        name: String,
+        /// Why it is given up.
+        reason: Option<String>,
+        /// When.
+        at_ms: u64,
+    },
+    /// Reserves timestamps up to here. Never goes back.
+    OracleBound(Timestamp),
+    /// Adds an event.
+    History(HistoryRow),
+    /// Several commands, all or none. Answers with the last one's response.
+    Batch(Vec<Command>),
+}
+
+/// The content of [`Command::CreateDatabase`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NewDatabase {
+    /// Must be free.
+    pub name: String,
+    /// Random for a new primary, the source's for a target.
+    pub line: LineId,
+    /// How many.
+    pub partitions: u16,
+    /// When commits are acknowledged.
+    pub durability: Durability,
+    /// [`DatabaseState::Primary`] or [`DatabaseState::Copying`].
+    pub state: DatabaseState,
+    /// The first writer's epoch, or the source's promotion epoch.
+    pub epoch: Epoch,
+    /// For a target.
+    pub link: Option<Link>,
+    /// When.
+    pub at_ms: u64,
+}
+
+/// What a command answers.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Response {
+    /// Nothing to say.
+    Done,
+    /// The identity and logs given to a database.
+    Database {
+        /// Its id.
+        id: DatabaseId,
+        /// Its partitions' logs.
+        logs: Vec<LogId>,
+    },
+}

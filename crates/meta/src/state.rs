@@ -1,0 +1,250 @@
+//! What the metadata consists of. Plain data: who may change it and how is in [`crate::apply()`].
+
+use crate::scram::Verifier;
+use base::{ClusterId, DatabaseId, Epoch, LineId, LogId, Lsn, NodeId, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// How many [`HistoryRow`]s are kept; the oldest go first.
+pub const HISTORY_ROWS: usize = 2_000;
+
+/// All metadata of a cluster.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    /// Number of commands applied so far; a command's number in the log is this plus one.
+    pub applied: u64,
+    /// Who we are.
+    pub cluster: Cluster,
+    /// The id that the next database gets.
+    pub next_database: u32,
+    /// The id that the next partition log gets. Never reused.
+    pub next_log: u32,
+    /// No timestamp above this was ever given out; after a restart the oracle begins above it.
+    pub oracle_bound: Timestamp,
+    /// By name.
+    pub users: BTreeMap<String, User>,
+    /// By local id.
+    pub databases: BTreeMap<DatabaseId, Database>,
+    /// What happened to databases, oldest first, at most [`HISTORY_ROWS`].
+    pub history: Vec<HistoryRow>,
+}
+
+/// The cluster's identity, fixed when the data folder is made.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Cluster {
+    /// 0 to 127; clusters that replicate with each other differ in it.
+    pub id: ClusterId,
+    /// The name shown to users, for instance `east`.
+    pub name: String,
+    /// This node.
+    pub node: NodeId,
+    /// Random; makes the salts of users that do not exist (hex).
+    pub secret: String,
+}
+
+/// Somebody who may log in.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct User {
+    /// Checks the password without knowing it.
+    pub verifier: Verifier,
+    /// May do everything.
+    pub superuser: bool,
+}
+
+/// When a commit is acknowledged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Durability {
+    /// After its log record is on disk.
+    #[default]
+    Sync,
+    /// As soon as it is ordered; a crash may lose the last moments.
+    Async,
+}
+
+/// A database's role.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DatabaseState {
+    /// Takes writes (unless gated).
+    Primary,
+    /// Follows its link; readable at its replicated time.
+    Standby,
+    /// Its first full copy is not complete; not readable.
+    Copying,
+    /// Was a primary, has begun to give up what its new source does not have; not readable.
+    Rewinding {
+        /// When the rewind was ordered.
+        since_ms: u64,
+    },
+    /// Being removed; a restart completes the removal.
+    Dropping,
+}
+
+impl DatabaseState {
+    /// True for the states in which the database follows a link.
+    pub fn is_target(self) -> bool {
+        matches!(
+            self,
+            DatabaseState::Standby | DatabaseState::Copying | DatabaseState::Rewinding { .. }
+        )
+    }
+
+    /// The state in one lower-case word.
+    pub fn name(self) -> &'static str {
+        match self {
+            DatabaseState::Primary => "primary",
+            DatabaseState::Standby => "standby",
+            DatabaseState::Copying => "copying",
+            DatabaseState::Rewinding { .. } => "rewinding",
+            DatabaseState::Dropping => "dropping",
+        }
+    }
+}
+
+/// One database of this cluster.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Database {
+    /// Local identity.
+    pub id: DatabaseId,
+    /// Unique in the cluster.
+    pub name: String,
+    /// The line of history it belongs to, shared with its standbys and former primaries.
+    pub line: LineId,
+    /// The log of each partition, in partition order.
+    pub partitions: Vec<LogId>,
+    /// When commits are acknowledged.
+    pub durability: Durability,
+    /// Its role.
+    pub state: DatabaseState,
+    /// The highest promotion epoch known of its line.
+    pub promotion_epoch: Epoch,
+    /// The last promotion made here; the engine completes it when it opens the database.
+    pub promotion: Option<Promotion>,
+    /// Why writes are refused, if they are.
+    pub gate: Option<Gate>,
+    /// Where it replicates from.
+    pub link: Option<Link>,
+    /// Who replicates from it, by slot name.
+    pub slots: BTreeMap<String, Slot>,
+}
+
+impl Database {
+    /// The lowest log position of `partition` that some slot still needs; `None` if no slot does.
+    pub fn slot_floor(&self, partition: usize) -> Option<Lsn> {
+        let live = self.slots.values().filter(|s| s.dropped.is_none());
+        live.map(|s| s.acked.get(partition).copied().unwrap_or(Lsn::ZERO).next()).min()
+    }
+
+    /// The oldest replicated time of a live slot: a manifest at or below it must be kept, because
+    /// the slot's owner may be promoted there and this database come back to it.
+    pub fn slot_time(&self) -> Option<Timestamp> {
+        self.slots.values().filter(|s| s.dropped.is_none()).map(|s| s.replicated).min()
+    }
+}
+
+/// A promotion that is decided. Its records are then written to every partition.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Promotion {
+    /// Everything committed above it is void.
+    pub cut: Timestamp,
+    /// The new writer's epoch.
+    pub epoch: Epoch,
+    /// Why and by whom.
+    pub reason: String,
+    /// When it was decided.
+    pub at_ms: u64,
+}
+
+/// A durable read-only state.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Gate {
+    /// Shown to those who are refused.
+    pub reason: String,
+    /// The user, or the part of the system, that closed it.
+    pub owner: String,
+    /// Since when.
+    pub at_ms: u64,
+}
+
+/// Where a database replicates from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Source {
+    /// Host name or address; `https://` in front asks for TLS.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// A superuser of the source.
+    pub user: String,
+    /// Its password. Stored in clear, because the link has to log in again after every restart;
+    /// the metadata folder is therefore as secret as the password.
+    pub password: String,
+    /// The database's name there.
+    pub database: String,
+}
+
+/// The target's end of a replication relationship.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Link {
+    /// Where from.
+    pub source: Source,
+    /// The source's cluster, as it told.
+    pub source_cluster: ClusterId,
+    /// Stopped by the user for now.
+    pub paused: bool,
+    /// Made `WITH FORCE DIFFERENTIAL`: may give up what the source does not have.
+    pub differential: bool,
+    /// Why it does not run, as last seen.
+    pub last_error: Option<String>,
+    /// When the link was made.
+    pub since_ms: u64,
+}
+
+/// The source's end: how far a target has come, so that what it needs is kept.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Slot {
+    /// The target's cluster.
+    pub target_cluster: ClusterId,
+    /// The target's cluster name, for people.
+    pub target_name: String,
+    /// Per partition, the last position that is durable at the target.
+    pub acked: Vec<Lsn>,
+    /// The target's replicated time.
+    pub replicated: Timestamp,
+    /// When it was last heard of.
+    pub last_seen_ms: u64,
+    /// Set when the slot was given up (bounds of bytes or time): it keeps nothing any more.
+    pub dropped: Option<String>,
+}
+
+/// One event of a database's life.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HistoryRow {
+    /// When.
+    pub at_ms: u64,
+    /// The database's name then.
+    pub database: String,
+    /// One word: `create`, `promote`, `gate`, `rewind` …
+    pub kind: String,
+    /// For people.
+    pub detail: String,
+}
+
+impl State {
+    /// An empty cluster.
+    pub fn new(cluster: Cluster) -> State {
+        State {
+            applied: 0,
+            cluster,
+            next_database: 1,
+            next_log: 1,
+            oracle_bound: Timestamp::ZERO,
+            users: BTreeMap::new(),
+            databases: BTreeMap::new(),
+            history: Vec::new(),
+        }
+    }
+
+    /// The database of this name.
+    pub fn database(&self, name: &str) -> Option<&Database> {
+        self.databases.values().find(|d| d.name == name)
+    }
+}
