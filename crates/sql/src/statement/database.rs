@@ -1,0 +1,95 @@
+//! `CREATE DATABASE` and `DROP DATABASE`.
+
+use super::error::Failure;
+use super::input::Input;
+use super::{Durability, Stmt};
+use base::{Error, SqlState};
+use datafusion::sql::sqlparser::tokenizer::Token;
+
+/// The partition index is 16 bit; this many is far beyond any sensible number on a node.
+const PARTITIONS_MAX: u64 = 1024;
+
+/// PostgreSQL's options that have no meaning here. Each takes a value.
+const IGNORED: [&str; 12] = [
+    "owner",
+    "template",
+    "encoding",
+    "locale",
+    "lc_collate",
+    "lc_ctype",
+    "icu_locale",
+    "locale_provider",
+    "collation_version",
+    "tablespace",
+    "allow_connections",
+    "is_template",
+];
+
+/// `CREATE DATABASE [IF NOT EXISTS] d [PARTITIONS n] [WITH {SYNC|ASYNC} DURABILITY] …`
+pub(super) fn create(input: &mut Input<'_>) -> Result<Stmt, Failure> {
+    input.expect_all(&["create", "database"])?;
+    let if_not_exists = input.eat_all(&["if", "not", "exists"]);
+    let name = input.name()?;
+    let (mut partitions, mut given) = (None, None);
+    loop {
+        input.eat("with");
+        if let Some(durability) = durability(input)? {
+            given = Some(durability);
+        } else if input.eat("partitions") {
+            input.eat_sign(&Token::Eq);
+            partitions = Some(partition_count(input)?);
+        } else if input.eat_all(&["connection", "limit"]) || eat_ignored(input) {
+            input.eat_sign(&Token::Eq);
+            input.eat_sign(&Token::Minus);
+            input.parser.next_token();
+        } else {
+            break;
+        }
+    }
+    Ok(Stmt::CreateDatabase { name, if_not_exists, partitions, durability: given })
+}
+
+/// `DROP DATABASE [IF EXISTS] d [WITH (FORCE)]`
+pub(super) fn drop(input: &mut Input<'_>) -> Result<Stmt, Failure> {
+    input.expect_all(&["drop", "database"])?;
+    let if_exists = input.eat_all(&["if", "exists"]);
+    let name = input.name()?;
+    input.eat("with");
+    if input.eat_sign(&Token::LParen) {
+        input.expect("force")?;
+        input.parser.expect_token(&Token::RParen)?;
+    }
+    Ok(Stmt::DropDatabase { name, if_exists })
+}
+
+/// Takes `{SYNC|ASYNC} DURABILITY` if it comes next.
+pub(super) fn durability(input: &mut Input<'_>) -> Result<Option<Durability>, Failure> {
+    let given = if input.eat("sync") {
+        Durability::Sync
+    } else if input.eat("async") {
+        Durability::Async
+    } else {
+        return Ok(None);
+    };
+    input.expect("durability")?;
+    Ok(Some(given))
+}
+
+fn eat_ignored(input: &mut Input<'_>) -> bool {
+    IGNORED.iter().any(|word| input.eat(word))
+}
+
+fn partition_count(input: &mut Input<'_>) -> Result<u16, Failure> {
+    let at = super::error::position(input.sql, input.byte());
+    let count = input.number()?;
+    if !(1..=PARTITIONS_MAX).contains(&count) {
+        return Err(Failure::Final(
+            Error::new(
+                SqlState::INVALID_PARAMETER_VALUE,
+                format!("a database has 1 to {PARTITIONS_MAX} partitions, not {count}"),
+            )
+            .at(at),
+        ));
+    }
+    Ok(count as u16)
+}

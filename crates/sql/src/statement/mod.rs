@@ -1,0 +1,251 @@
+//! Statements: what a client's text asks for.
+//!
+//! ```text
+//!  text ──tokens──┬─ statement ; statement ; …
+//!                 │      first words ours?  ── yes ─▶ copy, create, gate, link, user … ─▶ Stmt
+//!                 │                         └─ no ──▶ the SQL parser ─▶ Stmt::Sql(ast)
+//!                 └─ an error is turned into PostgreSQL's words, with a character position
+//! ```
+//!
+//! The SQL grammar itself is the parser's that DataFusion brings along, in its PostgreSQL
+//! dialect. Around it stands this module, because statements about replication, gates, users and
+//! partitions are not in that grammar, and because `COPY`, `VACUUM` and `SHARD KEY` are, but not
+//! in the form clients send them.
+//!
+//! The text is cut into statements by its `;` tokens before anything is parsed, so each statement
+//! keeps its own text and the positions of errors count from the start of the whole text, as
+//! clients expect.
+
+mod copy;
+mod database;
+mod error;
+mod gate;
+mod input;
+mod link;
+mod source;
+mod table;
+mod user;
+
+#[cfg(test)]
+mod tests;
+
+pub use copy::{Copy, CopyFormat, CopyOptions, CopySource, Force};
+pub use link::Replicate;
+pub use user::UserOptions;
+
+use base::Result;
+use datafusion::sql::sqlparser::ast::{self, Ident};
+use error::Failure;
+use input::Input;
+
+/// One statement and the text it came from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Parsed {
+    /// What it asks for.
+    pub stmt: Stmt,
+    /// Its own text: no surrounding blanks, comments or `;`.
+    pub text: String,
+}
+
+impl Parsed {
+    /// The text for logs and activity views: without passwords.
+    pub fn shown(&self) -> &str {
+        match &self.stmt {
+            Stmt::Replicate(r) if r.password.is_some() => "REPLICATE DATABASE <hidden>",
+            Stmt::CreateUser { options, .. } if options.password.is_some() => {
+                "CREATE USER <hidden>"
+            }
+            Stmt::AlterUser { options, .. } if options.password.is_some() => "ALTER USER <hidden>",
+            _ => &self.text,
+        }
+    }
+}
+
+/// Whether a commit waits for its copies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// A commit is answered once it is on disk.
+    Sync,
+    /// A commit is answered before it is on disk.
+    Async,
+}
+
+/// What `FLUSH TABLES` does to new writers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GateMode {
+    /// They fail.
+    ReadOnly,
+    /// They wait.
+    ReadLock,
+}
+
+/// A statement. Names are folded the PostgreSQL way: lower case unless quoted.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Stmt {
+    /// Anything the SQL parser reads by itself.
+    Sql(Box<ast::Statement>),
+    /// `CREATE TABLE …`
+    CreateTable {
+        /// Without the shard key. Storage parameters in it (`WITH (fillfactor=100)`) mean nothing.
+        ast: Box<ast::CreateTable>,
+        /// `SHARD KEY (a, b)`, inside the parentheses or after them.
+        shard_key: Option<Vec<Ident>>,
+    },
+    /// `CREATE DATABASE [IF NOT EXISTS] d [PARTITIONS n] [WITH {SYNC|ASYNC} DURABILITY]`
+    CreateDatabase {
+        /// Its name.
+        name: String,
+        /// No error if it exists.
+        if_not_exists: bool,
+        /// How many partitions.
+        partitions: Option<u16>,
+        /// How durable commits are.
+        durability: Option<Durability>,
+    },
+    /// `DROP DATABASE [IF EXISTS] d`
+    DropDatabase {
+        /// Its name.
+        name: String,
+        /// No error if it does not exist.
+        if_exists: bool,
+    },
+    /// `REPLICATE DATABASE d … FROM user@host`
+    Replicate(Replicate),
+    /// `PAUSE REPLICATING d`
+    PauseReplicating {
+        /// The standby.
+        database: String,
+    },
+    /// `CONTINUE REPLICATING d`
+    ContinueReplicating {
+        /// The standby.
+        database: String,
+    },
+    /// `STOP REPLICATING d`: promote it.
+    StopReplicating {
+        /// The standby.
+        database: String,
+    },
+    /// `FLUSH TABLES [ON d] WITH READ {ONLY|LOCK}`
+    FlushTables {
+        /// One database; all of them if absent.
+        database: Option<String>,
+        /// What happens to new writers.
+        mode: GateMode,
+    },
+    /// `UNLOCK TABLES [ON d]`
+    UnlockTables {
+        /// One database; all of them if absent.
+        database: Option<String>,
+    },
+    /// `SHOW REPLICATION STATUS [ON d]`
+    ShowReplicationStatus {
+        /// One database; all of them if absent.
+        database: Option<String>,
+    },
+    /// `SHOW DATABASES [EXTENDED]`
+    ShowDatabases {
+        /// With partitions, role, size and position.
+        extended: bool,
+    },
+    /// `SHOW TABLES`
+    ShowTables,
+    /// `CREATE {USER|ROLE} u …`
+    CreateUser {
+        /// Its name.
+        name: String,
+        /// No error if it exists.
+        if_not_exists: bool,
+        /// Password and rights. `CREATE USER` may log in, `CREATE ROLE` only if it says so.
+        options: UserOptions,
+    },
+    /// `ALTER {USER|ROLE} u …`
+    AlterUser {
+        /// Its name.
+        name: String,
+        /// Only what is to change.
+        options: UserOptions,
+    },
+    /// `DROP {USER|ROLE} [IF EXISTS] u, …`
+    DropUser {
+        /// Their names.
+        names: Vec<String>,
+        /// No error if one does not exist.
+        if_exists: bool,
+    },
+    /// `COPY … FROM STDIN` and `COPY … TO STDOUT`
+    Copy(Copy),
+    /// Accepted, nothing to do: `VACUUM`, `ANALYZE`, `CHECKPOINT` …
+    Noop {
+        /// The command tag to answer with.
+        tag: &'static str,
+    },
+    /// `EXPLAIN` of a statement the SQL parser does not know.
+    Explain(Box<Stmt>),
+}
+
+/// Reads all statements of a text. An empty text is no statements.
+///
+/// ```
+/// use sql::statement::{parse, Stmt};
+/// let all = parse("select 1; STOP REPLICATING Orders").unwrap();
+/// assert_eq!(all[0].text, "select 1");
+/// assert_eq!(all[1].stmt, Stmt::StopReplicating { database: "orders".into() });
+/// ```
+pub fn parse(sql: &str) -> Result<Vec<Parsed>> {
+    let pieces = input::split(sql)?;
+    let mut all = Vec::with_capacity(pieces.len());
+    for piece in pieces {
+        let text = sql[piece.start..piece.end].to_string();
+        let end = piece.end;
+        let mut input = Input::new(sql, piece);
+        let stmt = statement(&mut input).and_then(|stmt| input.finish().map(|()| stmt));
+        match stmt {
+            Ok(stmt) => all.push(Parsed { stmt, text }),
+            Err(failure) => return Err(failure.into_error(sql, end)),
+        }
+    }
+    Ok(all)
+}
+
+/// Reads one statement; what is left over is the caller's to refuse.
+fn statement(input: &mut Input<'_>) -> Result<Stmt, Failure> {
+    let words = [input.word(0), input.word(1), input.word(2)];
+    let words = [words[0].as_str(), words[1].as_str(), words[2].as_str()];
+    match words {
+        ["create", "database", _] => database::create(input),
+        ["drop", "database", _] => database::drop(input),
+        ["create", "user" | "role", _] => user::create(input),
+        ["alter", "user" | "role", _] => user::alter(input),
+        ["drop", "user" | "role", _] => user::drop(input),
+        ["create", "table" | "unlogged" | "temp" | "temporary" | "global" | "local", _] => {
+            table::create(input)
+        }
+        ["replicate", "database", _] => link::replicate(input),
+        ["pause" | "continue" | "stop", "replicating", _] => link::verb(input),
+        ["flush", "tables", _] => gate::flush(input),
+        ["unlock", "tables", _] => gate::unlock(input),
+        ["show", "replication", "status"] => gate::show_status(input),
+        ["show", "databases" | "tables", _] => gate::show_list(input),
+        ["copy", _, _] => copy::copy(input),
+        ["vacuum" | "analyze" | "analyse" | "checkpoint" | "reindex" | "cluster", _, _] => {
+            Ok(gate::noop(input))
+        }
+        ["abort", _, _] => gate::abort(input),
+        ["explain", first, second] if is_ours(first, second) => {
+            input.expect("explain")?;
+            Ok(Stmt::Explain(Box::new(statement(input)?)))
+        }
+        _ => Ok(Stmt::Sql(Box::new(input.parser.parse_statement()?))),
+    }
+}
+
+/// True for the first two words of the statements about replication and gates.
+fn is_ours(first: &str, second: &str) -> bool {
+    matches!(
+        (first, second),
+        ("replicate", "database")
+            | ("pause" | "continue" | "stop", "replicating")
+            | ("flush" | "unlock", "tables")
+    )
+}
