@@ -1,0 +1,273 @@
+//! Reading one chunk file.
+//!
+//! The first use of a chunk reads the whole file and compares its checksum with the manifest's; a
+//! difference is an error that names the file, always. After that only the wanted columns of the
+//! wanted row groups are read, and kept decoded in the [`PageCache`].
+
+use crate::cache::{Fill, PageCache, PageKey};
+use crate::columns::{KEY_COLUMN, TS_COLUMN, cell_at};
+use crate::delta::Version;
+use crate::ranges::Ranges;
+use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, RecordBatch};
+use arrow::datatypes::UInt64Type;
+use base::{Error, Lsn, Result, Timestamp};
+use bytes::Bytes;
+use env::Disk;
+use format::{ChunkMeta, row};
+use parking_lot::Mutex;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
+};
+use parquet::file::metadata::RowGroupMetaData;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Position of the storage key in every chunk file.
+pub(crate) const KEY: usize = 0;
+/// Position of the commit timestamp in every chunk file.
+pub(crate) const TS: usize = 1;
+
+/// A chunk of some manifest.
+#[derive(Debug)]
+pub(crate) struct Chunk {
+    pub(crate) meta: ChunkMeta,
+    path: PathBuf,
+    id: u64,
+    disk: Arc<dyn Disk>,
+    cache: Arc<PageCache>,
+    opened: Mutex<Option<Arc<Opened>>>,
+}
+
+/// What is kept in memory of a chunk in use.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    metadata: ArrowReaderMetadata,
+    /// The row groups, ascending by key.
+    pub(crate) groups: Vec<Group>,
+    /// Column ids and their positions in the file, ascending by id.
+    pub(crate) columns: Vec<(u32, usize)>,
+}
+
+/// One row group.
+#[derive(Debug)]
+pub(crate) struct Group {
+    pub(crate) first: Bytes,
+    pub(crate) last: Bytes,
+    pub(crate) rows: usize,
+}
+
+impl Opened {
+    /// Where the column with this id is in the file.
+    pub(crate) fn position(&self, id: u32) -> Option<usize> {
+        let i = self.columns.binary_search_by_key(&id, |c| c.0).ok()?;
+        Some(self.columns[i].1)
+    }
+
+    /// The first row group that may hold keys at or after `key`.
+    pub(crate) fn first_group(&self, key: &[u8]) -> usize {
+        self.groups.partition_point(|g| *g.last < *key)
+    }
+}
+
+impl Drop for Chunk {
+    fn drop(&mut self) {
+        self.cache.forget(self.id);
+    }
+}
+
+impl Chunk {
+    pub(crate) fn new(
+        meta: ChunkMeta,
+        path: PathBuf,
+        disk: Arc<dyn Disk>,
+        cache: Arc<PageCache>,
+    ) -> Chunk {
+        let id = cache.new_chunk();
+        Chunk { meta, path, id, disk, cache, opened: Mutex::new(None) }
+    }
+
+    fn corrupt(&self, why: impl std::fmt::Display) -> Error {
+        Error::corrupt(format!("chunk {} is damaged: {why}", self.path.display())).hint(
+            "the file changed after it was written; restore this partition from its standby \
+             or from a backup",
+        )
+    }
+
+    /// Checks the file if it is used for the first time.
+    pub(crate) fn open(&self) -> Result<Arc<Opened>> {
+        let mut opened = self.opened.lock();
+        if let Some(opened) = &*opened {
+            return Ok(opened.clone());
+        }
+        let bytes = self
+            .disk
+            .read(&self.path)
+            .map_err(|e| Error::io(format!("reading chunk {}", self.path.display()), &e))?;
+        if bytes.len() as u64 != self.meta.bytes {
+            return Err(self.corrupt(format_args!(
+                "it has {} bytes, the manifest says {}",
+                bytes.len(),
+                self.meta.bytes
+            )));
+        }
+        if crc32c::crc32c(&bytes) != self.meta.crc32c {
+            return Err(self.corrupt("its checksum is not the one in the manifest"));
+        }
+        let metadata = ArrowReaderMetadata::load(&Bytes::from(bytes), ArrowReaderOptions::new())
+            .map_err(|e| self.corrupt(e))?;
+        let new = Arc::new(self.describe(metadata)?);
+        *opened = Some(new.clone());
+        Ok(new)
+    }
+
+    fn describe(&self, metadata: ArrowReaderMetadata) -> Result<Opened> {
+        let fields = metadata.schema().fields();
+        if fields.len() < 2 || fields[KEY].name() != KEY_COLUMN || fields[TS].name() != TS_COLUMN {
+            return Err(self.corrupt("it does not begin with a key and a timestamp"));
+        }
+        let mut columns = Vec::with_capacity(fields.len() - 2);
+        for (i, field) in fields.iter().enumerate().skip(2) {
+            let id = field.name().strip_prefix('c').and_then(|id| id.parse().ok());
+            columns.push((id.ok_or_else(|| self.corrupt("a column has no id"))?, i));
+        }
+        columns.sort_unstable();
+        let mut groups = Vec::with_capacity(metadata.metadata().num_row_groups());
+        for group in metadata.metadata().row_groups() {
+            groups.push(group_of(group).ok_or_else(|| self.corrupt("it has no key statistics"))?);
+        }
+        Ok(Opened { metadata, groups, columns })
+    }
+
+    /// Some columns (positions in the file) of one row group, from the cache or the disk.
+    pub(crate) fn columns(
+        &self,
+        opened: &Opened,
+        group: usize,
+        positions: &[usize],
+        fill: Fill,
+    ) -> Result<Vec<ArrayRef>> {
+        let key =
+            |column: usize| PageKey { chunk: self.id, group: group as u32, column: column as u32 };
+        let mut found: Vec<Option<ArrayRef>> =
+            positions.iter().map(|p| self.cache.get(key(*p))).collect();
+        let mut absent: Vec<usize> = positions
+            .iter()
+            .zip(&found)
+            .filter_map(|(p, array)| array.is_none().then_some(*p))
+            .collect();
+        if !absent.is_empty() {
+            absent.sort_unstable();
+            absent.dedup();
+            let batch = self.read(opened, group, &absent)?;
+            for (position, array) in absent.iter().zip(batch.columns()) {
+                self.cache.put(key(*position), array, fill);
+                for (slot, p) in found.iter_mut().zip(positions) {
+                    if p == position {
+                        *slot = Some(array.clone());
+                    }
+                }
+            }
+        }
+        Ok(found.into_iter().flatten().collect())
+    }
+
+    /// Reads and decodes columns (ascending positions) of one row group.
+    fn read(&self, opened: &Opened, group: usize, positions: &[usize]) -> Result<RecordBatch> {
+        let io = |e| Error::io(format!("reading chunk {}", self.path.display()), &e);
+        let file = self.disk.open(&self.path).map_err(io)?;
+        let meta = opened.metadata.metadata().row_group(group);
+        let mut parts: Vec<(u64, u64)> = Vec::with_capacity(positions.len());
+        for position in positions {
+            let (start, len) = meta.column(*position).byte_range();
+            match parts.last_mut() {
+                Some((s, l)) if *s + *l == start => *l += len,
+                _ => parts.push((start, len)),
+            }
+        }
+        let mut ranges = Ranges { len: self.meta.bytes, parts: Vec::with_capacity(parts.len()) };
+        for (start, len) in parts {
+            let mut bytes = vec![0; len as usize];
+            file.read_at(&mut bytes, start).map_err(io)?;
+            ranges.parts.push((start, bytes.into()));
+        }
+        let rows = opened.groups[group].rows;
+        let mask =
+            ProjectionMask::leaves(opened.metadata.parquet_schema(), positions.iter().copied());
+        let mut reader =
+            ParquetRecordBatchReaderBuilder::new_with_metadata(ranges, opened.metadata.clone())
+                .with_row_groups(vec![group])
+                .with_projection(mask)
+                .with_batch_size(rows.max(1))
+                .build()
+                .map_err(|e| self.corrupt(e))?;
+        match reader.next() {
+            Some(Ok(batch)) if batch.num_rows() == rows => Ok(batch),
+            Some(Err(e)) => Err(self.corrupt(e)),
+            _ => Err(self.corrupt("a row group has not the rows it says")),
+        }
+    }
+
+    /// The keys of one row group.
+    pub(crate) fn keys(&self, opened: &Opened, group: usize, fill: Fill) -> Result<BinaryArray> {
+        let columns = self.columns(opened, group, &[KEY], fill)?;
+        match columns.first().and_then(|c| c.as_binary_opt::<i32>()) {
+            Some(keys) if keys.null_count() == 0 => Ok(keys.clone()),
+            _ => Err(self.corrupt("its keys are not bytes")),
+        }
+    }
+
+    /// The row with this key, if the chunk has it.
+    pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Version>> {
+        let opened = self.open()?;
+        let group = opened.first_group(key);
+        match opened.groups.get(group) {
+            Some(g) if *g.first <= *key => {}
+            _ => return Ok(None),
+        }
+        let keys = self.keys(&opened, group, Fill::Evict)?;
+        let at = lower_bound(&keys, key);
+        if at == keys.len() || keys.value(at) != key {
+            return Ok(None);
+        }
+        let mut positions = vec![TS];
+        positions.extend(opened.columns.iter().map(|c| c.1));
+        let arrays = self.columns(&opened, group, &positions, Fill::Evict)?;
+        let Some((stamps, values)) = arrays.split_first() else { return Ok(None) };
+        let stamps = stamps
+            .as_primitive_opt::<UInt64Type>()
+            .ok_or_else(|| self.corrupt("its timestamps are not numbers"))?;
+        let mut row = row::Writer::with_capacity(16 + 12 * values.len());
+        for ((id, _), array) in opened.columns.iter().zip(values) {
+            row.push(*id, cell_at(array, at)?);
+        }
+        let ts = Timestamp(stamps.value(at));
+        Ok(Some(Version { ts, lsn: Lsn::ZERO, row: Some(row.finish()) }))
+    }
+}
+
+/// The first position whose key is not below `key`.
+pub(crate) fn lower_bound(keys: &BinaryArray, key: &[u8]) -> usize {
+    let (mut low, mut high) = (0, keys.len());
+    while low < high {
+        let mid = low + (high - low) / 2;
+        if keys.value(mid) < key {
+            low = mid + 1;
+        } else {
+            high = mid;
+        }
+    }
+    low
+}
+
+fn group_of(group: &RowGroupMetaData) -> Option<Group> {
+    let statistics = group.columns().get(KEY)?.statistics()?;
+    if !statistics.min_is_exact() || !statistics.max_is_exact() {
+        return None;
+    }
+    Some(Group {
+        first: Bytes::copy_from_slice(statistics.min_bytes_opt()?),
+        last: Bytes::copy_from_slice(statistics.max_bytes_opt()?),
+        rows: usize::try_from(group.num_rows()).ok()?,
+    })
+}

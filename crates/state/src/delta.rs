@@ -1,0 +1,261 @@
+//! The delta: row versions newer than the chunks, in memory.
+//!
+//! A partition has one *active* generation that takes all new versions. A spill freezes it and
+//! begins a new one; the frozen one never changes again and lives until the last scan that began
+//! with it ends. Readers look at both.
+
+use base::{Lsn, StorageId, Timestamp};
+use bytes::Bytes;
+use format::key;
+use parking_lot::RwLock;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Bound;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// About what a version costs beside its bytes: tree node, stamps and counters.
+const VERSION_BYTES: usize = 112;
+/// Keys copied per short lock.
+const SLICE: usize = 1024;
+
+/// One version of a row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Version {
+    /// When it was committed.
+    pub ts: Timestamp,
+    /// The log record that wrote it; [`Lsn::ZERO`] if it comes from a chunk.
+    pub lsn: Lsn,
+    /// The stored row; `None` if the row was deleted.
+    pub row: Option<Bytes>,
+}
+
+/// The versions of one key, newest first. Nearly always there is one.
+#[derive(Debug)]
+struct Versions {
+    newest: Version,
+    older: Vec<Version>,
+}
+
+impl Versions {
+    fn at(&self, ts: Timestamp) -> Option<&Version> {
+        if self.newest.ts <= ts {
+            return Some(&self.newest);
+        }
+        self.older.iter().find(|v| v.ts <= ts)
+    }
+
+    /// Adds a version in its place; one of the same timestamp is replaced and given back.
+    fn add(&mut self, version: Version) -> Option<Version> {
+        if version.ts > self.newest.ts {
+            let before = std::mem::replace(&mut self.newest, version);
+            self.older.insert(0, before);
+            return None;
+        }
+        if version.ts == self.newest.ts {
+            return Some(std::mem::replace(&mut self.newest, version));
+        }
+        let i = self.older.partition_point(|v| v.ts > version.ts);
+        match self.older.get_mut(i) {
+            Some(v) if v.ts == version.ts => Some(std::mem::replace(v, version)),
+            _ => {
+                self.older.insert(i, version);
+                None
+            }
+        }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &Version> {
+        std::iter::once(&self.newest).chain(&self.older)
+    }
+}
+
+/// One generation.
+#[derive(Debug, Default)]
+pub(crate) struct Generation {
+    map: RwLock<BTreeMap<Bytes, Versions>>,
+    bytes: AtomicUsize,
+}
+
+impl Generation {
+    /// Adds versions; one of the same key and timestamp replaces the earlier one.
+    pub(crate) fn add(&self, versions: impl Iterator<Item = (Bytes, Version)>) {
+        let mut map = self.map.write();
+        let (mut more, mut less) = (0, 0);
+        for (key, version) in versions {
+            more += size(&key, &version);
+            match map.entry(key) {
+                Entry::Vacant(e) => {
+                    e.insert(Versions { newest: version, older: Vec::new() });
+                }
+                Entry::Occupied(mut e) => {
+                    if let Some(replaced) = e.get_mut().add(version) {
+                        less += size(e.key(), &replaced);
+                    }
+                }
+            }
+        }
+        self.bytes.fetch_add(more, Ordering::Relaxed);
+        self.bytes.fetch_sub(less, Ordering::Relaxed);
+    }
+
+    pub(crate) fn get(&self, key: &[u8], ts: Timestamp) -> Option<Version> {
+        self.map.read().get(key)?.at(ts).cloned()
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn keys(&self) -> usize {
+        self.map.read().len()
+    }
+
+    /// True if a key in this half-open range has any version.
+    pub(crate) fn touches(&self, start: &[u8], end: &[u8]) -> bool {
+        start < end && self.map.read().range::<[u8], _>(range(start, end)).next().is_some()
+    }
+
+    /// The key spaces that have versions.
+    pub(crate) fn storages(&self) -> Vec<StorageId> {
+        let map = self.map.read();
+        let mut found = Vec::new();
+        let mut from = Bytes::new();
+        while let Some((first, _)) = map.range(from..).next() {
+            let storage = key::storage_of(first);
+            found.push(storage);
+            from = key::range(storage).1;
+        }
+        found
+    }
+
+    /// Takes out all versions above `cut`.
+    pub(crate) fn drop_above(&self, cut: Timestamp) {
+        let mut less = 0;
+        self.map.write().retain(|key, versions| {
+            let all: Vec<Version> = versions.iter().cloned().collect();
+            let (gone, kept): (Vec<_>, Vec<_>) = all.into_iter().partition(|v| v.ts > cut);
+            less += gone.iter().map(|v| size(key, v)).sum::<usize>();
+            let mut kept = kept.into_iter();
+            let Some(newest) = kept.next() else { return false };
+            *versions = Versions { newest, older: kept.collect() };
+            true
+        });
+        self.bytes.fetch_sub(less, Ordering::Relaxed);
+    }
+
+    /// Adds all versions of `from` with a timestamp above `above`, a slice at a time.
+    pub(crate) fn add_newer_of(&self, from: &Generation, above: Timestamp) {
+        let map = from.map.read();
+        let mut slice = Vec::with_capacity(SLICE);
+        for (key, versions) in map.iter() {
+            let newer = versions.iter().filter(|v| v.ts > above);
+            slice.extend(newer.map(|v| (key.clone(), v.clone())));
+            if slice.len() >= SLICE {
+                self.add(slice.drain(..));
+            }
+        }
+        self.add(slice.drain(..));
+    }
+
+    /// Copies what is visible at `ts` of the next keys in a half-open range; the second result says
+    /// where to go on.
+    fn slice(
+        &self,
+        start: &[u8],
+        end: &[u8],
+        ts: Timestamp,
+        out: &mut VecDeque<(Bytes, Version)>,
+    ) -> Option<Bytes> {
+        if start >= end {
+            return None;
+        }
+        let map = self.map.read();
+        let mut seen = 0;
+        for (key, versions) in map.range::<[u8], _>(range(start, end)) {
+            if seen == SLICE {
+                return Some(key.clone());
+            }
+            seen += 1;
+            if let Some(version) = versions.at(ts) {
+                out.push_back((key.clone(), version.clone()));
+            }
+        }
+        None
+    }
+}
+
+fn size(key: &[u8], version: &Version) -> usize {
+    VERSION_BYTES + key.len() + version.row.as_ref().map_or(0, Bytes::len)
+}
+
+fn range<'a>(start: &'a [u8], end: &'a [u8]) -> (Bound<&'a [u8]>, Bound<&'a [u8]>) {
+    (Bound::Included(start), Bound::Excluded(end))
+}
+
+/// Walks over what several generations show at one timestamp, by ascending key, holding each lock
+/// only for a slice of keys at a time.
+pub(crate) struct Walk {
+    sides: Vec<Side>,
+    end: Bytes,
+    ts: Timestamp,
+}
+
+struct Side {
+    generation: Arc<Generation>,
+    ready: VecDeque<(Bytes, Version)>,
+    /// Where the next slice begins; `None` at the end.
+    resume: Option<Bytes>,
+}
+
+impl Walk {
+    pub(crate) fn new(
+        generations: impl Iterator<Item = Arc<Generation>>,
+        start: Bytes,
+        end: Bytes,
+        ts: Timestamp,
+    ) -> Walk {
+        let sides = generations
+            .map(|generation| Side {
+                generation,
+                ready: VecDeque::new(),
+                resume: Some(start.clone()),
+            })
+            .collect();
+        Walk { sides, end, ts }
+    }
+
+    fn fill(&mut self) {
+        for side in &mut self.sides {
+            while side.ready.is_empty()
+                && let Some(start) = side.resume.take()
+            {
+                side.resume = side.generation.slice(&start, &self.end, self.ts, &mut side.ready);
+            }
+        }
+    }
+
+    /// The next key, without moving on.
+    pub(crate) fn peek(&mut self) -> Option<&Bytes> {
+        self.fill();
+        self.sides.iter().filter_map(|s| Some(&s.ready.front()?.0)).min()
+    }
+}
+
+impl Iterator for Walk {
+    type Item = (Bytes, Version);
+
+    fn next(&mut self) -> Option<(Bytes, Version)> {
+        let key = self.peek()?.clone();
+        let mut newest: Option<Version> = None;
+        for side in &mut self.sides {
+            if side.ready.front().is_some_and(|(k, _)| *k == key)
+                && let Some((_, version)) = side.ready.pop_front()
+                && newest.as_ref().is_none_or(|n| n.ts < version.ts)
+            {
+                newest = Some(version);
+            }
+        }
+        newest.map(|version| (key, version))
+    }
+}

@@ -1,0 +1,145 @@
+//! Which chunks a spill rewrites: pure.
+//!
+//! ```text
+//!   keys      ──gap──[ chunk 0 ]──gap──[ chunk 1 ]──gap──[ chunk 2 ]──gap──
+//!   changes      x                         x  x        x
+//!   steps     Rewrite(chunk 0 if small)   Rewrite(1)…     Keep(2)
+//! ```
+//!
+//! Changes inside a chunk's range rewrite that chunk. Changes in a gap join a neighbour that is
+//! rewritten anyway or small, and become a chunk of their own otherwise: rows appended at the end
+//! of a table never rewrite full chunks.
+
+use bytes::Bytes;
+use format::{ChunkMeta, key};
+use std::ops::Range;
+
+/// What becomes of a stretch of a key space.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// The chunk stays as it is.
+    Keep(usize),
+    /// These chunks (perhaps none) and all changes in `start..end` are merged into new chunks.
+    Rewrite { chunks: Range<usize>, start: Bytes, end: Bytes },
+}
+
+/// Plans one key space. `changed` tells whether there are changes in a half-open range of keys.
+pub(crate) fn plan(
+    chunks: &[ChunkMeta],
+    space: (Bytes, Bytes),
+    chunk_bytes: usize,
+    changed: impl Fn(&Bytes, &Bytes) -> bool,
+) -> Vec<Step> {
+    let n = chunks.len();
+    // Gap i lies before chunk i; gap n after the last.
+    let gap_start = |i: usize| if i == 0 { space.0.clone() } else { after(&chunks[i - 1].max_key) };
+    let gap_end = |i: usize| if i == n { space.1.clone() } else { chunks[i].min_key.clone() };
+    let gaps: Vec<bool> = (0..=n).map(|i| changed(&gap_start(i), &gap_end(i))).collect();
+    let mut touched: Vec<bool> =
+        chunks.iter().map(|c| changed(&c.min_key, &after(&c.max_key))).collect();
+    let below = |i: usize, share: usize| chunks[i].bytes < (chunk_bytes / share) as u64;
+    for i in (0..=n).filter(|i| gaps[*i]) {
+        let (left, right) = (i.checked_sub(1), (i < n).then_some(i));
+        let joins = |j: &usize| touched[*j] || below(*j, 2);
+        if let Some(j) = left.filter(joins).or_else(|| right.filter(joins)) {
+            touched[j] = true;
+        }
+    }
+    for i in 0..n {
+        let beside = (i > 0 && touched[i - 1]) || touched.get(i + 1).is_some_and(|t| *t);
+        touched[i] |= beside && below(i, 4);
+    }
+    let mut steps = Vec::new();
+    let mut open: Option<(Bytes, usize)> = None;
+    for i in 0..=n {
+        if gaps[i] && open.is_none() {
+            open = Some((gap_start(i), i));
+        }
+        if i < n && touched[i] {
+            open.get_or_insert_with(|| (gap_start(i), i));
+        } else {
+            if let Some((start, first)) = open.take() {
+                steps.push(Step::Rewrite { chunks: first..i, start, end: gap_end(i) });
+            }
+            if i < n {
+                steps.push(Step::Keep(i));
+            }
+        }
+    }
+    debug_assert!(key::storage_of(&space.0).0 > 0);
+    steps
+}
+
+/// The smallest key above `key`.
+fn after(key: &[u8]) -> Bytes {
+    let mut next = Vec::with_capacity(key.len() + 1);
+    next.extend_from_slice(key);
+    next.push(0);
+    next.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chunk(min: &str, max: &str, bytes: u64) -> ChunkMeta {
+        ChunkMeta {
+            file: format!("{min}-{max}"),
+            min_key: Bytes::copy_from_slice(min.as_bytes()),
+            max_key: Bytes::copy_from_slice(max.as_bytes()),
+            rows: 1,
+            bytes,
+            crc32c: 0,
+        }
+    }
+
+    fn steps(chunks: &[ChunkMeta], changes: &[&str]) -> Vec<String> {
+        let space = (Bytes::from_static(b"a\0\0\0"), Bytes::from_static(b"z"));
+        let changed = |start: &Bytes, end: &Bytes| {
+            changes.iter().any(|c| c.as_bytes() >= start && c.as_bytes() < end)
+        };
+        plan(chunks, space, 1000, changed)
+            .iter()
+            .map(|s| match s {
+                Step::Keep(i) => format!("keep {i}"),
+                Step::Rewrite { chunks, .. } => format!("rewrite {}..{}", chunks.start, chunks.end),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn only_touched_chunks_are_rewritten() {
+        let chunks = [chunk("b", "d", 900), chunk("f", "h", 900), chunk("j", "l", 900)];
+        assert_eq!(steps(&chunks, &["g"]), ["keep 0", "rewrite 1..2", "keep 2"]);
+        assert_eq!(steps(&chunks, &[]), ["keep 0", "keep 1", "keep 2"]);
+    }
+
+    #[test]
+    fn appended_rows_become_a_chunk_of_their_own_unless_the_last_is_small() {
+        let full = [chunk("b", "d", 900)];
+        assert_eq!(steps(&full, &["x", "y"]), ["keep 0", "rewrite 1..1"]);
+        let small = [chunk("b", "d", 400)];
+        assert_eq!(steps(&small, &["x", "y"]), ["rewrite 0..1"]);
+    }
+
+    #[test]
+    fn changes_between_two_rewritten_chunks_join_them() {
+        let chunks = [chunk("b", "d", 900), chunk("f", "h", 900), chunk("j", "l", 900)];
+        assert_eq!(steps(&chunks, &["c", "e", "g"]), ["rewrite 0..2", "keep 2"]);
+        assert_eq!(
+            steps(&chunks, &["a1", "g"]),
+            ["rewrite 0..0", "keep 0", "rewrite 1..2", "keep 2"]
+        );
+    }
+
+    #[test]
+    fn a_tiny_neighbour_is_taken_along() {
+        let chunks = [chunk("b", "d", 100), chunk("f", "h", 900)];
+        assert_eq!(steps(&chunks, &["g"]), ["rewrite 0..2"]);
+    }
+
+    #[test]
+    fn an_empty_space_gets_its_first_chunk() {
+        assert_eq!(steps(&[], &["g"]), ["rewrite 0..0"]);
+    }
+}

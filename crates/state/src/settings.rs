@@ -1,0 +1,18 @@
+//! Sizes.
+
+/// How chunks are written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// The most rows of a row group: what a point read decodes.
+    pub row_group_rows: usize,
+    /// The most bytes of a row group, for wide rows.
+    pub row_group_bytes: usize,
+    /// About how large a chunk file gets: what a change rewrites.
+    pub chunk_bytes: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings { row_group_rows: 8192, row_group_bytes: 4 << 20, chunk_bytes: 16 << 20 }
+    }
+}

@@ -1,0 +1,197 @@
+//! The state of one partition: opening, applying, reading.
+
+use crate::cache::PageCache;
+use crate::delta::{Generation, Version};
+use crate::files::{Files, load_manifests, write_manifest};
+use crate::scan::{Scan, ScanSpec};
+use crate::settings::Settings;
+use crate::view::View;
+use base::{Error, Lsn, Result, SqlState, Timestamp};
+use env::{Disk, Env};
+use format::{Manifest, Op};
+use parking_lot::{Mutex, RwLock};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// One partition's rows. Cheap to clone. All calls are synchronous; those that may read files
+/// (`get`, `scan`, `spill`) block for it.
+#[derive(Clone, Debug)]
+pub struct State {
+    pub(crate) inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) dir: PathBuf,
+    pub(crate) cache: Arc<PageCache>,
+    pub(crate) settings: Settings,
+    pub(crate) view: RwLock<View>,
+    pub(crate) files: Mutex<Files>,
+    /// Held by what changes the view otherwise than by adding versions.
+    pub(crate) maintenance: Mutex<()>,
+}
+
+/// How much there is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Chunk files of the current manifest.
+    pub chunks: usize,
+    /// Rows in them.
+    pub chunk_rows: u64,
+    /// Their bytes.
+    pub chunk_bytes: u64,
+    /// Keys in the delta.
+    pub delta_keys: usize,
+    /// About how many bytes the delta takes.
+    pub delta_bytes: usize,
+}
+
+impl State {
+    /// Opens a partition's folder, or begins a new one there. Files that no manifest names are
+    /// removed.
+    pub fn open(
+        env: &Env,
+        dir: PathBuf,
+        cache: Arc<PageCache>,
+        settings: Settings,
+    ) -> Result<State> {
+        let disk = env.disk.clone();
+        let manifests = Self::manifests_in(&disk, &dir)?;
+        let mut files = Files::new(manifests);
+        files.collect(&dir, &disk)?;
+        let newest = files.retained.last().cloned().unwrap_or_default();
+        let base = Arc::new(files.base(newest, &dir, &disk, &cache));
+        let view = View { base, active: Arc::default(), frozen: None };
+        let inner = Inner {
+            disk,
+            dir,
+            cache,
+            settings,
+            view: RwLock::new(view),
+            files: Mutex::new(files),
+            maintenance: Mutex::new(()),
+        };
+        Ok(State { inner: Arc::new(inner) })
+    }
+
+    /// The folder's manifests; a new folder gets the empty one.
+    fn manifests_in(disk: &Arc<dyn Disk>, dir: &Path) -> Result<Vec<Arc<Manifest>>> {
+        if !disk.exists(dir) {
+            let parent = dir.parent().unwrap_or(Path::new("."));
+            disk.create_dir(dir)
+                .and_then(|()| disk.sync_dir(parent))
+                .map_err(|e| Error::io(format!("creating {}", dir.display()), &e))?;
+        }
+        let mut manifests = load_manifests(dir, disk)?;
+        if manifests.is_empty() {
+            let empty = Manifest::empty();
+            write_manifest(dir, disk, &empty)?;
+            manifests.push(Arc::new(empty));
+        }
+        Ok(manifests)
+    }
+
+    /// The current manifest.
+    pub fn manifest(&self) -> Arc<Manifest> {
+        self.inner.view.read().base.manifest.clone()
+    }
+
+    /// All manifests that are kept, ascending; the last is the current one. The log is needed from
+    /// the smallest `replay_from` of these.
+    pub fn manifests(&self) -> Vec<Arc<Manifest>> {
+        self.inner.files.lock().retained.clone()
+    }
+
+    /// Adds versions. Those that the chunks hold already are left out, so that a log may be replayed
+    /// from anywhere at or before the manifest's `replay_from`.
+    pub fn apply(&self, ts: Timestamp, lsn: Lsn, ops: &[Op]) {
+        // The lock keeps a spill from freezing the generation between choosing and filling it.
+        let view = self.inner.view.read();
+        if ts <= view.base.manifest.ts {
+            return;
+        }
+        let versions =
+            ops.iter().map(|op| (op.key.clone(), Version { ts, lsn, row: op.row.clone() }));
+        view.active.add(versions);
+    }
+
+    /// The newest version of a key at or below `ts`, also if it is a deletion.
+    pub fn get(&self, key: &[u8], ts: Timestamp) -> Result<Option<Version>> {
+        let base = {
+            let view = self.inner.view.read();
+            view.check(ts)?;
+            if let Some(version) = view.in_delta(key, ts) {
+                return Ok(Some(version));
+            }
+            view.base.clone()
+        };
+        View::in_chunks(&base, key)
+    }
+
+    /// The newest version of a key.
+    pub fn newest(&self, key: &[u8]) -> Result<Option<Version>> {
+        self.get(key, Timestamp::MAX)
+    }
+
+    /// Begins a scan. It goes on showing the rows of its timestamp whatever is applied or spilled
+    /// meanwhile.
+    pub fn scan(&self, spec: ScanSpec) -> Result<Scan> {
+        let view = self.view();
+        view.check(spec.ts)?;
+        Ok(Scan::new(view, spec))
+    }
+
+    /// About how many bytes the delta takes.
+    pub fn delta_bytes(&self) -> usize {
+        self.inner.view.read().generations().map(|g| g.bytes()).sum()
+    }
+
+    /// How much there is.
+    pub fn stats(&self) -> Stats {
+        let view = self.view();
+        let manifest = &view.base.manifest;
+        Stats {
+            chunks: manifest.chunks().count(),
+            chunk_rows: manifest.chunks().map(|c| c.rows).sum(),
+            chunk_bytes: manifest.chunks().map(|c| c.bytes).sum(),
+            delta_keys: view.generations().map(|g| g.keys()).sum(),
+            delta_bytes: self.delta_bytes(),
+        }
+    }
+
+    /// Takes versions above `cut` out of the delta. No one may be reading above `cut`.
+    pub fn drop_above(&self, cut: Timestamp) {
+        let _one_at_a_time = self.inner.maintenance.lock();
+        self.view().generations().for_each(|g| g.drop_above(cut));
+    }
+
+    /// Removes all manifests above `ts`, durably. If that takes the current one, the newest one left
+    /// becomes current and the delta is emptied: the result is true, and the log must be replayed
+    /// from [`State::manifest`]'s `replay_from`. An error if none would be left.
+    pub fn drop_manifests_above(&self, ts: Timestamp) -> Result<bool> {
+        let inner = &*self.inner;
+        let _one_at_a_time = inner.maintenance.lock();
+        let mut files = inner.files.lock();
+        let kept: Vec<_> = files.retained.iter().filter(|m| m.ts <= ts).cloned().collect();
+        let Some(newest) = kept.last().cloned() else {
+            return Err(Error::new(
+                SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
+                format!("no state of this partition at or before {ts} is kept"),
+            )
+            .hint("a full copy is needed"));
+        };
+        if kept.len() == files.retained.len() {
+            return Ok(false);
+        }
+        let changed = files.retained.last() != Some(&newest);
+        files.retained = kept;
+        if changed {
+            let base = Arc::new(files.base(newest, &inner.dir, &inner.disk, &inner.cache));
+            let active = Arc::new(Generation::default());
+            *inner.view.write() = View { base, active, frozen: None };
+        }
+        files.collect(&inner.dir, &inner.disk)?;
+        Ok(changed)
+    }
+}

@@ -1,0 +1,73 @@
+//! What a reader sees: a manifest's chunks and the generations of the delta, as one consistent set.
+
+use crate::chunk::Chunk;
+use crate::delta::{Generation, Version, Walk};
+use base::{Error, Result, SqlState, StorageId, Timestamp};
+use bytes::Bytes;
+use format::{Manifest, key};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A manifest with its chunks ready to be read.
+#[derive(Debug)]
+pub(crate) struct Base {
+    pub(crate) manifest: Arc<Manifest>,
+    pub(crate) tables: BTreeMap<StorageId, Vec<Arc<Chunk>>>,
+}
+
+impl Base {
+    /// The chunks of a key space, ascending by key.
+    pub(crate) fn chunks(&self, storage: StorageId) -> &[Arc<Chunk>] {
+        self.tables.get(&storage).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// Everything that holds rows. Cheap to clone; a clone keeps showing the same rows at timestamps
+/// up to the one at which it was taken, whatever is spilled meanwhile.
+#[derive(Clone, Debug)]
+pub(crate) struct View {
+    pub(crate) base: Arc<Base>,
+    /// Takes new versions.
+    pub(crate) active: Arc<Generation>,
+    /// What a running spill is writing down.
+    pub(crate) frozen: Option<Arc<Generation>>,
+}
+
+impl View {
+    /// The generations of the delta.
+    pub(crate) fn generations(&self) -> impl Iterator<Item = &Arc<Generation>> {
+        std::iter::once(&self.active).chain(&self.frozen)
+    }
+
+    /// What the delta shows at `ts` in a half-open range of keys.
+    pub(crate) fn walk(&self, start: Bytes, end: Bytes, ts: Timestamp) -> Walk {
+        Walk::new(self.generations().cloned(), start, end, ts)
+    }
+
+    /// Refuses timestamps whose versions were merged away.
+    pub(crate) fn check(&self, ts: Timestamp) -> Result<()> {
+        let oldest = self.base.manifest.ts;
+        if ts >= oldest {
+            return Ok(());
+        }
+        Err(Error::new(
+            SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
+            format!("rows as of {ts} are gone, the oldest readable time is {oldest}"),
+        ))
+    }
+
+    /// The newest version the delta has of a key at `ts`.
+    pub(crate) fn in_delta(&self, key: &[u8], ts: Timestamp) -> Option<Version> {
+        self.generations().filter_map(|g| g.get(key, ts)).max_by_key(|v| v.ts)
+    }
+
+    /// The newest version the chunks have of a key.
+    pub(crate) fn in_chunks(base: &Base, key: &[u8]) -> Result<Option<Version>> {
+        let chunks = base.chunks(key::storage_of(key));
+        let i = chunks.partition_point(|c| *c.meta.max_key < *key);
+        match chunks.get(i) {
+            Some(chunk) if *chunk.meta.min_key <= *key => chunk.get(key),
+            _ => Ok(None),
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! Writing chunk files: sorted rows in, files of about the wanted size out.
+
+use crate::Settings;
+use crate::columns::{KEY_COLUMN, TS_COLUMN};
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::SchemaRef;
+use base::{Error, Result};
+use bytes::Bytes;
+use env::{Disk, DiskFile};
+use format::ChunkMeta;
+use parquet::arrow::ArrowWriter;
+use parquet::basic::Compression;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::schema::types::ColumnPath;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Gives names to the files of one spill.
+pub(crate) struct Namer {
+    pub(crate) seq: u64,
+    pub(crate) count: u64,
+}
+
+impl Namer {
+    fn next(&mut self) -> String {
+        self.count += 1;
+        format!("chunk-{}-{}.parquet", self.seq, self.count)
+    }
+}
+
+/// Writes one run of rows into as many chunks as it takes.
+pub(crate) struct ChunkWriter<'a> {
+    disk: &'a Arc<dyn Disk>,
+    dir: &'a PathBuf,
+    settings: &'a Settings,
+    namer: &'a mut Namer,
+    schema: SchemaRef,
+    current: Option<Current>,
+    done: Vec<ChunkMeta>,
+}
+
+struct Current {
+    file: String,
+    writer: ArrowWriter<FileSink>,
+    min_key: Bytes,
+    max_key: Bytes,
+    rows: u64,
+}
+
+impl<'a> ChunkWriter<'a> {
+    pub(crate) fn new(
+        disk: &'a Arc<dyn Disk>,
+        dir: &'a PathBuf,
+        settings: &'a Settings,
+        namer: &'a mut Namer,
+        schema: SchemaRef,
+    ) -> ChunkWriter<'a> {
+        ChunkWriter { disk, dir, settings, namer, schema, current: None, done: Vec::new() }
+    }
+
+    /// Appends rows; their keys are above all before.
+    pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        let step = self.settings.row_group_rows.max(1);
+        let mut from = 0;
+        while from < batch.num_rows() {
+            let rows = step.min(batch.num_rows() - from);
+            self.write_slice(&batch.slice(from, rows))?;
+            from += rows;
+        }
+        Ok(())
+    }
+
+    fn write_slice(&mut self, batch: &RecordBatch) -> Result<()> {
+        let keys = batch.column(0).as_binary::<i32>();
+        let key = |i: usize| Bytes::copy_from_slice(keys.value(i));
+        if self.current.is_none() {
+            self.current = Some(self.begin(key(0))?);
+        }
+        let Some(current) = &mut self.current else { return Ok(()) };
+        current.writer.write(batch).map_err(|e| failed(&current.file, e))?;
+        current.max_key = key(keys.len() - 1);
+        current.rows += batch.num_rows() as u64;
+        let size = current.writer.bytes_written() + current.writer.in_progress_size();
+        if size >= self.settings.chunk_bytes { self.cut() } else { Ok(()) }
+    }
+
+    fn begin(&mut self, min_key: Bytes) -> Result<Current> {
+        let file = self.namer.next();
+        let path = self.dir.join(format!("{file}.tmp"));
+        let out = self
+            .disk
+            .create(&path)
+            .map_err(|e| Error::io(format!("creating {}", path.display()), &e))?;
+        let properties = properties(self.settings);
+        let writer =
+            ArrowWriter::try_new(FileSink::new(out), self.schema.clone(), Some(properties))
+                .map_err(|e| failed(&file, e))?;
+        Ok(Current { file, writer, max_key: min_key.clone(), min_key, rows: 0 })
+    }
+
+    /// Ends the current file: it is complete and durable under its name afterwards, except for the
+    /// sync of the folder, which the manifest's writer does once for all.
+    fn cut(&mut self) -> Result<()> {
+        let Some(current) = self.current.take() else { return Ok(()) };
+        let file = current.file;
+        let sink = current.writer.into_inner().map_err(|e| failed(&file, e))?;
+        let io = |e| Error::io(format!("writing chunk {file}"), &e);
+        let (bytes, crc32c) = sink.finish().map_err(io)?;
+        let path = self.dir.join(&file);
+        self.disk.rename(&self.dir.join(format!("{file}.tmp")), &path).map_err(io)?;
+        self.done.push(ChunkMeta {
+            file,
+            min_key: current.min_key,
+            max_key: current.max_key,
+            rows: current.rows,
+            bytes,
+            crc32c,
+        });
+        Ok(())
+    }
+
+    /// Ends the run and tells what was written.
+    pub(crate) fn finish(mut self) -> Result<Vec<ChunkMeta>> {
+        self.cut()?;
+        Ok(self.done)
+    }
+}
+
+fn failed(file: &str, e: parquet::errors::ParquetError) -> Error {
+    use parquet::errors::ParquetError;
+    if let ParquetError::External(inner) = &e
+        && let Some(io) = inner.downcast_ref::<io::Error>()
+    {
+        return Error::io(format!("writing chunk {file}"), io);
+    }
+    Error::internal(format!("writing chunk {file}: {e}"))
+}
+
+fn properties(settings: &Settings) -> WriterProperties {
+    let column = |name: &str| ColumnPath::new(vec![name.to_owned()]);
+    WriterProperties::builder()
+        .set_created_by(concat!("antipode ", env!("CARGO_PKG_VERSION")).to_owned())
+        .set_compression(Compression::LZ4_RAW)
+        // Dictionary pages make reads of single rows many times slower.
+        .set_dictionary_enabled(false)
+        .set_max_row_group_row_count(Some(settings.row_group_rows.max(1)))
+        .set_max_row_group_bytes(Some(settings.row_group_bytes.max(1)))
+        .set_data_page_row_count_limit(1024)
+        .set_statistics_enabled(EnabledStatistics::Chunk)
+        .set_column_statistics_enabled(column(KEY_COLUMN), EnabledStatistics::Page)
+        .set_column_statistics_enabled(column(TS_COLUMN), EnabledStatistics::Page)
+        // Row groups are found by their exact first and last keys.
+        .set_statistics_truncate_length(None)
+        .build()
+}
+
+/// Buffers writes into a file and keeps its checksum.
+struct FileSink {
+    file: Arc<dyn DiskFile>,
+    buffer: Vec<u8>,
+    offset: u64,
+    crc: u32,
+}
+
+const BUFFER: usize = 256 << 10;
+
+impl FileSink {
+    fn new(file: Arc<dyn DiskFile>) -> FileSink {
+        FileSink { file, buffer: Vec::with_capacity(BUFFER), offset: 0, crc: 0 }
+    }
+
+    fn drain(&mut self) -> io::Result<()> {
+        self.file.write_at(&self.buffer, self.offset)?;
+        self.crc = crc32c::crc32c_append(self.crc, &self.buffer);
+        self.offset += self.buffer.len() as u64;
+        self.buffer.clear();
+        Ok(())
+    }
+
+    /// Makes the file durable; gives its length and checksum.
+    fn finish(mut self) -> io::Result<(u64, u32)> {
+        self.drain()?;
+        self.file.sync()?;
+        Ok((self.offset, self.crc))
+    }
+}
+
+impl Write for FileSink {
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        self.buffer.extend_from_slice(data);
+        if self.buffer.len() >= BUFFER {
+            self.drain()?;
+        }
+        Ok(data.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
