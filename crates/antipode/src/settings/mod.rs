@@ -1,0 +1,114 @@
+//! What a node is told: flags, environment variables and a TOML file give the same settings.
+//!
+//! ```text
+//!  --cluster-id 1          ┐ first
+//!  ANTIPODE_CLUSTER_ID=1   │ second   ─► Layers ─► Settings, or every mistake in a line of its own
+//!  cluster-id = 1 (file)   │ third
+//!  default                 ┘ last
+//! ```
+//!
+//! Every value arrives as text with the place it came from, is read by one function, and a value
+//! that cannot be used is told with that place. All mistakes are told at once.
+
+mod flags;
+mod layers;
+mod read;
+
+pub use flags::StartArgs;
+
+use base::ClusterId;
+use layers::Layers;
+use std::path::PathBuf;
+
+/// The names of all settings, as in the TOML file; `--name` and `ANTIPODE_NAME` follow from them.
+pub const NAMES: [&str; 12] = [
+    "cluster-id",
+    "name",
+    "data",
+    "listen",
+    "user",
+    "password",
+    "password-file",
+    "tls-cert",
+    "tls-key",
+    "memory-limit",
+    "segment-size",
+    "retain-log",
+];
+
+/// A certificate and its private key, both PEM files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The chain, own certificate first.
+    pub cert: PathBuf,
+    /// The private key.
+    pub key: PathBuf,
+}
+
+/// The settings of one node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Which cluster this node belongs to. Written into the data folder at the first start.
+    pub cluster_id: ClusterId,
+    /// What people call the cluster. Default: `cluster-<id>`.
+    pub name: String,
+    /// The data folder.
+    pub data: PathBuf,
+    /// Where clients and other clusters connect. Default `127.0.0.1:5432`; port 0 takes a free one.
+    pub listen: String,
+    /// The first user. Default `root`.
+    pub user: String,
+    /// That user's password; used at the first start only (later: `ALTER USER`).
+    pub password: Option<String>,
+    /// Offer TLS.
+    pub tls: Option<TlsFiles>,
+    /// Bytes for row versions not yet in chunks, cached pages and queries together. Default 1 GiB.
+    pub memory_limit: u64,
+    /// Bytes of one log segment. Default 64 MiB.
+    pub segment_bytes: u64,
+    /// Bytes of log kept, beyond what restarts and standbys need, for coming back by difference.
+    /// Default 1 GiB.
+    pub retain_log_bytes: u64,
+}
+
+impl Settings {
+    /// Settings from flags, the process's environment and the file that they name.
+    pub fn load(args: &StartArgs) -> Result<Settings, Vec<String>> {
+        let env = std::env::vars_os()
+            .filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
+        Settings::from_layers(Layers::gather(args, env))
+    }
+
+    fn from_layers(mut layers: Layers) -> Result<Settings, Vec<String>> {
+        let cluster_id = layers.required("cluster-id", "0 to 127, another one for each region");
+        let cluster_id = cluster_id.and_then(|g| layers.read(g, read::cluster_id));
+        let data = layers.required("data", "the folder for this node's data").map(|g| g.text);
+        let name = layers.optional("name", read::name);
+        let listen = layers.optional("listen", read::listen);
+        let user = layers.optional("user", read::name);
+        let password = layers.password();
+        let tls = layers.pair("tls-cert", "tls-key");
+        let memory_limit = layers.optional("memory-limit", |t| read::bytes(t, 64 << 20));
+        let segment_bytes = layers.optional("segment-size", |t| read::bytes(t, 1 << 20));
+        let retain_log_bytes = layers.optional("retain-log", |t| read::bytes(t, 0));
+        let (Some(cluster_id), Some(data), true) = (cluster_id, data, layers.mistakes.is_empty())
+        else {
+            return Err(layers.mistakes);
+        };
+        Ok(Settings {
+            cluster_id,
+            name: name.unwrap_or_else(|| format!("cluster-{cluster_id}")),
+            data: PathBuf::from(data),
+            listen: listen.unwrap_or_else(|| "127.0.0.1:5432".into()),
+            user: user.unwrap_or_else(|| "root".into()),
+            password,
+            tls: tls.map(|(cert, key)| TlsFiles { cert: cert.into(), key: key.into() }),
+            memory_limit: memory_limit.unwrap_or(1 << 30),
+            segment_bytes: segment_bytes.unwrap_or(64 << 20),
+            retain_log_bytes: retain_log_bytes.unwrap_or(1 << 30),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

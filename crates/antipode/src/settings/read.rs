@@ -1,0 +1,39 @@
+//! How the text of each setting is read.
+
+use crate::words;
+use base::ClusterId;
+
+/// 0 to 127.
+pub fn cluster_id(text: &str) -> Result<ClusterId, String> {
+    match text.trim().parse::<u8>() {
+        Ok(id) if id < 128 => Ok(ClusterId(id)),
+        _ => Err("is not a number from 0 to 127".into()),
+    }
+}
+
+/// A name of letters, digits, `_`, `-` and `.`.
+pub fn name(text: &str) -> Result<String, String> {
+    let fine = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
+    if text.is_empty() || text.len() > 63 || !text.chars().all(fine) {
+        return Err("is not a name (1 to 63 letters, digits, '_', '-' or '.')".into());
+    }
+    Ok(text.to_string())
+}
+
+/// `host:port`.
+pub fn listen(text: &str) -> Result<String, String> {
+    match text.rsplit_once(':') {
+        Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => {
+            Ok(text.to_string())
+        }
+        _ => Err("is not an address (like 127.0.0.1:5432)".into()),
+    }
+}
+
+/// A size of at least `least` bytes.
+pub fn bytes(text: &str, least: u64) -> Result<u64, String> {
+    match words::parse_bytes(text)? {
+        n if n < least => Err(format!("is less than {}", words::bytes(least))),
+        n => Ok(n),
+    }
+}

@@ -1,0 +1,18 @@
+//! Tests with real processes: the built binary, real sockets, real SIGKILL, and PostgreSQL's own
+//! client programs where they are installed.
+
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests")]
+
+mod bad_input;
+mod clients;
+mod commands;
+mod demo;
+mod durability;
+mod failback;
+mod pgbench;
+mod replication;
+mod restart;
+mod tls;
+
+/// The program under test.
+pub const BINARY: &str = env!("CARGO_BIN_EXE_antipode");
