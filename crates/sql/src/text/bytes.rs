@@ -15,10 +15,9 @@ pub(super) fn bytea(text: &str) -> Result<Value> {
 /// 32 hexadecimal digits, hyphens between groups of four, braces around it, as one likes.
 pub(super) fn uuid(text: &str) -> Result<Value> {
     let bad = || invalid("uuid", text);
-    let trimmed = text.trim_ascii();
-    let inner = match trimmed.strip_prefix('{') {
+    let inner = match text.strip_prefix('{') {
         Some(rest) => rest.strip_suffix('}').ok_or_else(bad)?,
-        None => trimmed,
+        None => text,
     };
     let mut out = String::with_capacity(36);
     let mut digits = 0;

@@ -8,6 +8,9 @@ use base::{Error, Result, SqlState, SqlType, Value};
 /// A field of a date or time is outside its range.
 const FIELD_OVERFLOW: SqlState = SqlState("22008");
 
+/// An offset from Greenwich is outside its range.
+const DISPLACEMENT: SqlState = SqlState("22009");
+
 /// What was read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Parts {
@@ -25,6 +28,8 @@ pub(super) enum Bad {
     Syntax,
     /// A month 13 or a 30th of February.
     Range,
+    /// An offset of a day or more, or of 60 minutes.
+    Displacement,
     /// A zone nobody knows here.
     Zone,
     /// `infinity`, `now` and their like.
@@ -162,7 +167,7 @@ pub(super) fn offset(text: &[u8]) -> Option<Result<i64, Bad>> {
     }
     let [hours, minutes, seconds] = pieces.map(i64::from);
     if hours > 15 || minutes > 59 || seconds > 59 {
-        return Some(Err(Bad::Range));
+        return Some(Err(Bad::Displacement));
     }
     let total = hours * 3600 + minutes * 60 + seconds;
     Some(Ok(if *sign == b'-' { -total } else { total }))
@@ -184,6 +189,9 @@ fn error(bad: Bad, ty: SqlType, text: &str) -> Error {
         ),
         Bad::Range => {
             Error::new(FIELD_OVERFLOW, format!("date/time field value out of range: \"{text}\""))
+        }
+        Bad::Displacement => {
+            Error::new(DISPLACEMENT, format!("time zone displacement out of range: \"{text}\""))
         }
         Bad::Zone => Error::new(
             SqlState::INVALID_PARAMETER_VALUE,

@@ -43,7 +43,6 @@ struct Gathered {
     /// Numbers of the date in order, with their count of digits.
     numbers: Vec<(u32, usize)>,
     month: Option<u32>,
-    day: Option<Day>,
     clock: Option<i64>,
     offset: Option<i64>,
     afternoon: Option<bool>,
@@ -121,7 +120,7 @@ impl Gathered {
         let number = |t: &str| digits(t.as_bytes()).ok_or(Bad::Syntax);
         let (month, day) = (number(&rest[..2])?, number(&rest[2..])?);
         let year = full_year(number(year)?, year.len());
-        self.day = Some(Day::new(year, month, day).ok_or(Bad::Range)?);
+        self.numbers.extend([(year as u32, 4), (month, 2), (day, 2)]);
         Ok(())
     }
 
@@ -178,13 +177,12 @@ impl Gathered {
     }
 
     fn has_whole_date(&self) -> bool {
-        self.day.is_some() || self.numbers.len() + usize::from(self.month.is_some()) == 3
+        self.numbers.len() + usize::from(self.month.is_some()) == 3
     }
 
     fn finish(mut self) -> Result<Parts, Bad> {
-        if self.day.is_none() && (!self.numbers.is_empty() || self.month.is_some()) {
-            self.day = Some(self.assemble()?);
-        }
+        let dated = !self.numbers.is_empty() || self.month.is_some();
+        let day = if dated { Some(self.assemble()?) } else { None };
         if let (Some(afternoon), Some(clock)) = (self.afternoon, self.clock) {
             let half = DAY / 2;
             if clock >= half + DAY / 24 {
@@ -192,7 +190,7 @@ impl Gathered {
             }
             self.clock = Some(clock % half + if afternoon { half } else { 0 });
         }
-        Ok(Parts { day: self.day, clock: self.clock, offset: self.offset })
+        Ok(Parts { day, clock: self.clock, offset: self.offset })
     }
 
     /// Year, month and day from the numbers: a month's name is sure, a number of more than two
