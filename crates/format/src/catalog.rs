@@ -19,17 +19,9 @@ const COLUMN_BLOB: u32 = 3;
 
 /// The columns of [`StorageId::CATALOG`].
 pub fn layout() -> Vec<ColumnLayout> {
-    [
-        (COLUMN_ID, SqlType::BigInt),
-        (COLUMN_NAME, SqlType::Text),
-        (COLUMN_BLOB, SqlType::Bytea),
-    ]
-    .map(|(id, ty)| ColumnLayout {
-        id,
-        ty,
-        missing: Value::Null,
-    })
-    .to_vec()
+    [(COLUMN_ID, SqlType::BigInt), (COLUMN_NAME, SqlType::Text), (COLUMN_BLOB, SqlType::Bytea)]
+        .map(|(id, ty)| ColumnLayout { id, ty, missing: Value::Null })
+        .to_vec()
 }
 
 /// The key of a table's descriptor.
@@ -49,11 +41,7 @@ pub fn is_counters(row: &Row) -> bool {
 
 /// A descriptor as a row.
 pub fn encode(t: &TableDescriptor) -> Row {
-    let blob = envelope::seal(
-        DESCRIPTOR_MAGIC,
-        VERSION,
-        &TableProto::from(t).encode_to_vec(),
-    );
+    let blob = envelope::seal(DESCRIPTOR_MAGIC, VERSION, &TableProto::from(t).encode_to_vec());
     catalog_row(t.id.0, &format!("{}.{}", t.schema, t.name), blob)
 }
 
@@ -76,20 +64,14 @@ pub struct Counters {
 
 impl Default for Counters {
     fn default() -> Counters {
-        Counters {
-            next_table: 1,
-            next_storage: StorageId::FIRST_USER.0,
-        }
+        Counters { next_table: 1, next_storage: StorageId::FIRST_USER.0 }
     }
 }
 
 impl Counters {
     /// As a row.
     pub fn encode(&self) -> Row {
-        let proto = CountersProto {
-            next_table: self.next_table,
-            next_storage: self.next_storage,
-        };
+        let proto = CountersProto { next_table: self.next_table, next_storage: self.next_storage };
         let blob = envelope::seal(COUNTERS_MAGIC, VERSION, &proto.encode_to_vec());
         catalog_row(0, "counters", blob)
     }
@@ -98,10 +80,7 @@ impl Counters {
     pub fn decode(row: &Row) -> Result<Counters> {
         let proto = CountersProto::decode(blob(row, COUNTERS_MAGIC, "catalog counters")?)
             .map_err(|e| Error::corrupt(format!("corrupt catalog counters: {e}")))?;
-        Ok(Counters {
-            next_table: proto.next_table,
-            next_storage: proto.next_storage,
-        })
+        Ok(Counters { next_table: proto.next_table, next_storage: proto.next_storage })
     }
 }
 

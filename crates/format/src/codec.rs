@@ -177,10 +177,6 @@ impl<'a> Reader<'a> {
 
     /// Succeeds if nothing is left.
     pub fn finish(self) -> Result<()> {
-        if self.rest.is_empty() {
-            Ok(())
-        } else {
-            Err(self.corrupt("bytes are left over"))
-        }
+        if self.rest.is_empty() { Ok(()) } else { Err(self.corrupt("bytes are left over")) }
     }
 }

@@ -28,16 +28,12 @@ pub fn open<'a>(
         return Err(Error::corrupt(format!("corrupt {what}: it ends too early")));
     };
     if header[..4] != magic {
-        return Err(Error::corrupt(format!(
-            "corrupt {what}: it does not begin like one"
-        )));
+        return Err(Error::corrupt(format!("corrupt {what}: it does not begin like one")));
     }
     let version = header[4];
     let crc = u32::from_le_bytes([header[5], header[6], header[7], header[8]]);
     if crc != checksum(version, payload) {
-        return Err(Error::corrupt(format!(
-            "corrupt {what}: its checksum is wrong"
-        )));
+        return Err(Error::corrupt(format!("corrupt {what}: its checksum is wrong")));
     }
     if version == 0 || version > newest {
         return Err(Error::corrupt(format!(

@@ -172,11 +172,7 @@ fn ordered32(v: f32) -> u32 {
         return u32::MAX;
     }
     let bits = if v == 0.0 { 0 } else { v.to_bits() };
-    if bits & SIGN32 == 0 {
-        bits ^ SIGN32
-    } else {
-        !bits
-    }
+    if bits & SIGN32 == 0 { bits ^ SIGN32 } else { !bits }
 }
 
 fn ordered64(v: f64) -> u64 {
@@ -184,11 +180,7 @@ fn ordered64(v: f64) -> u64 {
         return u64::MAX;
     }
     let bits = if v == 0.0 { 0 } else { v.to_bits() };
-    if bits & SIGN64 == 0 {
-        bits ^ SIGN64
-    } else {
-        !bits
-    }
+    if bits & SIGN64 == 0 { bits ^ SIGN64 } else { !bits }
 }
 
 fn unordered32(bits: u32) -> f32 {

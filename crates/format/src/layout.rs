@@ -17,11 +17,7 @@ pub struct ColumnLayout {
 
 impl From<&Column> for ColumnLayout {
     fn from(c: &Column) -> ColumnLayout {
-        ColumnLayout {
-            id: c.id,
-            ty: c.ty,
-            missing: c.missing.clone(),
-        }
+        ColumnLayout { id: c.id, ty: c.ty, missing: c.missing.clone() }
     }
 }
 
@@ -70,10 +66,9 @@ impl TypeProto {
             4 => SqlType::BigInt,
             5 => SqlType::Real,
             6 => SqlType::Double,
-            7 if (1..=38).contains(&self.a) && self.b <= self.a => SqlType::Numeric {
-                precision: self.a as u8,
-                scale: self.b as u8,
-            },
+            7 if (1..=38).contains(&self.a) && self.b <= self.a => {
+                SqlType::Numeric { precision: self.a as u8, scale: self.b as u8 }
+            }
             8 => SqlType::Text,
             9 => SqlType::Varchar(self.a),
             10 => SqlType::Char(self.a),
@@ -105,11 +100,7 @@ pub(crate) struct LayoutProto {
 
 impl From<&ColumnLayout> for LayoutProto {
     fn from(c: &ColumnLayout) -> LayoutProto {
-        LayoutProto {
-            id: c.id,
-            ty: Some(c.ty.into()),
-            missing: row::encode_value(&c.missing),
-        }
+        LayoutProto { id: c.id, ty: Some(c.ty.into()), missing: row::encode_value(&c.missing) }
     }
 }
 

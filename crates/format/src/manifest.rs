@@ -56,18 +56,12 @@ pub struct ChunkMeta {
 impl Manifest {
     /// The manifest of a partition that has none yet: nothing, replay everything.
     pub fn empty() -> Manifest {
-        Manifest {
-            replay_from: Lsn(1),
-            ..Manifest::default()
-        }
+        Manifest { replay_from: Lsn(1), ..Manifest::default() }
     }
 
     /// The chunks of a key space.
     pub fn table(&self, storage: StorageId) -> Option<&TableChunks> {
-        let i = self
-            .tables
-            .binary_search_by_key(&storage, |t| t.storage)
-            .ok()?;
+        let i = self.tables.binary_search_by_key(&storage, |t| t.storage).ok()?;
         self.tables.get(i)
     }
 
@@ -146,10 +140,7 @@ impl From<&Manifest> for ManifestProto {
             ts: m.ts.0,
             replay_from: m.replay_from.0,
             history: history
-                .map(|(epoch, first)| EpochProto {
-                    epoch: epoch.to_u64(),
-                    first: first.0,
-                })
+                .map(|(epoch, first)| EpochProto { epoch: epoch.to_u64(), first: first.0 })
                 .collect(),
             tables: m.tables.iter().map(TableProto::from).collect(),
         }
@@ -186,9 +177,7 @@ impl ManifestProto {
             tables.push(t.into_table()?);
         }
         if !tables.is_sorted_by(|a, b| a.storage < b.storage) {
-            return Err(Error::corrupt(
-                "corrupt manifest: its tables are out of order",
-            ));
+            return Err(Error::corrupt("corrupt manifest: its tables are out of order"));
         }
         let history = self.history.iter();
         Ok(Manifest {
@@ -196,9 +185,7 @@ impl ManifestProto {
             ts: Timestamp(self.ts),
             replay_from: Lsn(self.replay_from),
             history: EpochHistory(
-                history
-                    .map(|e| (Epoch::from_u64(e.epoch), Lsn(e.first)))
-                    .collect(),
+                history.map(|e| (Epoch::from_u64(e.epoch), Lsn(e.first))).collect(),
             ),
             tables,
         })
@@ -208,11 +195,7 @@ impl ManifestProto {
 impl TableProto {
     fn into_table(self) -> Result<TableChunks> {
         let columns: Result<Vec<_>> = self.columns.into_iter().map(LayoutProto::decode).collect();
-        let chunks: Vec<ChunkMeta> = self
-            .chunks
-            .into_iter()
-            .map(ChunkProto::into_chunk)
-            .collect();
+        let chunks: Vec<ChunkMeta> = self.chunks.into_iter().map(ChunkProto::into_chunk).collect();
         let ordered = chunks.iter().all(|c| c.min_key <= c.max_key)
             && chunks.is_sorted_by(|a, b| a.max_key < b.min_key);
         // A name with a path in it would let a manifest from elsewhere write outside its folder.
@@ -222,11 +205,7 @@ impl TableProto {
         if !ordered || !named {
             return Err(Error::corrupt("corrupt manifest: its chunks make no sense"));
         }
-        Ok(TableChunks {
-            storage: StorageId(self.storage),
-            columns: columns?,
-            chunks,
-        })
+        Ok(TableChunks { storage: StorageId(self.storage), columns: columns?, chunks })
     }
 }
 

@@ -117,12 +117,7 @@ impl Record {
         let mut out = Vec::with_capacity(64 + self.ops().iter().map(op_size).sum::<usize>());
         out.push(VERSION);
         match self {
-            Record::Txn {
-                txn,
-                commit_ts,
-                origin,
-                ops,
-            } => {
+            Record::Txn { txn, commit_ts, origin, ops } => {
                 out.extend_from_slice(&txn.0.to_le_bytes());
                 out.extend_from_slice(&commit_ts.0.to_le_bytes());
                 out.push(origin.0);
@@ -132,20 +127,12 @@ impl Record {
                 out.extend_from_slice(&txn.0.to_le_bytes());
                 put_ops(&mut out, ops);
             }
-            Record::Prepare {
-                txn,
-                prepare_ts,
-                origin,
-                participants,
-                ops,
-            } => {
+            Record::Prepare { txn, prepare_ts, origin, participants, ops } => {
                 out.extend_from_slice(&txn.0.to_le_bytes());
                 out.extend_from_slice(&prepare_ts.0.to_le_bytes());
                 out.push(origin.0);
                 put_varint(&mut out, participants.len() as u64);
-                participants
-                    .iter()
-                    .for_each(|p| put_varint(&mut out, u64::from(*p)));
+                participants.iter().for_each(|p| put_varint(&mut out, u64::from(*p)));
                 put_ops(&mut out, ops);
             }
             Record::Decide { txn, commit_ts } => {
@@ -156,20 +143,12 @@ impl Record {
                 }
             }
             Record::Closed { ts } => out.extend_from_slice(&ts.0.to_le_bytes()),
-            Record::EpochStart {
-                cut,
-                previous_end,
-                reason,
-            } => {
+            Record::EpochStart { cut, previous_end, reason } => {
                 out.extend_from_slice(&cut.0.to_le_bytes());
                 put_varint(&mut out, previous_end.0);
                 put_bytes(&mut out, reason.as_bytes());
             }
-            Record::Gate {
-                closed,
-                reason,
-                at_ms,
-            } => {
+            Record::Gate { closed, reason, at_ms } => {
                 out.push(u8::from(*closed));
                 put_bytes(&mut out, reason.as_bytes());
                 put_varint(&mut out, *at_ms);
@@ -191,10 +170,7 @@ impl Record {
                 origin: ClusterId(r.u8()?),
                 ops: take_ops(&mut r, payload)?,
             },
-            2 => Record::Stage {
-                txn: TxnId(r.u128()?),
-                ops: take_ops(&mut r, payload)?,
-            },
+            2 => Record::Stage { txn: TxnId(r.u128()?), ops: take_ops(&mut r, payload)? },
             3 => Record::Prepare {
                 txn: TxnId(r.u128()?),
                 prepare_ts: Timestamp(r.u64()?),
@@ -204,15 +180,9 @@ impl Record {
             },
             4 => Record::Decide {
                 txn: TxnId(r.u128()?),
-                commit_ts: if take_bool(&mut r)? {
-                    Some(Timestamp(r.u64()?))
-                } else {
-                    None
-                },
+                commit_ts: if take_bool(&mut r)? { Some(Timestamp(r.u64()?)) } else { None },
             },
-            5 => Record::Closed {
-                ts: Timestamp(r.u64()?),
-            },
+            5 => Record::Closed { ts: Timestamp(r.u64()?) },
             6 => Record::EpochStart {
                 cut: Timestamp(r.u64()?),
                 previous_end: Lsn(r.varint()?),

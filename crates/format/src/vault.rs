@@ -139,17 +139,10 @@ impl From<&DivergedRow> for RowProto {
 impl PartProto {
     fn into_part(self) -> Result<DivergedPart> {
         let bad = |what: &str| Error::corrupt(format!("corrupt vault part: {what}"));
-        let txn = self
-            .txn
-            .as_slice()
-            .try_into()
-            .map_err(|_| bad("no such transaction id"))?;
+        let txn = self.txn.as_slice().try_into().map_err(|_| bad("no such transaction id"))?;
         Ok(DivergedPart {
             txn: TxnId(u128::from_le_bytes(txn)),
-            partition: self
-                .partition
-                .try_into()
-                .map_err(|_| bad("no such partition"))?,
+            partition: self.partition.try_into().map_err(|_| bad("no such partition"))?,
             epoch: Epoch::from_u64(self.epoch),
             lsn: Lsn(self.lsn),
             commit_ts: Timestamp(self.commit_ts),

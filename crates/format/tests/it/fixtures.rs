@@ -1,0 +1,169 @@
+//! Version 1 of every family, byte by byte. If one of these fails, data that exists somewhere can
+//! no longer be read: add a new version instead, and its fixture next to the old one.
+
+use crate::trips::{manifest, part};
+use base::{
+    ClusterId, Column, Lsn, SqlType, StorageId, TableDescriptor, TableId, Timestamp, TxnId, Value,
+};
+use bytes::Bytes;
+use format::catalog::{self, Counters};
+use format::{ColumnLayout, DivergedPart, Manifest, Op, Record, key, row};
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+fn unhex(text: &str) -> Bytes {
+    let byte = |i| u8::from_str_radix(&text[i..i + 2], 16).expect("fixtures are hex");
+    (0..text.len()).step_by(2).map(byte).collect()
+}
+
+/// One value of every variant.
+fn values() -> Vec<Value> {
+    vec![
+        Value::Null,
+        Value::Bool(true),
+        Value::Int(-300),
+        Value::Float4(1.5),
+        Value::Float8(-2.25),
+        Value::Decimal(-(1 << 70)),
+        Value::Text("a\0b".into()),
+        Value::Bytes(Bytes::from_static(&[0, 255])),
+        Value::Date(20_000),
+        Value::Micros(-1),
+    ]
+}
+
+fn ops() -> Vec<Op> {
+    vec![
+        Op { key: unhex("0000006401"), prev: Timestamp::ZERO, row: Some(unhex("010102")) },
+        Op { key: unhex("00000064ff"), prev: Timestamp(300), row: None },
+    ]
+}
+
+fn records() -> Vec<Record> {
+    let txn = TxnId(0x0102 << 64 | 5);
+    let ts = Timestamp(0x1122_3344_5566_7788);
+    vec![
+        Record::Txn { txn, commit_ts: ts, origin: ClusterId(7), ops: ops() },
+        Record::Stage { txn, ops: ops() },
+        Record::Prepare {
+            txn,
+            prepare_ts: ts,
+            origin: ClusterId(7),
+            participants: vec![0, 200],
+            ops: ops(),
+        },
+        Record::Decide { txn, commit_ts: Some(ts) },
+        Record::Decide { txn, commit_ts: None },
+        Record::Closed { ts },
+        Record::EpochStart { cut: ts, previous_end: Lsn(1000), reason: "promote".into() },
+        Record::Gate { closed: true, reason: "switchover".into(), at_ms: 1_700_000_000_000 },
+    ]
+}
+
+fn table() -> TableDescriptor {
+    let column = |id, name: &str, ty| Column {
+        id,
+        name: name.into(),
+        ty,
+        not_null: id == 1,
+        default: (id == 2).then(|| "0".into()),
+        missing: Value::Int(4),
+        hidden: id == 3,
+    };
+    TableDescriptor {
+        id: TableId(12),
+        schema: "public".into(),
+        name: "t".into(),
+        storage: StorageId(100),
+        columns: vec![
+            column(1, "id", SqlType::Int),
+            column(2, "amount", SqlType::Numeric { precision: 12, scale: 2 }),
+            column(3, "h", SqlType::Varchar(40)),
+        ],
+        primary_key: vec![1],
+        shard_key: vec![1],
+        next_column_id: 4,
+        version: 1,
+    }
+}
+
+fn layout() -> Vec<ColumnLayout> {
+    vec![ColumnLayout { id: 3, ty: SqlType::Char(5), missing: Value::Text("x".into()) }]
+}
+
+#[test]
+fn keys() {
+    let values = values();
+    let bytes = key::encode(StorageId(100), &values.iter().collect::<Vec<_>>());
+    assert_eq!(hex(&bytes), KEY);
+}
+
+#[test]
+fn rows() {
+    let ids = [1, 2, 3, 4, 5, 6, 7, 8, 9, 1000];
+    let row: Vec<_> = ids.into_iter().zip(values()).collect();
+    assert_eq!(hex(&row::encode(&row)), ROW);
+    assert_eq!(row::decode(&unhex(ROW)).unwrap(), row);
+}
+
+#[test]
+fn log_records() {
+    let kinds: Vec<u8> = records().iter().map(Record::kind).collect();
+    assert_eq!(kinds, [1, 2, 3, 4, 4, 5, 6, 7]);
+    let bytes: Vec<String> = records().iter().map(|r| hex(&r.encode())).collect();
+    assert_eq!(bytes, RECORDS);
+    for (record, bytes) in records().into_iter().zip(RECORDS) {
+        assert_eq!(Record::decode(record.kind(), &unhex(bytes)).unwrap(), record);
+    }
+}
+
+#[test]
+fn catalog_rows() {
+    let row = row::encode(&catalog::encode(&table()));
+    assert_eq!(hex(&row), DESCRIPTOR);
+    assert_eq!(catalog::decode(&row::decode(&unhex(DESCRIPTOR)).unwrap()).unwrap(), table());
+    assert_eq!(hex(&row::encode(&Counters::default().encode())), COUNTERS);
+    assert_eq!(hex(&catalog::key(TableId(12))), "0000000101800000000000000c");
+    assert_eq!(hex(&catalog::counters_key()), "00000001018000000000000000");
+}
+
+#[test]
+fn manifests() {
+    assert_eq!(hex(&manifest(layout()).encode()), MANIFEST);
+    assert_eq!(Manifest::decode(&unhex(MANIFEST)).unwrap(), manifest(layout()));
+}
+
+#[test]
+fn vault_parts() {
+    assert_eq!(hex(&part().encode()), PART);
+    assert_eq!(DivergedPart::decode(&unhex(PART)).unwrap(), part());
+}
+
+const KEY: &str = "00000064ff0101017ffffffffffffed401bfc00000013ffdffffffffffff017fffffffffffffc0000000\
+    0000000000016100ff6200010100ffff00010180004e20017fffffffffffffff";
+const ROW: &str = "01100203d704040000c03f0500000000000002c006ffffffffffffffffffff010703610062080200ff09\
+    c0b802ea7b01";
+const RECORDS: [&str; 8] = [
+    "010500000000000000020100000000000088776655443322110702050000006401000401010205000000\
+     64ffac0200",
+    "01050000000000000002010000000000000205000000640100040101020500000064ffac0200",
+    "01050000000000000002010000000000008877665544332211070200c801020500000064010004010102\
+     0500000064ffac0200",
+    "0105000000000000000201000000000000018877665544332211",
+    "010500000000000000020100000000000000",
+    "018877665544332211",
+    "018877665544332211e8070770726f6d6f7465",
+    "01010a7377697463686f76657280d095ffbc31",
+];
+const DESCRIPTOR: &str = "01131807087075626c69632e7408624150544401864829e4080c12067075626c69631a017420642a1008\
+    01120269641a0208032001320203082a1908021206616d6f756e741a060807100c18022a013032020308\
+    2a1108031201681a04080910283202030838013201013a010140044801";
+const COUNTERS: &str = "0113000708636f756e74657273080d4150434301fd1dffb708011064";
+const MANIFEST: &str = "41504d46012fc6c5070804108080808080808080021863220b0902000003010000001001220b09020000\
+    030500000010322a690864120d08031204080a10051a030701781a290a126368756e6b2d342d39382e70\
+    6172717565741201621a016320f0a2042880e497d01235efbeadde1a2b0a126368756e6b2d342d39392e\
+    70617271756574120263611a02640020f0a2042880e497d01235efbeadde";
+const PART: &str = "41505650015c65ebe00a1007000000000000000000000010000000100319020000030200000020820128\
+    4d300938014a230a087075626c69632e7412035b315d22087b226964223a317d2a0500000064013a0101";
