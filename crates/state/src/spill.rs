@@ -60,6 +60,8 @@ impl State {
             }
             Err(e) => {
                 self.thaw(&frozen, Timestamp::ZERO, None);
+                // What was written so far only takes room now.
+                self.collect();
                 Err(e)
             }
         }
@@ -160,10 +162,9 @@ impl State {
     }
 
     /// Keeps the newest manifest and the newest one at or below `keep`, and removes what is garbage
-    /// then. Failing to remove something is not the spill's failure: the next one tries again.
+    /// then.
     fn retain(&self, newest: Option<Arc<Manifest>>, keep: Timestamp) {
-        let inner = &*self.inner;
-        let mut files = inner.files.lock();
+        let mut files = self.inner.files.lock();
         files.retained.extend(newest);
         let last = files.retained.len().saturating_sub(1);
         let kept = files.retained.iter().rposition(|m| m.ts <= keep);
@@ -172,7 +173,14 @@ impl State {
             i += 1;
             i - 1 == last || Some(i - 1) == kept
         });
-        if let Err(e) = files.collect(&inner.dir, &inner.disk) {
+        drop(files);
+        self.collect();
+    }
+
+    /// Removes garbage. Failing at it is not the spill's failure: the next one tries again.
+    fn collect(&self) {
+        let inner = &*self.inner;
+        if let Err(e) = inner.files.lock().collect(&inner.dir, &inner.disk) {
             tracing::warn!(error = %e, "could not remove old files");
         }
     }

@@ -1,0 +1,97 @@
+//! Power loss and full disks in the middle of a spill.
+
+use crate::room::*;
+use base::{Lsn, SqlState};
+use env::{Env, sim};
+use format::Op;
+use state::State;
+
+fn history() -> Vec<(u64, Vec<Op>)> {
+    let mut log = Vec::new();
+    for n in 1..=20u64 {
+        let id = n as i64;
+        let mut ops = vec![put(A, id * 3, &format!("first {n}"), None)];
+        ops.push(put(B, id, "b", Some(1)));
+        if n > 10 {
+            ops.push(put(A, (id - 10) * 3, &format!("second {n}"), Some(n as i64)));
+            ops.push(delete(B, id - 10));
+        }
+        log.push((n * 10, ops));
+    }
+    log
+}
+
+fn replay(env: &Env) -> State {
+    let state = open(env).unwrap();
+    let from = state.manifest().replay_from;
+    for (at, ops) in history().iter().filter(|(at, _)| Lsn(*at) >= from) {
+        state.apply(ts(*at), Lsn(*at), ops);
+    }
+    state
+}
+
+fn everything(state: &State) -> (Rows, Rows) {
+    (scan(state, whole(A, 200)).unwrap(), scan(state, whole(B, 200)).unwrap())
+}
+
+#[test]
+fn a_crash_at_any_point_of_a_spill_loses_nothing() {
+    let expected = sim::run(0, |world| async move { everything(&replay(&world.node().env())) });
+    let mut survived = 0;
+    for seed in 0..400 {
+        let expected = expected.clone();
+        survived += sim::run(seed, |world| async move {
+            let node = world.node();
+            let state = replay(&node.env());
+            spill(&state, 100, 0).unwrap();
+            node.crash_after(seed / 4);
+            let done = spill(&state, 180, 0).is_ok();
+            node.crash();
+            let env = node.restart();
+            let state = replay(&env);
+            let at = state.manifest().ts;
+            assert!(at == ts(180) || (at == ts(100) && !done), "seed {seed}: {at}");
+            assert_eq!(everything(&state), expected, "seed {seed}");
+            spill(&state, 200, 1000).unwrap();
+            assert_eq!(everything(&state), expected, "seed {seed}");
+            let chunks = state.manifest().chunks().count();
+            assert_eq!(files(&env).len(), chunks + 1, "seed {seed}: {:?}", files(&env));
+            u32::from(done)
+        });
+    }
+    assert!(survived > 0, "the last of the crashes come after the spill");
+}
+
+#[test]
+fn a_crash_while_opening_a_new_folder_is_harmless() {
+    for seed in 0..40 {
+        sim::run(seed, |world| async move {
+            let node = world.node();
+            node.crash_after(seed / 4);
+            let _ = open(&node.env());
+            node.crash();
+            assert_eq!(open(&node.restart()).unwrap().manifest().replay_from, Lsn(1));
+        });
+    }
+}
+
+#[test]
+fn a_full_disk_fails_the_spill_and_nothing_else() {
+    let expected = sim::run(0, |world| async move { everything(&replay(&world.node().env())) });
+    sim::run(3, |world| async move {
+        let node = world.node();
+        let state = replay(&node.env());
+        spill(&state, 100, 0).unwrap();
+        let used = node.used_bytes();
+        node.set_capacity(Some(used + 3000));
+        let error = spill(&state, 180, 0).unwrap_err();
+        assert_eq!(error.state, SqlState::DISK_FULL, "{error}");
+        assert_eq!(node.used_bytes(), used, "what was half written is gone");
+        assert_eq!(everything(&state), expected);
+        state.apply(ts(210), Lsn(210), &[delete(A, 3)]);
+        node.set_capacity(None);
+        spill(&state, 200, 0).unwrap();
+        assert_eq!(everything(&state), expected);
+        assert!(state.newest(&key_of(A, 3)).unwrap().unwrap().row.is_none());
+    });
+}

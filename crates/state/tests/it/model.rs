@@ -1,0 +1,232 @@
+//! Random histories against a map: reads, scans that outlive spills, restarts.
+
+use crate::room::*;
+use base::{Lsn, StorageId, Timestamp, Value};
+use bytes::Bytes;
+use env::{Env, sim};
+use format::{Op, key, row};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use state::{Scan, ScanSpec, State};
+use std::collections::BTreeMap;
+
+#[derive(Clone, Debug)]
+enum Step {
+    /// One transaction: (second key space?, id, None = delete, Some(added column?)).
+    Apply(Vec<(bool, i64, Option<bool>)>),
+    /// Spill at a share of the way from the last spill to now.
+    Spill(u8),
+    /// Read everything at a share of the way from the last spill to now, in a range of ids.
+    Check(u8, i64, i64),
+    /// Begin a scan and finish it some steps later.
+    Hold,
+    Release,
+    Restart,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let change = (any::<bool>(), 0..60i64, prop::option::weighted(0.7, any::<bool>()));
+    prop_oneof![
+        6 => vec(change, 1..12).prop_map(Step::Apply),
+        3 => any::<u8>().prop_map(Step::Spill),
+        3 => (any::<u8>(), -1..60i64, 0..62i64).prop_map(|(a, b, c)| Step::Check(a, b, c)),
+        1 => Just(Step::Hold),
+        1 => Just(Step::Release),
+        1 => Just(Step::Restart),
+    ]
+}
+
+type Versions = BTreeMap<Bytes, Vec<(u64, Option<Bytes>)>>;
+
+struct Model {
+    now: u64,
+    spilled: u64,
+    log: Vec<(u64, Vec<Op>)>,
+    versions: Versions,
+}
+
+impl Model {
+    fn apply(&mut self, ops: Vec<Op>) {
+        self.now += 2;
+        for op in &ops {
+            let versions = self.versions.entry(op.key.clone()).or_default();
+            versions.retain(|v| v.0 != self.now);
+            versions.push((self.now, op.row.clone()));
+        }
+        self.log.push((self.now, ops));
+    }
+
+    fn share(&self, share: u8) -> u64 {
+        self.spilled + (self.now - self.spilled) * u64::from(share) / 255
+    }
+
+    fn get(&self, key: &[u8], at: u64) -> Option<(u64, Option<Bytes>)> {
+        self.versions.get(key)?.iter().rev().find(|v| v.0 <= at).cloned()
+    }
+
+    fn rows(&self, start: &Bytes, end: &Bytes, at: u64) -> Rows {
+        let range = self.versions.range(start.clone()..end.clone());
+        let live = range.filter_map(|(key, _)| match self.get(key, at) {
+            Some((ts, Some(row))) => Some((key.clone(), (ts, shown(&row)))),
+            _ => None,
+        });
+        live.collect()
+    }
+}
+
+/// A stored row in the columns of the layout.
+fn shown(bytes: &[u8]) -> Vec<Value> {
+    let row = row::decode(bytes).unwrap();
+    let value =
+        |id: u32, missing: Value| row.iter().find(|c| c.0 == id).map_or(missing, |c| c.1.clone());
+    vec![value(2, Value::Null), value(1, Value::Null), value(3, ADDED)]
+}
+
+fn check(model: &Model, state: &State, at: u64, from: i64, to: i64) {
+    for storage in [A, B] {
+        let (start, end) = (key_of(storage, from.min(to)), key_of(storage, from.max(to)));
+        let spec = ScanSpec { start: start.clone(), end: end.clone(), ..whole(storage, at) };
+        assert_eq!(scan(state, spec).unwrap(), model.rows(&start, &end, at), "at {at}");
+        for id in -1..61 {
+            let key = key_of(storage, id);
+            let found = state.get(&key, ts(at)).unwrap().and_then(|v| Some((v.ts.0, v.row?)));
+            let expected = model.get(&key, at).and_then(|(ts, row)| Some((ts, row?)));
+            assert_eq!(
+                found.map(|(ts, row)| (ts, shown(&row))),
+                expected.map(|(ts, row)| (ts, shown(&row))),
+                "key {id} at {at}"
+            );
+        }
+        check_shapes(
+            state,
+            storage,
+            at,
+            &model.rows(&key::range(storage).0, &key::range(storage).1, at),
+        );
+    }
+}
+
+/// Without any column, and with a limit.
+fn check_shapes(state: &State, storage: StorageId, at: u64, all: &Rows) {
+    let count = ScanSpec { columns: Vec::new(), with_key: false, ..whole(storage, at) };
+    let batches = state.scan(count).unwrap();
+    assert_eq!(batches.map(|b| b.unwrap().num_rows()).sum::<usize>(), all.len());
+    let first = ScanSpec { limit: Some(7), ..whole(storage, at) };
+    let some = scan(state, first).unwrap();
+    assert_eq!(some.len(), all.len().min(7));
+    assert!(some.iter().all(|(k, v)| all.get(k) == Some(v)));
+}
+
+fn replay(env: &Env, model: &Model) -> State {
+    let state = open(env).unwrap();
+    for (at, ops) in &model.log {
+        state.apply(ts(*at), Lsn(*at), ops);
+    }
+    state
+}
+
+fn run(env: &Env, steps: Vec<Step>) {
+    let mut model = Model { now: 10, spilled: 0, log: Vec::new(), versions: Versions::new() };
+    let mut state = open(env).unwrap();
+    let mut held: Vec<(Scan, Rows)> = Vec::new();
+    for step in steps {
+        match step {
+            Step::Apply(changes) => {
+                let ops = changes.into_iter().map(|(second, id, change)| {
+                    let storage = if second { B } else { A };
+                    match change {
+                        None => delete(storage, id),
+                        Some(added) => {
+                            let text = format!("{id} at {}", model.now);
+                            put(storage, id, &text, added.then_some(id * 2))
+                        }
+                    }
+                });
+                let ops: Vec<Op> = ops.collect();
+                model.apply(ops.clone());
+                state.apply(ts(model.now), Lsn(model.now), &ops);
+            }
+            Step::Spill(share) => {
+                let at = model.share(share);
+                spill(&state, at, 0).unwrap();
+                model.spilled = at;
+                assert_eq!(state.manifest().ts, Timestamp(at));
+            }
+            Step::Check(share, from, to) => check(&model, &state, model.share(share), from, to),
+            Step::Hold => {
+                let (start, end) = key::range(A);
+                let rows = model.rows(&start, &end, model.now);
+                held.push((state.scan(whole(A, model.now)).unwrap(), rows));
+            }
+            Step::Release => {
+                for (scan, rows) in held.drain(..) {
+                    assert_eq!(collect(scan).unwrap(), rows);
+                }
+            }
+            Step::Restart => {
+                held.clear();
+                state = replay(env, &model);
+            }
+        }
+    }
+    for (scan, rows) in held {
+        assert_eq!(collect(scan).unwrap(), rows);
+    }
+    check(&model, &state, model.now, -1, 61);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(150))]
+
+    #[test]
+    fn random_histories(steps in vec(step(), 1..40), seed in any::<u64>()) {
+        sim::run(seed, |world| async move { run(&world.node().env(), steps) });
+    }
+}
+
+#[test]
+fn a_version_that_was_merged_away_is_refused() {
+    sim::run(1, |world| async move {
+        let state = open(&world.node().env()).unwrap();
+        state.apply(ts(5), Lsn(1), &[put(A, 1, "x", None)]);
+        spill(&state, 9, 0).unwrap();
+        assert!(state.get(&key_of(A, 1), ts(8)).is_err());
+        assert!(state.scan(whole(A, 8)).is_err());
+        assert!(state.get(&key_of(A, 1), ts(9)).unwrap().is_some());
+    });
+}
+
+#[test]
+fn a_scan_says_how_far_the_log_must_be_durable() {
+    sim::run(1, |world| async move {
+        let state = open(&world.node().env()).unwrap();
+        state.apply(ts(5), Lsn(4), &[put(A, 1, "x", None), put(A, 2, "x", None)]);
+        spill(&state, 9, 0).unwrap();
+        let mut scan = state.scan(whole(A, 20)).unwrap();
+        while scan.next().is_some() {}
+        assert_eq!(scan.revealed_lsn(), Lsn::ZERO);
+        state.apply(ts(12), Lsn(6), &[delete(A, 1)]);
+        state.apply(ts(30), Lsn(7), &[delete(A, 2)]);
+        let mut scan = state.scan(whole(A, 20)).unwrap();
+        while scan.next().is_some() {}
+        assert_eq!(scan.revealed_lsn(), Lsn(6), "a deletion shows, a later one does not");
+    });
+}
+
+#[test]
+fn the_newest_version_wins_in_whatever_order_it_came() {
+    sim::run(1, |world| async move {
+        let state = open(&world.node().env()).unwrap();
+        for at in [7, 3, 9, 5, 9] {
+            state.apply(ts(at), Lsn(at), &[put(A, 1, &at.to_string(), None)]);
+        }
+        for (at, seen) in [(3, 3), (4, 3), (6, 5), (8, 7), (100, 9)] {
+            assert_eq!(state.get(&key_of(A, 1), ts(at)).unwrap().unwrap().ts, ts(seen));
+        }
+        state.drop_above(ts(5));
+        assert_eq!(state.newest(&key_of(A, 1)).unwrap().unwrap().ts, ts(5));
+        state.drop_above(ts(2));
+        assert_eq!(state.newest(&key_of(A, 1)).unwrap(), None);
+        assert_eq!(state.delta_bytes(), 0);
+    });
+}
