@@ -43,6 +43,7 @@ fn change<T>(node: &NodeShared, life: u64, f: impl FnOnce(&mut Model) -> Result<
     }
     let (result, crash) = {
         let mut disk = node.disk.lock();
+        disk.count += 1;
         let crash = match &mut disk.faults.crash_after {
             Some(0) => true,
             Some(left) => {

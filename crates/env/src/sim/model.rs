@@ -19,6 +19,8 @@ pub(super) struct Model {
     rng: ChaCha8Rng,
     pub(super) capacity: Option<u64>,
     pub(super) locks: BTreeSet<PathBuf>,
+    /// How many changes there were: where a power loss can be ordered.
+    pub(super) count: u64,
     pub(super) faults: Faults,
 }
 
@@ -142,6 +144,7 @@ impl Model {
             rng,
             capacity: None,
             locks: BTreeSet::new(),
+            count: 0,
             faults: Faults::default(),
         }
     }

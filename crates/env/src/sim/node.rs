@@ -169,6 +169,11 @@ impl SimNode {
         self.shared.disk.lock().faults.crash_after = Some(changes);
     }
 
+    /// How many disk changes this node has begun so far, over all its lives.
+    pub fn disk_changes(&self) -> u64 {
+        self.shared.disk.lock().count
+    }
+
     /// Puts the wall clock ahead (or behind) by so many milliseconds.
     pub fn set_clock_skew(&self, ms: i64) {
         self.shared.skew_ms.store(ms, Ordering::Relaxed);
