@@ -122,9 +122,9 @@ impl OneClient {
                         Trouble::Unknown => self.journal.leave_open(id),
                         Trouble::Refused => self.journal.refuse(),
                     }
-                    if connection.client.is_closed() {
-                        open = None;
-                    } else if connection.client.batch_execute("ROLLBACK").await.is_err() {
+                    if connection.client.is_closed()
+                        || connection.client.batch_execute("ROLLBACK").await.is_err()
+                    {
                         open = None;
                     }
                     tokio::time::sleep(PAUSE).await;

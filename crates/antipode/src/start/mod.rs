@@ -1,23 +1,148 @@
-//! `antipode start`.
+//! `antipode start`: puts the rooms together and serves until told to stop.
+//!
+//! ```text
+//!  Settings ─► bind ─► Engine::open ─► Links ─► Front ─► listener ─► "listening on HOST:PORT"
+//!                                                          │ SIGTERM, SIGINT, end of the parent
+//!  exit 0 ◄─ Engine::shutdown ◄─ Links ◄─ sessions end ◄───┘
+//! ```
+//!
+//! The port is bound first, so that a port in use is told before the data folder is touched, but
+//! nobody is answered before everything is open. A crash at any step loses nothing that was
+//! acknowledged: the engine's own log sees to that, a clean shutdown only makes the next start
+//! quicker.
+
+mod listener;
+mod stop;
+mod tls;
+mod wire;
 
 use crate::settings::{Settings, StartArgs};
+use base::{Error, NodeId, Result};
+use dr::Links;
+use listener::Listener;
+use meta::Bootstrap;
+use session::{Front, FrontSettings};
+use std::io::Write;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use stop::Stop;
+use tokio_rustls::TlsAcceptor;
+use txn::{Engine, EngineSettings};
 
 /// The database that every node lets its users connect to, for statements about other databases.
 pub const ADMIN_DATABASE: &str = "antipode";
 
+/// Sessions get so long to end their statements when the server stops.
+const DRAIN_LIMIT: Duration = Duration::from_secs(10);
+
 /// Runs the command.
 pub fn command(args: &StartArgs) -> ExitCode {
-    match Settings::load(args) {
-        Ok(settings) => {
-            println!("{settings:?} {}", args.exit_with_parent);
-            ExitCode::SUCCESS
-        }
+    let (settings, tls) = match prepare(args) {
+        Ok(prepared) => prepared,
         Err(mistakes) => {
             for mistake in mistakes {
                 eprintln!("antipode: {mistake}");
             }
-            ExitCode::from(2)
+            return ExitCode::from(2);
+        }
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(e) => {
+            eprintln!("antipode: cannot start threads: {e}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let ended = runtime.block_on(run(settings, tls, args.exit_with_parent));
+    runtime.shutdown_timeout(Duration::from_secs(2));
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            let more = [&e.detail, &e.hint];
+            let more: Vec<&str> = more.into_iter().flatten().map(String::as_str).collect();
+            eprintln!("antipode: {}", [&[e.message.as_str()], &more[..]].concat().join("; "));
+            ExitCode::FAILURE
         }
     }
+}
+
+fn prepare(args: &StartArgs) -> std::result::Result<(Settings, Option<TlsAcceptor>), Vec<String>> {
+    let settings = Settings::load(args)?;
+    if settings.password.is_none() && !settings.data.join("meta").exists() {
+        let data = settings.data.display();
+        return Err(vec![format!(
+            "{data} is new and needs a password for user {}: give ANTIPODE_PASSWORD, \
+             --password-file or --password",
+            settings.user
+        )]);
+    }
+    let tls = match &settings.tls {
+        Some(files) => Some(tls::acceptor(files).map_err(|e| vec![e])?),
+        None => None,
+    };
+    Ok((settings, tls))
+}
+
+async fn run(settings: Settings, tls: Option<TlsAcceptor>, with_parent: bool) -> Result<()> {
+    let mut stop = Stop::listen(with_parent)?;
+    let listener = Listener::bind(&settings.listen, tls).await?;
+    let started = Instant::now();
+    let engine = Engine::open(env::real::env(), engine_settings(&settings)).await?;
+    let links = Links::new(engine.clone());
+    let front = Front::new(engine.clone(), links.clone(), FrontSettings::default());
+    let address = listener.address();
+    let serving = listener.serve(front.clone(), &links);
+    tracing::info!(
+        cluster = settings.cluster_id.0,
+        name = settings.name,
+        databases = engine.databases().len(),
+        opened_ms = started.elapsed().as_millis() as u64,
+        "ready on {address}"
+    );
+    let mut out = std::io::stdout();
+    let _ = writeln!(out, "listening on {address}").and_then(|()| out.flush());
+
+    let reason = stop.wait().await;
+    tracing::info!("stopping: {reason}");
+    serving.close();
+    front.stop();
+    drain(&front).await;
+    links.stop().await;
+    serving.end().await;
+    engine.shutdown().await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn engine_settings(settings: &Settings) -> EngineSettings {
+    let bootstrap = Bootstrap {
+        cluster_id: settings.cluster_id,
+        name: settings.name.clone(),
+        node: NodeId(1),
+        superuser: settings.user.clone(),
+        password: settings.password.clone().unwrap_or_default(),
+    };
+    let mut engine = EngineSettings::new(settings.data.clone(), bootstrap);
+    // Of the memory, a quarter each for recent row versions and for pages; the rest is for queries.
+    engine.delta_bytes = (settings.memory_limit / 4) as usize;
+    engine.cache_bytes = (settings.memory_limit / 4) as usize;
+    engine.log_retention_bytes = settings.retain_log_bytes;
+    engine.log.segment_bytes = settings.segment_bytes;
+    engine
+}
+
+async fn drain(front: &Arc<Front>) {
+    let end = Instant::now() + DRAIN_LIMIT;
+    while front.connections() > 0 && Instant::now() < end {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    if front.connections() > 0 {
+        tracing::warn!(sessions = front.connections(), "not all sessions ended in time");
+    }
+}
+
+/// An error of the operating system while starting.
+fn cannot(what: impl std::fmt::Display, e: &std::io::Error) -> Error {
+    Error::io(format!("cannot {what}"), e)
 }

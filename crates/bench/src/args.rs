@@ -1,0 +1,47 @@
+//! Flags.
+
+use clap::Parser;
+use std::path::PathBuf;
+
+/// Runs PostgreSQL and Antipode side by side with pgbench and prints both and their ratio.
+#[derive(Parser, Clone, Debug)]
+#[command(name = "antipode-bench", version)]
+pub struct Args {
+    /// Scale of pgbench: 100,000 accounts each
+    #[arg(long, default_value_t = 10)]
+    pub scale: u32,
+    /// Seconds of each run
+    #[arg(long, default_value_t = 10)]
+    pub seconds: u32,
+    /// Runs of each kind; the median counts
+    #[arg(long, default_value_t = 3)]
+    pub runs: u32,
+    /// Numbers of clients
+    #[arg(long, value_delimiter = ',', default_value = "1,8,32")]
+    pub clients: Vec<u32>,
+    /// Partitions of Antipode's database
+    #[arg(long, default_value_t = 4)]
+    pub partitions: u16,
+    /// The antipode program [default: beside this one]
+    #[arg(long, value_name = "FILE")]
+    pub antipode: Option<PathBuf>,
+    /// Folder with PostgreSQL's programs [default: where bench/peer/pg.sh puts them]
+    #[arg(long, value_name = "DIR")]
+    pub postgres: Option<PathBuf>,
+    /// Where to make data folders [default: the system's temporary folder]
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+}
+
+impl Args {
+    /// A fresh folder that goes away by itself.
+    pub fn folder(&self) -> Result<tempfile::TempDir, String> {
+        let mut builder = tempfile::Builder::new();
+        builder.prefix("antipode-bench-");
+        let made = match &self.dir {
+            Some(dir) => builder.tempdir_in(dir),
+            None => builder.tempdir(),
+        };
+        made.map_err(|e| format!("cannot make a temporary folder: {e}"))
+    }
+}

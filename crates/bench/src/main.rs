@@ -1,0 +1,86 @@
+//! `antipode-bench`: Antipode and PostgreSQL side by side, in one run on one machine.
+//!
+//! ```text
+//!            pgbench ──► antipode east ──► antipode west
+//!  the same  pgbench ──► postgres      ──► streaming standby
+//! ```
+//!
+//! Both sides run with the same durability (every commit is on disk before it is acknowledged),
+//! the same `pgbench` program, prepared statements, and an asynchronous standby where it says so.
+//! Runs alternate between the sides, so that a machine that drifts drifts for both. Only ratios of
+//! one run mean something.
+//!
+//! * **commits/s** for each script and number of clients, without a standby.
+//! * **replicated rows/s**: TPC-B with a standby attached; the rows that its commits changed,
+//!   divided by the time until the standby had them all.
+//! * **catch-up rows/s**: the standby is stopped, TPC-B runs, the standby starts; the rows it missed,
+//!   divided by the time from its start until it had them all.
+
+#![allow(clippy::disallowed_methods, reason = "this program measures the real world")]
+
+mod args;
+mod load;
+mod ours;
+mod peer;
+mod replicated;
+mod side;
+mod table;
+
+use args::Args;
+use clap::Parser;
+use side::{Result, Side};
+use std::process::ExitCode;
+use table::{Figure, Figures};
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(e) => {
+            eprintln!("antipode-bench: {e}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(run(&args)) {
+        Ok(figures) => {
+            println!("{}", figures.table());
+            ExitCode::SUCCESS
+        }
+        Err(e) => {
+            eprintln!("antipode-bench: {e}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(args: &Args) -> Result<Figures> {
+    let mut sides: Vec<Box<dyn Side>> = vec![Box::new(ours::Ours::start(args).await?)];
+    match peer::Peer::find(args) {
+        Some(bin) => sides.push(Box::new(peer::Peer::start(args, &bin)?)),
+        None => eprintln!(
+            "no PostgreSQL found: only Antipode is measured (bench/peer/pg.sh installs one, or give \
+             --postgres DIR)"
+        ),
+    }
+    for side in &sides {
+        eprintln!("{}: pgbench -i -s {}", side.name(), args.scale);
+        load::initialise(args, &side.endpoint())?;
+    }
+    let mut figures = Figures::new(sides.iter().map(|s| s.name()).collect());
+    for script in ["tpcb-like", "simple-update", "select-only"] {
+        for clients in &args.clients {
+            let label = format!("{script}, {clients} clients: commits/s");
+            for run in 0..args.runs {
+                for (i, side) in sides.iter().enumerate() {
+                    let tps = load::run(args, &side.endpoint(), script, *clients)?.tps;
+                    eprintln!("{label} run {}: {} {tps:.0}", run + 1, side.name());
+                    figures.add(&label, Figure { side: i, value: tps });
+                }
+            }
+        }
+    }
+    for (i, side) in sides.iter_mut().enumerate() {
+        replicated::measure(args, i, side.as_mut(), &mut figures).await?;
+    }
+    Ok(figures)
+}

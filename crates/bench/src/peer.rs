@@ -1,0 +1,184 @@
+//! PostgreSQL, with a streaming standby.
+
+use crate::args::Args;
+use crate::side::{Endpoint, Result, Side};
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// A primary and a standby made with `pg_basebackup`.
+pub struct Peer {
+    bin: PathBuf,
+    version: String,
+    primary: Node,
+    standby: Option<Node>,
+    dir: tempfile::TempDir,
+}
+
+#[derive(Clone)]
+struct Node {
+    data: PathBuf,
+    port: u16,
+}
+
+const SETTINGS: &str = "
+listen_addresses = '127.0.0.1'
+unix_socket_directories = ''
+shared_buffers = 512MB
+max_wal_size = 4GB
+wal_keep_size = 8GB
+max_connections = 200
+";
+
+impl Peer {
+    /// The folder of PostgreSQL's programs: as given, as installed by `bench/peer/pg.sh`, or none.
+    pub fn find(args: &Args) -> Option<PathBuf> {
+        let home = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
+        let usual = home.join(".cache/antipode-bench/postgres/bin");
+        let bin = args.postgres.clone().unwrap_or(usual);
+        bin.join("postgres").is_file().then_some(bin)
+    }
+
+    /// Starts the primary.
+    pub fn start(args: &Args, bin: &Path) -> Result<Peer> {
+        let dir = args.folder()?;
+        let said = Command::new(bin.join("postgres")).arg("--version").output();
+        let said = said.map_err(|e| e.to_string())?;
+        let version = String::from_utf8_lossy(&said.stdout).trim().to_string();
+        let primary = Node { data: dir.path().join("primary"), port: testkit::free_port() };
+        let peer = Peer { bin: bin.into(), version, primary, standby: None, dir };
+        peer.own()?;
+        let data = &peer.primary.data;
+        peer.tool(
+            "initdb",
+            [OsStr::new("-D"), data.as_os_str(), "-U".as_ref(), "bench".as_ref()]
+                .into_iter()
+                .chain(["--auth=trust", "--no-locale", "-E", "UTF8"].map(OsStr::new)),
+        )?;
+        let file = data.join("postgresql.conf");
+        let mut text = std::fs::read_to_string(&file).map_err(|e| e.to_string())?;
+        text.push_str(SETTINGS);
+        std::fs::write(&file, text).map_err(|e| e.to_string())?;
+        peer.control(&peer.primary, "start")?;
+        Ok(peer)
+    }
+
+    /// Gives the folder to the user that the server runs as: PostgreSQL refuses to be root.
+    fn own(&self) -> Result<()> {
+        if !is_root() {
+            return Ok(());
+        }
+        let done = Command::new("chown").arg(user()).arg(self.dir.path()).status();
+        match done {
+            Ok(status) if status.success() => Ok(()),
+            _ => Err(format!("cannot give {} to user {}", self.dir.path().display(), user())),
+        }
+    }
+
+    fn tool<'a>(&self, name: &str, arguments: impl Iterator<Item = &'a OsStr>) -> Result<()> {
+        let program = self.bin.join(name);
+        let mut command = if is_root() {
+            let mut command = Command::new("setpriv");
+            let user = user();
+            command.args(["--reuid", &user, "--regid", &user, "--clear-groups"]).arg(program);
+            command
+        } else {
+            Command::new(program)
+        };
+        // A server that inherits a pipe would keep it open for ever: its output goes to a file.
+        let out = self.dir.path().join("tool.log");
+        let file = std::fs::File::create(&out).map_err(|e| e.to_string())?;
+        let copy = file.try_clone().map_err(|e| e.to_string())?;
+        let status = command
+            .args(arguments)
+            .current_dir(self.dir.path())
+            .env("HOME", self.dir.path())
+            .stdin(std::process::Stdio::null())
+            .stdout(file)
+            .stderr(copy)
+            .status()
+            .map_err(|e| format!("cannot run {name}: {e}"))?;
+        if status.success() {
+            return Ok(());
+        }
+        Err(format!("{name}: {}", std::fs::read_to_string(&out).unwrap_or_default().trim()))
+    }
+
+    fn control(&self, node: &Node, verb: &str) -> Result<()> {
+        let log = node.data.with_extension("log");
+        let port = format!("-p {}", node.port);
+        let mut arguments: Vec<&OsStr> =
+            vec!["-D".as_ref(), node.data.as_ref(), "-w".as_ref(), "-t".as_ref(), "120".as_ref()];
+        match verb {
+            "start" => arguments.extend([
+                OsStr::new("-l"),
+                log.as_ref(),
+                "-o".as_ref(),
+                port.as_ref(),
+                verb.as_ref(),
+            ]),
+            _ => arguments.extend(["-m", "immediate", verb].map(OsStr::new)),
+        }
+        self.tool("pg_ctl", arguments.into_iter())
+    }
+
+    fn at(&self, node: &Node) -> Endpoint {
+        Endpoint {
+            port: node.port,
+            user: "bench".into(),
+            password: String::new(),
+            database: "postgres".into(),
+        }
+    }
+}
+
+impl Side for Peer {
+    fn name(&self) -> String {
+        self.version.clone()
+    }
+
+    fn endpoint(&self) -> Endpoint {
+        self.at(&self.primary)
+    }
+
+    fn add_standby(&mut self) -> Result<Endpoint> {
+        let node = Node { data: self.dir.path().join("standby"), port: testkit::free_port() };
+        let source = format!("host=127.0.0.1 port={} user=bench", self.primary.port);
+        self.tool(
+            "pg_basebackup",
+            [OsStr::new("-d"), source.as_ref(), "-D".as_ref(), node.data.as_ref()]
+                .into_iter()
+                .chain(["-R", "-X", "stream", "-c", "fast"].map(OsStr::new)),
+        )?;
+        self.control(&node, "start")?;
+        let at = self.at(&node);
+        self.standby = Some(node);
+        Ok(at)
+    }
+
+    fn stop_standby(&mut self) -> Result<()> {
+        self.standby.as_ref().map_or(Ok(()), |node| self.control(node, "stop"))
+    }
+
+    fn start_standby(&mut self) -> Result<()> {
+        self.standby.as_ref().map_or(Ok(()), |node| self.control(node, "start"))
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        for node in self.standby.iter().chain([&self.primary]) {
+            let _ = self.control(node, "stop");
+        }
+    }
+}
+
+fn is_root() -> bool {
+    std::env::var("USER").is_ok_and(|u| u == "root")
+        || Command::new("id").arg("-u").output().is_ok_and(|o| o.stdout == b"0\n")
+}
+
+/// The user that PostgreSQL runs as when this program is run by root.
+fn user() -> String {
+    std::env::var("ANTIPODE_BENCH_USER").unwrap_or_else(|_| "nobody".into())
+}

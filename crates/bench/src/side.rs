@@ -1,0 +1,40 @@
+//! One of the systems that are compared.
+
+/// `Result` with an error that is told to the user as it is.
+pub type Result<T> = std::result::Result<T, String>;
+
+/// Where pgbench connects.
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    /// On 127.0.0.1.
+    pub port: u16,
+    /// A superuser.
+    pub user: String,
+    /// Its password.
+    pub password: String,
+    /// The database of pgbench's tables.
+    pub database: String,
+}
+
+impl Endpoint {
+    /// A connection.
+    pub async fn connect(&self) -> Result<tokio_postgres::Client> {
+        testkit::connect(self.port, &self.user, &self.password, &self.database)
+            .await
+            .map_err(|e| format!("connect to port {}: {e:?}", self.port))
+    }
+}
+
+/// A primary and, when asked for, a standby.
+pub trait Side {
+    /// Name and version.
+    fn name(&self) -> String;
+    /// The primary.
+    fn endpoint(&self) -> Endpoint;
+    /// Makes the standby, if there is none yet, and tells where it is.
+    fn add_standby(&mut self) -> Result<Endpoint>;
+    /// Stops the standby's process.
+    fn stop_standby(&mut self) -> Result<()>;
+    /// Starts it again.
+    fn start_standby(&mut self) -> Result<()>;
+}
