@@ -265,10 +265,10 @@ impl Log {
         LogSize { bytes, segments: inner.tail.segments.len() + inner.freed.len() }
     }
 
-    /// True while no space can be made ready and none is left but the reserve.
+    /// True while no space can be made ready and the last that there was is being used up.
     pub fn is_full(&self) -> bool {
         let inner = self.shared().inner.lock();
-        inner.trouble.is_some() && inner.tail.room() == 0
+        inner.trouble.is_some() && inner.tail.spares() == 0
     }
 
     /// Writes what was accepted, accepts nothing more, and ends.

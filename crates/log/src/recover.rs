@@ -77,6 +77,7 @@ fn scan_all(segments: &BTreeMap<u64, Arc<Segment>>) -> Result<(Index, u64, u64)>
         let mut any = false;
         let end = scan::frames(&bytes, HEADER as usize, segment.seed, |offset, header| {
             any = true;
+            check_left(segments, open.as_ref())?;
             if header.log == MARK {
                 return Ok(());
             }
@@ -94,10 +95,8 @@ fn scan_all(segments: &BTreeMap<u64, Arc<Segment>>) -> Result<(Index, u64, u64)>
             End::Open { at, proof, leftovers } => (Some(at), proof, leftovers),
         };
         let in_use = any || at.is_none() || proof.is_some() || leftovers.is_some();
-        // The frames of this segment were written only after the one before had been left.
-        if let Some(before) = open.as_ref().filter(|_| in_use) {
-            let damaged = segments.get(&before.number).unwrap_or(segment);
-            return Err(corrupt(damaged, before.at, "there are valid frames in later segments"));
+        if in_use {
+            check_left(segments, open.as_ref())?;
         }
         if let (Some(at), Some(proof)) = (at, proof) {
             let why = format!("no valid frame here, but one of a later write at offset {proof}");
@@ -115,6 +114,17 @@ fn scan_all(segments: &BTreeMap<u64, Arc<Segment>>) -> Result<(Index, u64, u64)>
         stream.all_synced();
     }
     go_on(segments, open, last_left).map(|(current, at)| (index, current, at))
+}
+
+/// There is something in a later segment: it was written only after all segments before it had been
+/// left, so this one has been damaged if it does not end so.
+fn check_left(segments: &BTreeMap<u64, Arc<Segment>>, open: Option<&Open>) -> Result<()> {
+    match open.and_then(|open| Some((segments.get(&open.number)?, open.at))) {
+        None => Ok(()),
+        Some((damaged, at)) => {
+            Err(corrupt(damaged, at, "no valid frame here, but there are some in later segments"))
+        }
+    }
 }
 
 /// Makes sure that what was found is safe and what was cut off stays away.
