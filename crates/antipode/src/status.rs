@@ -59,10 +59,12 @@ pub fn command(args: &StatusArgs) -> ExitCode {
 async fn fetch(target: &Target) -> Result<Status, String> {
     let tell = |e: tokio_postgres::Error| client::explain(&e);
     let client = target.connect(ADMIN_DATABASE).await.map_err(tell)?;
+    let mut databases = views::databases(&client).await.map_err(tell)?;
+    databases.retain(|d| d.name != ADMIN_DATABASE);
     let cluster = client::ask(&client, "SHOW cluster_name").await;
     Ok(Status {
         cluster: cluster.ok().and_then(|a| a.single().map(str::to_string)).unwrap_or_default(),
-        databases: views::databases(&client).await.map_err(tell)?,
+        databases,
         links: views::links(&client).await.map_err(tell)?,
     })
 }

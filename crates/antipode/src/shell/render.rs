@@ -32,7 +32,8 @@ fn lines(out: &mut impl Write, answer: &Answer) -> std::io::Result<()> {
 pub fn table(answer: &Answer) -> Table {
     let mut table = Table::new();
     table.load_preset(presets::UTF8_FULL_CONDENSED).set_header(&answer.columns);
-    if std::io::stdout().is_terminal() {
+    // Some terminals do not tell how wide they are.
+    if std::io::stdout().is_terminal() && table.width().is_some_and(|w| w >= 40) {
         table.set_content_arrangement(ContentArrangement::Dynamic);
     }
     for row in &answer.rows {

@@ -20,7 +20,7 @@ use crate::settings::{Settings, StartArgs};
 use base::{Error, NodeId, Result};
 use dr::Links;
 use listener::Listener;
-use meta::Bootstrap;
+use meta::{Bootstrap, Durability};
 use session::{Front, FrontSettings};
 use std::io::Write;
 use std::process::ExitCode;
@@ -89,6 +89,7 @@ async fn run(settings: Settings, tls: Option<TlsAcceptor>, with_parent: bool) ->
     let listener = Listener::bind(&settings.listen, tls).await?;
     let started = Instant::now();
     let engine = Engine::open(env::real::env(), engine_settings(&settings)).await?;
+    make_admin_database(&engine).await?;
     let links = Links::new(engine.clone());
     let front = Front::new(engine.clone(), links.clone(), FrontSettings::default());
     let address = listener.address();
@@ -112,6 +113,14 @@ async fn run(settings: Settings, tls: Option<TlsAcceptor>, with_parent: bool) ->
     serving.end().await;
     engine.shutdown().await;
     tracing::info!("stopped");
+    Ok(())
+}
+
+/// A place to connect to before there is any other database.
+async fn make_admin_database(engine: &Arc<Engine>) -> Result<()> {
+    if engine.database(ADMIN_DATABASE).is_err() {
+        engine.create_database(ADMIN_DATABASE, 1, Durability::Sync).await?;
+    }
     Ok(())
 }
 
