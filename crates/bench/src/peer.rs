@@ -36,7 +36,8 @@ impl Peer {
         let home = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
         let usual = home.join(".cache/antipode-bench/postgres/bin");
         let bin = args.postgres.clone().unwrap_or(usual);
-        bin.join("postgres").is_file().then_some(bin)
+        // Without links: the user that the server runs as may not follow them through a home folder.
+        bin.canonicalize().ok().filter(|bin| bin.join("postgres").is_file())
     }
 
     /// Starts the primary.
@@ -80,7 +81,8 @@ impl Peer {
         let mut command = if is_root() {
             let mut command = Command::new("setpriv");
             let user = user();
-            command.args(["--reuid", &user, "--regid", &user, "--clear-groups"]).arg(program);
+            let group = id(&["-g", &user]).unwrap_or_default();
+            command.args(["--reuid", &user, "--regid", &group, "--clear-groups"]).arg(program);
             command
         } else {
             Command::new(program)
@@ -174,8 +176,13 @@ impl Drop for Peer {
 }
 
 fn is_root() -> bool {
-    std::env::var("USER").is_ok_and(|u| u == "root")
-        || Command::new("id").arg("-u").output().is_ok_and(|o| o.stdout == b"0\n")
+    id(&["-u"]).is_some_and(|id| id == "0")
+}
+
+/// What `id` says.
+fn id(arguments: &[&str]) -> Option<String> {
+    let output = Command::new("id").args(arguments).output().ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_string())
 }
 
 /// The user that PostgreSQL runs as when this program is run by root.
