@@ -1,1 +1,59 @@
-//! placeholder
+//! One partition's life: lead, follow, be read, be promoted, come back.
+//!
+//! A partition is a log and a manifest ([`log::Log`], [`state::State`]); this room keeps the two in
+//! step and decides what may enter the log.
+//!
+//! ```text
+//!            lock ─▶ latest ─▶ commit / prepare ─▶ decide            (leader)
+//!                                 │ under the partition's mutex:
+//!                                 │ timestamp → log.append → state.apply → locks go
+//!   clients ── PartitionHandle ───┤
+//!                                 │            log thread: write, fsync ─▶ acknowledged
+//!            get / scan at T ─────┘
+//!   source ── frames ─▶ ingest: append, blind apply                   (follower)
+//! ```
+//!
+//! # The protocol
+//! 1. **Commit in one partition.** `commit_ts = max(floor, max_read + 1, last_commit + 1, closed + 1)`.
+//!    The record enters the log buffer, its versions the delta, its locks go; the answer waits for
+//!    the log ([`Order::assign`](order::Order::assign) holds the rule).
+//! 2. **Commit in several.** `Prepare` at each; durable everywhere = committed at the greatest
+//!    `prepare_ts`; `Decide` follows. A reader at `T` waits for undecided prepares at or below `T`.
+//! 3. **Closed timestamps.** `Closed{c}` promises that nothing at or below `c` follows in this log.
+//! 4. **Promotion.** [`Partition::start_epoch`] writes `EpochStart{cut}`; versions above the cut go.
+//! 5. **Coming back.** [`Partition::diverged`] lists what the other side never had,
+//!    [`Partition::rewind`] takes it out; then [`Partition::ingest`] follows the new leader.
+//!
+//! # Invariants
+//! * Lsn order is the order of appends under the mutex; the log is dense.
+//! * A version is visible at `T` iff its commit timestamp is at most `T` and at most the cut of
+//!   every later `EpochStart`.
+//! * No commit timestamp is at or below a read timestamp already served or a closed timestamp.
+//! * Apply is blind: a follower never reads state to apply a record.
+//!
+//! # On a crash
+//! Restart opens the newest manifest and replays the log from `replay_from`. A commit whose record
+//! is not in the log did not happen; one that is there happened. A prepare without a decision is
+//! resolved by the `txn` room: all participants have it → committed; one provably lacks it →
+//! aborted. A crash during a rewind leaves either the old tail (the rewind starts again) or the new
+//! leader's `EpochStart` in its place.
+
+mod apply;
+mod follower;
+mod handle;
+mod leader;
+mod local;
+pub mod locks;
+pub mod order;
+mod partition;
+mod rewind;
+mod spill;
+
+pub use handle::{
+    CommitAck, CommitOne, LockMode, LockRequest, LockWait, PartitionHandle, PartitionStatus,
+    PrepareAck, PrepareOne, Resolution, RowStream, VersionedRow, Write,
+};
+pub use locks::WaitGraph;
+pub use partition::{Partition, PartitionSettings, Role};
+pub use rewind::DivergedTxn;
+pub use spill::Layouts;

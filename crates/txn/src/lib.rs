@@ -1,1 +1,55 @@
-//! placeholder
+//! Transactions over the partitions of a database, and the databases of a node.
+//!
+//! ```text
+//!   Engine ── meta, log, oracle
+//!     └── Database ── partitions, catalog cache, gate, snapshots
+//!           └── Transaction ── snapshot, write set, locks
+//!                 │  start_statement → view → lock → latest → write … → commit
+//!                 ▼
+//!           PartitionHandle  (lock, get, scan, commit | prepare, decide)
+//! ```
+//!
+//! # The protocol
+//! 1. A statement reads at a snapshot: [`Oracle::now`] on a primary, the replicated time on a
+//!    standby. READ COMMITTED takes a new one per statement, REPEATABLE READ one per transaction.
+//! 2. Rows are locked before they are changed; [`Transaction::latest`] then shows the newest
+//!    committed version, or 40001 under REPEATABLE READ if it is newer than the snapshot.
+//! 3. Writes stay in the [write set](WriteSet) until commit; own reads see them.
+//! 4. Commit in one partition is one call. Commit over several: `Prepare` everywhere, all durable =
+//!    committed at the greatest prepare timestamp, acknowledge, `Decide` everywhere.
+//! 5. The schema is rows of partition 0; DDL locks a table's descriptor exclusively, everything
+//!    else shares it.
+//!
+//! # Invariants
+//! * An acknowledged commit is durable (unless the database is `ASYNC DURABILITY`) and visible to
+//!   every snapshot taken later.
+//! * A transaction is visible in all its partitions or in none, at every timestamp.
+//! * The effect of another transaction's version that is not durable yet never becomes durable
+//!   before it: [`Transaction::commit`] waits for what it read or overwrote elsewhere.
+//! * A gated, standby, copying or rewinding database takes no write, whoever asks.
+//!
+//! # On a crash
+//! Before the record of a one-partition commit is on disk the transaction did not happen. With
+//! several partitions [`Engine::open`] resolves what was left undecided: prepared everywhere →
+//! committed, missing somewhere → aborted everywhere. A commit runs as a task of its own, so a
+//! client that goes away in the middle leaves nothing half done.
+
+mod catalog;
+mod commit;
+mod database;
+mod engine;
+mod gate;
+mod oracle;
+mod recover;
+mod transaction;
+mod upkeep;
+mod view;
+mod writes;
+
+pub use database::{Database, DatabaseSettings, Snapshot};
+pub use engine::{Engine, EngineSettings};
+pub use gate::WriterGuard;
+pub use oracle::Oracle;
+pub use transaction::{Committed, Isolation, Transaction, TxnOptions};
+pub use view::ReadView;
+pub use writes::WriteSet;

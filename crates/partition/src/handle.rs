@@ -1,0 +1,207 @@
+//! What can be asked of a partition, wherever it lives. No shared memory, no callbacks: every
+//! method could be one call over a network.
+
+use arrow::record_batch::RecordBatch;
+use async_trait::async_trait;
+use base::{ClusterId, Epoch, Lsn, Result, Timestamp, TxnId};
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use state::ScanSpec;
+use std::time::Duration;
+
+/// Batches of rows.
+pub type RowStream = BoxStream<'static, Result<RecordBatch>>;
+
+/// A row with the commit timestamp of its version.
+#[derive(Clone, Debug, PartialEq)]
+pub struct VersionedRow {
+    /// Commit timestamp of this version.
+    pub ts: Timestamp,
+    /// Where the version stands in this partition's log; [`Lsn::ZERO`] if it came from a chunk.
+    pub lsn: Lsn,
+    /// The row, encoded by [`format::row`].
+    pub row: Bytes,
+}
+
+/// Strength of a row lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LockMode {
+    /// Others may share it, nobody may write.
+    Shared,
+    /// Nobody else.
+    Exclusive,
+}
+
+/// What to do if a lock is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LockWait {
+    /// Wait, at most this long (`None`: as long as it takes); then 55P03.
+    Block(Option<Duration>),
+    /// Fail at once with 55P03.
+    NoWait,
+    /// Leave out what is taken.
+    SkipLocked,
+}
+
+/// Take row locks for a transaction, in the order given.
+#[derive(Clone, Debug)]
+pub struct LockRequest {
+    /// Who.
+    pub txn: TxnId,
+    /// What.
+    pub keys: Vec<Bytes>,
+    /// How strongly.
+    pub mode: LockMode,
+    /// What if taken.
+    pub wait: LockWait,
+}
+
+/// One row to put or delete.
+#[derive(Clone, Debug)]
+pub struct Write {
+    /// The storage key.
+    pub key: Bytes,
+    /// The new row, `None` to delete.
+    pub row: Option<Bytes>,
+    /// Commit timestamp of the version it replaces ([`Timestamp::ZERO`]: none), if the transaction
+    /// has read it under its lock.
+    pub prev: Option<Timestamp>,
+}
+
+/// Commit a transaction whose writes are all in this partition.
+#[derive(Clone, Debug)]
+pub struct CommitOne {
+    /// Which transaction.
+    pub txn: TxnId,
+    /// A timestamp drawn from the oracle; the commit gets this one or a later one.
+    pub floor: Timestamp,
+    /// Snapshot isolation: fail with 40001 if a written row has a version newer than this.
+    pub snapshot: Option<Timestamp>,
+    /// What it writes.
+    pub writes: Vec<Write>,
+    /// Wait until it is durable.
+    pub sync: bool,
+}
+
+/// A commit that happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CommitAck {
+    /// Its commit timestamp.
+    pub commit_ts: Timestamp,
+    /// Where it stands in this partition's log.
+    pub lsn: Lsn,
+}
+
+/// One participant's part of a transaction over several partitions.
+#[derive(Clone, Debug)]
+pub struct PrepareOne {
+    /// Which transaction.
+    pub txn: TxnId,
+    /// A timestamp drawn from the oracle.
+    pub floor: Timestamp,
+    /// As in [`CommitOne::snapshot`].
+    pub snapshot: Option<Timestamp>,
+    /// Indexes of all partitions that take part.
+    pub participants: Vec<u16>,
+    /// What it writes here.
+    pub writes: Vec<Write>,
+    /// Wait until the prepare is durable.
+    pub sync: bool,
+}
+
+/// A prepare that stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PrepareAck {
+    /// The earliest timestamp at which the transaction may commit here.
+    pub prepare_ts: Timestamp,
+    /// Where the prepare stands in this partition's log.
+    pub lsn: Lsn,
+}
+
+/// What a participant knows of a transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resolution {
+    /// It has prepared and waits for the decision.
+    Prepared(Timestamp),
+    /// It has committed.
+    Committed(Timestamp),
+    /// It has aborted.
+    Aborted,
+    /// Never heard of it, and it will be refused from now on.
+    Absent,
+}
+
+/// A partition's figures.
+#[derive(Clone, Debug, Default)]
+pub struct PartitionStatus {
+    /// First record still in the log.
+    pub first: Lsn,
+    /// Last record.
+    pub end: Lsn,
+    /// Last durable record.
+    pub durable: Lsn,
+    /// Newest closed timestamp.
+    pub closed: Timestamp,
+    /// Current writer's epoch.
+    pub epoch: Epoch,
+    /// Bytes of row versions in memory.
+    pub delta_bytes: usize,
+    /// Bytes of chunk files.
+    pub chunk_bytes: u64,
+    /// Rows in chunk files.
+    pub chunk_rows: u64,
+    /// Committed transactions in the log since the process started.
+    pub transactions: u64,
+    /// Timestamp of the newest commit.
+    pub last_commit: Timestamp,
+}
+
+/// A partition of some node.
+#[async_trait]
+pub trait PartitionHandle: Send + Sync {
+    /// Its place among the database's partitions.
+    fn index(&self) -> u16;
+
+    /// Rows at a timestamp, in the order of `keys`. Waits for undecided transactions at or below
+    /// `ts` and until everything shown is as durable as promised.
+    async fn get(&self, ts: Timestamp, keys: Vec<Bytes>) -> Result<Vec<Option<VersionedRow>>>;
+
+    /// A range of rows at a timestamp; same waits as [`PartitionHandle::get`].
+    async fn scan(&self, spec: ScanSpec) -> Result<RowStream>;
+
+    /// Takes locks; one answer per key, `false` only with [`LockWait::SkipLocked`]. On an error the
+    /// locks already taken stay until [`PartitionHandle::release`].
+    async fn lock(&self, request: LockRequest) -> Result<Vec<bool>>;
+
+    /// Gives up a transaction's locks, if it has any.
+    async fn release(&self, txn: TxnId);
+
+    /// Newest committed versions of rows the caller has locked. Does not wait for durability: use
+    /// [`PartitionHandle::await_durable`] before showing them or committing elsewhere.
+    async fn latest(&self, keys: Vec<Bytes>) -> Result<Vec<Option<VersionedRow>>>;
+
+    /// Waits until the log is durable up to `lsn`.
+    async fn await_durable(&self, lsn: Lsn) -> Result<()>;
+
+    /// Commits a transaction that writes only here and gives up its locks. On an error whose
+    /// outcome is not-applied the locks stay.
+    async fn commit(&self, commit: CommitOne) -> Result<CommitAck>;
+
+    /// First step of a commit over several partitions. Locks stay.
+    async fn prepare(&self, prepare: PrepareOne) -> Result<PrepareAck>;
+
+    /// Second step: commit at a timestamp, or abort. Gives up the locks. Idempotent.
+    async fn decide(&self, txn: TxnId, commit_ts: Option<Timestamp>) -> Result<()>;
+
+    /// What became of a transaction here; an absent one is refused for ever after.
+    async fn resolve(&self, txn: TxnId) -> Result<Resolution>;
+
+    /// Commit timestamp of the newest schema change at or below `ts` (partition 0 only).
+    async fn catalog_stamp(&self, ts: Timestamp) -> Result<Timestamp>;
+
+    /// Figures for views and metrics.
+    async fn status(&self) -> Result<PartitionStatus>;
+
+    /// The cluster whose commits this partition's leader makes.
+    fn origin(&self) -> ClusterId;
+}

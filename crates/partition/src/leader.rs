@@ -1,0 +1,196 @@
+//! The leader's side of commits: one partition at once, or prepare and decide.
+
+use crate::handle::{CommitAck, CommitOne, PrepareAck, PrepareOne, Resolution, Write};
+use crate::partition::{Inner, Partition};
+use base::{Error, Lsn, Result, SqlState, Timestamp, TxnId};
+use bytes::Bytes;
+use format::frame::Frame;
+use format::record::{Op, Record};
+
+/// Rows of one transaction beyond this many bytes travel in `Stage` records ahead of it, so that no
+/// frame grows with the transaction.
+const STAGE_BYTES: usize = 1 << 20;
+
+impl Partition {
+    /// See [`crate::PartitionHandle::commit`].
+    pub(crate) async fn commit_one(&self, commit: CommitOne) -> Result<CommitAck> {
+        let ops = self.to_ops(&commit.writes, commit.snapshot)?;
+        let _admission = self.admit(&ops).await?;
+        let ack = {
+            let mut inner = self.inner.lock();
+            inner.check_leader()?;
+            let commit_ts = inner.order.assign(commit.floor);
+            let origin = self.settings.cluster;
+            let txn = commit.txn;
+            let lsn = self.append(&mut inner, txn, ops.clone(), |ops| Record::Txn {
+                txn,
+                commit_ts,
+                origin,
+                ops,
+            })?;
+            let state = self.state();
+            inner.staged.insert(txn, (lsn.0, Vec::new()));
+            inner.apply_txn(&state, txn, commit_ts, lsn.1, ops);
+            let woken = inner.locks.release(txn);
+            inner.wake(woken);
+            CommitAck { commit_ts, lsn: lsn.1 }
+        };
+        if commit.sync {
+            self.wait_durable(ack.lsn).await?;
+        }
+        Ok(ack)
+    }
+
+    /// See [`crate::PartitionHandle::prepare`].
+    pub(crate) async fn prepare_one(&self, prepare: PrepareOne) -> Result<PrepareAck> {
+        let ops = self.to_ops(&prepare.writes, prepare.snapshot)?;
+        let _admission = self.admit(&ops).await?;
+        let ack = {
+            let mut inner = self.inner.lock();
+            inner.check_leader()?;
+            if inner.order.outcome(prepare.txn).is_some() {
+                return Err(Error::new(
+                    SqlState::SERIALIZATION_FAILURE,
+                    "the transaction was given up while it was being committed",
+                ));
+            }
+            let ts = inner.order.assign(prepare.floor);
+            let (txn, origin) = (prepare.txn, self.settings.cluster);
+            let participants = prepare.participants;
+            let lsn = self.append(&mut inner, txn, ops.clone(), |ops| Record::Prepare {
+                txn,
+                prepare_ts: ts,
+                origin,
+                participants: participants.clone(),
+                ops,
+            })?;
+            inner.staged.insert(txn, (lsn.0, Vec::new()));
+            inner.apply_prepare(txn, ts, origin, participants, lsn.1, ops);
+            PrepareAck { prepare_ts: ts, lsn: lsn.1 }
+        };
+        if prepare.sync {
+            self.wait_durable(ack.lsn).await?;
+        }
+        Ok(ack)
+    }
+
+    /// See [`crate::PartitionHandle::decide`].
+    pub(crate) fn decide_one(&self, txn: TxnId, commit_ts: Option<Timestamp>) -> Result<()> {
+        let mut inner = self.inner.lock();
+        let state = self.state();
+        let known = inner.order.prepared().contains_key(&txn);
+        inner.apply_decide(&state, txn, commit_ts);
+        let woken = inner.locks.release(txn);
+        inner.wake(woken);
+        if known && inner.check_leader().is_ok() {
+            // A decision that finds the disk full is not lost: the prepares decide after a restart.
+            let _ = self.append(&mut inner, txn, Vec::new(), |_| Record::Decide { txn, commit_ts });
+        }
+        drop(inner);
+        self.decided.notify_waiters();
+        Ok(())
+    }
+
+    /// See [`crate::PartitionHandle::resolve`].
+    pub(crate) fn resolve_one(&self, txn: TxnId) -> Resolution {
+        let mut inner = self.inner.lock();
+        if let Some(outcome) = inner.order.outcome(txn) {
+            return outcome.map_or(Resolution::Aborted, Resolution::Committed);
+        }
+        if let Some(prepared) = inner.order.prepared().get(&txn) {
+            return Resolution::Prepared(prepared.ts);
+        }
+        inner.order.refuse(txn);
+        Resolution::Absent
+    }
+
+    /// Promises that nothing at or below the returned timestamp will commit from now on; `None` if
+    /// there is nothing new to promise.
+    pub fn close(&self, now: Timestamp) -> Result<Option<Timestamp>> {
+        let mut inner = self.inner.lock();
+        inner.check_leader()?;
+        let Some(ts) = inner.order.closable(now) else { return Ok(None) };
+        let (_, lsn) =
+            self.append(&mut inner, TxnId(0), Vec::new(), |_| Record::Closed { ts })?;
+        inner.order.close(ts);
+        inner.closing.push_back((ts, lsn));
+        Ok(Some(ts))
+    }
+
+    /// True if the last record is not a closed timestamp, so that one is worth writing.
+    pub fn unclosed(&self) -> bool {
+        let inner = self.inner.lock();
+        inner.order.last_commit() > inner.order.closed()
+    }
+
+    pub(crate) async fn wait_durable(&self, lsn: Lsn) -> Result<()> {
+        self.log.wait_durable(self.settings.log_id, lsn).await.map_err(Error::outcome_unknown)
+    }
+
+    async fn admit(&self, ops: &[Op]) -> Result<log::Admission> {
+        let bytes: usize = ops.iter().map(op_bytes).sum();
+        self.log.admit(bytes + 4096).await
+    }
+
+    fn to_ops(&self, writes: &[Write], snapshot: Option<Timestamp>) -> Result<Vec<Op>> {
+        let state = self.state();
+        let mut ops = Vec::with_capacity(writes.len());
+        for write in writes {
+            let prev = match write.prev {
+                Some(prev) => prev,
+                None => match state.newest(&write.key)? {
+                    Some(v) if v.row.is_some() => v.ts,
+                    _ => Timestamp::ZERO,
+                },
+            };
+            if snapshot.is_some_and(|snapshot| prev > snapshot) {
+                return Err(Error::new(
+                    SqlState::SERIALIZATION_FAILURE,
+                    "could not serialize access due to concurrent update",
+                )
+                .hint("run the transaction again"));
+            }
+            ops.push(Op { key: write.key.clone(), prev, row: write.row.clone() });
+        }
+        Ok(ops)
+    }
+
+    /// Appends a record, with `Stage` records ahead of it if its ops are many. Returns the first
+    /// and the last position.
+    pub(crate) fn append(
+        &self,
+        inner: &mut Inner,
+        txn: TxnId,
+        ops: Vec<Op>,
+        record: impl FnOnce(Vec<Op>) -> Record,
+    ) -> Result<(Lsn, Lsn)> {
+        let epoch = inner.epoch();
+        let first = inner.end.next();
+        let mut next = first;
+        let mut frames = Vec::new();
+        let mut push = |record: Record| {
+            let payload: Bytes = record.encode();
+            frames.push(Frame { lsn: next, epoch, kind: record.kind(), payload });
+            next = next.next();
+        };
+        let mut rest = Vec::new();
+        let mut bytes = 0;
+        for op in ops {
+            bytes += op_bytes(&op);
+            rest.push(op);
+            if bytes >= STAGE_BYTES {
+                push(Record::Stage { txn, ops: std::mem::take(&mut rest) });
+                bytes = 0;
+            }
+        }
+        push(record(rest));
+        let last = self.log.append(self.settings.log_id, frames)?;
+        inner.end = last;
+        inner.history.note(epoch, first);
+        Ok((first, last))
+    }
+}
+
+fn op_bytes(op: &Op) -> usize {
+    op.key.len() + op.row.as_ref().map_or(0, Bytes::len) + 24
+}

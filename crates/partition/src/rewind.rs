@@ -1,0 +1,208 @@
+//! Promotion, and the way back: a new epoch at a cut, what diverged, and taking it out.
+
+use crate::partition::{Partition, Role};
+use base::{ClusterId, Epoch, Error, Lsn, Result, SqlState, Timestamp, TxnId};
+use bytes::Bytes;
+use format::frame::Frame;
+use format::record::{Op, Record};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// How many bytes of log are decoded at a time when looking for what diverged.
+const READ_BYTES: usize = 8 << 20;
+
+/// A transaction's part in this partition that the other line of history does not have.
+#[derive(Clone, Debug)]
+pub struct DivergedTxn {
+    /// Which transaction.
+    pub txn: TxnId,
+    /// Who wrote it.
+    pub epoch: Epoch,
+    /// Its place in the abandoned log.
+    pub lsn: Lsn,
+    /// When it committed, or could have at the earliest.
+    pub commit_ts: Timestamp,
+    /// The cluster that accepted it.
+    pub origin: ClusterId,
+    /// False if it was prepared but its decision is not known here.
+    pub decided: bool,
+    /// All partitions that took part; only this one if empty.
+    pub participants: Vec<u16>,
+    /// What it did, with the row that was there before.
+    pub ops: Vec<(Op, Option<Bytes>)>,
+}
+
+impl Partition {
+    /// Begins an epoch of this cluster: everything above `cut` is void, this node leads. Durable
+    /// when it returns. Does nothing if `epoch` has begun here already.
+    pub async fn start_epoch(&self, epoch: Epoch, cut: Timestamp, reason: &str) -> Result<()> {
+        let _admission = self.log.admit(4096).await?;
+        let lsn = {
+            let mut inner = self.inner.lock();
+            if inner.history.last() == Some(epoch) {
+                inner.role = Role::Leader;
+                inner.end
+            } else {
+                if inner.history.last().is_some_and(|last| last > epoch) {
+                    return Err(Error::internal(format!(
+                        "epoch {epoch} cannot begin after {}",
+                        inner.epoch()
+                    )));
+                }
+                let record = Record::EpochStart {
+                    cut,
+                    previous_end: inner.end,
+                    reason: reason.to_owned(),
+                };
+                let lsn = inner.end.next();
+                let frame = Frame { lsn, epoch, kind: record.kind(), payload: record.encode() };
+                self.log.append(self.settings.log_id, vec![frame.clone()])?;
+                let state = self.state();
+                inner.apply_frame(&state, &frame)?;
+                inner.role = Role::Leader;
+                lsn
+            }
+        };
+        self.settled(lsn).await?;
+        self.decided.notify_waiters();
+        Ok(())
+    }
+
+    /// What this log has after `common` or above `cut` and was not void already: what the other
+    /// line never saw. First makes sure that the state reaches back to the cut, so that the rows
+    /// of before can be told; nothing a reader sees changes.
+    ///
+    /// # Errors
+    /// 55000 if no manifest at or below the cut is kept: then only a full copy helps.
+    pub async fn diverged(
+        self: &Arc<Self>,
+        common: Lsn,
+        cut: Timestamp,
+    ) -> Result<Vec<DivergedTxn>> {
+        let _upkeep = self.upkeep.lock().await;
+        let this = self.clone();
+        self.env
+            .blocking(move || {
+                this.reach_back(cut)?;
+                this.collect(common, cut)
+            })
+            .await
+            .unwrap_or_else(|| Err(Error::internal("looking for diverged rows failed")))
+    }
+
+    /// True if the state can go back to `cut` without a full copy: from a manifest that is kept, with
+    /// the log from there on.
+    pub fn reaches_back(&self, cut: Timestamp) -> bool {
+        let first = self.first();
+        let kept = self.state().manifests();
+        let logged = |from: Lsn| first <= from || from > self.end();
+        kept.iter().any(|m| m.ts <= cut && logged(m.replay_from))
+    }
+
+    fn reach_back(&self, cut: Timestamp) -> Result<()> {
+        if self.manifest().ts <= cut {
+            return Ok(());
+        }
+        if !self.reaches_back(cut) {
+            return Err(Error::new(
+                SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
+                "the log and the manifests no longer reach back to the common point",
+            ));
+        }
+        self.state().drop_manifests_above(cut)?;
+        self.reopen()
+    }
+
+    fn collect(&self, common: Lsn, cut: Timestamp) -> Result<Vec<DivergedTxn>> {
+        let state = self.state();
+        let mut found: BTreeMap<TxnId, DivergedTxn> = BTreeMap::new();
+        let mut staged: BTreeMap<TxnId, Vec<Op>> = BTreeMap::new();
+        let mut next = self.manifest().replay_from;
+        let end = self.end();
+        while next <= end {
+            let frames = self.read_frames(next, READ_BYTES)?;
+            if frames.is_empty() {
+                break;
+            }
+            for frame in &frames {
+                next = frame.lsn.next();
+                note(frame, &mut found, &mut staged)?;
+            }
+        }
+        let mut diverged: Vec<DivergedTxn> = found
+            .into_values()
+            .filter(|txn| txn.lsn > common || txn.commit_ts > cut)
+            .collect();
+        for txn in &mut diverged {
+            for (op, old) in &mut txn.ops {
+                if op.prev > Timestamp::ZERO {
+                    *old = state.get(&op.key, op.prev)?.and_then(|v| v.row);
+                }
+            }
+        }
+        diverged.sort_by_key(|txn| (txn.commit_ts, txn.lsn));
+        Ok(diverged)
+    }
+
+    /// Goes back to the common point: versions above the cut and the log's tail are gone. The
+    /// caller has made the vault durable. The partition follows from here on.
+    pub async fn rewind(self: &Arc<Self>, common: Lsn, cut: Timestamp) -> Result<()> {
+        let _upkeep = self.upkeep.lock().await;
+        let this = self.clone();
+        self.env
+            .blocking(move || {
+                this.set_role(Role::Follower);
+                this.reach_back(cut)?;
+                this.log.truncate_after(this.settings.log_id, common)?;
+                this.reopen()?;
+                let mut inner = this.inner.lock();
+                let state = this.state();
+                inner.apply_cut(&state, cut);
+                Ok(())
+            })
+            .await
+            .unwrap_or_else(|| Err(Error::internal("the rewind failed")))
+    }
+}
+
+/// Collects one record; an epoch's start makes what it cuts off void, which was dealt with then.
+fn note(
+    frame: &Frame,
+    found: &mut BTreeMap<TxnId, DivergedTxn>,
+    staged: &mut BTreeMap<TxnId, Vec<Op>>,
+) -> Result<()> {
+    let mut add = |txn, commit_ts, origin, decided, participants, mut ops: Vec<Op>| {
+        let mut all = staged.remove(&txn).unwrap_or_default();
+        all.append(&mut ops);
+        let ops = all.into_iter().map(|op| (op, None)).collect();
+        let (epoch, lsn) = (frame.epoch, frame.lsn);
+        found.insert(
+            txn,
+            DivergedTxn { txn, epoch, lsn, commit_ts, origin, decided, participants, ops },
+        );
+    };
+    match Record::decode(frame.kind, &frame.payload)? {
+        Record::Stage { txn, mut ops } => staged.entry(txn).or_default().append(&mut ops),
+        Record::Txn { txn, commit_ts, origin, ops } => {
+            add(txn, commit_ts, origin, true, Vec::new(), ops);
+        }
+        Record::Prepare { txn, prepare_ts, origin, participants, ops } => {
+            add(txn, prepare_ts, origin, false, participants, ops);
+        }
+        Record::Decide { txn, commit_ts: Some(ts) } => {
+            if let Some(prepared) = found.get_mut(&txn) {
+                prepared.commit_ts = ts;
+                prepared.decided = true;
+            }
+        }
+        Record::Decide { txn, commit_ts: None } => {
+            found.remove(&txn);
+        }
+        Record::EpochStart { cut, .. } => {
+            found.retain(|_, txn| txn.commit_ts <= cut && txn.decided);
+            staged.clear();
+        }
+        Record::Closed { .. } | Record::Gate { .. } => {}
+    }
+    Ok(())
+}

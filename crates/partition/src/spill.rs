@@ -1,0 +1,62 @@
+//! Moving row versions from the delta into chunks, and bases for copies.
+
+use crate::partition::Partition;
+use base::{Error, Lsn, Result, StorageId, Timestamp};
+use format::ColumnLayout;
+use state::{BasePin, SpillRequest};
+use std::sync::Arc;
+
+/// Tells how the rows of a key space look; `None` if its table is gone.
+pub type Layouts = Arc<dyn Fn(StorageId) -> Option<Vec<ColumnLayout>> + Send + Sync>;
+
+impl Partition {
+    /// Writes everything committed at or below `at` into chunks and switches the manifest. The
+    /// caller vouches that no reader is below `at` and that every participant of every transaction
+    /// at or below it has a durable decision. Keeps the newest manifest at or below `keep` too.
+    pub async fn spill(
+        self: &Arc<Self>,
+        at: Timestamp,
+        keep: Timestamp,
+        layouts: Layouts,
+    ) -> Result<()> {
+        let _upkeep = self.upkeep.lock().await;
+        if at <= self.manifest().ts {
+            return Ok(());
+        }
+        let this = self.clone();
+        self.env
+            .blocking(move || {
+                let (replay_from, history) = {
+                    let inner = this.inner.lock();
+                    (inner.order.replay_from(at, inner.end), inner.history.clone())
+                };
+                this.state().spill(SpillRequest {
+                    at,
+                    replay_from,
+                    history,
+                    layouts: layouts.as_ref(),
+                    keep_newest_at_or_below: keep,
+                })?;
+                this.inner.lock().order.forget(at, replay_from);
+                Ok(())
+            })
+            .await
+            .unwrap_or_else(|| Err(Error::internal("writing chunks failed")))
+    }
+
+    /// From where the log is needed to open any manifest that is kept.
+    pub fn log_needed_from(&self) -> Lsn {
+        let state = self.state();
+        state.manifests().iter().map(|m| m.replay_from).min().unwrap_or(Lsn(1))
+    }
+
+    /// Lets the log go before a position.
+    pub fn trim(&self, keep_from: Lsn) {
+        self.log.trim(self.settings.log_id, keep_from);
+    }
+
+    /// The current manifest and its files, kept while the pin lives.
+    pub fn pin_base(&self) -> BasePin {
+        self.state().pin_base()
+    }
+}

@@ -1,0 +1,152 @@
+//! Commit: one partition in one call, several by prepare and decide.
+
+use crate::database::Database;
+use crate::gate::WriterGuard;
+use crate::transaction::{Committed, Isolation, Transaction};
+use crate::writes::PartitionWrites;
+use base::{Error, Lsn, Outcome, Result, SqlState, Timestamp, TxnId};
+use futures::future::join_all;
+use partition::{CommitOne, PrepareOne, Write};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use tokio::sync::oneshot;
+
+/// Everything a commit needs, detached from the client that asked for it.
+struct Job {
+    id: TxnId,
+    database: Arc<Database>,
+    snapshot: Option<Timestamp>,
+    writes: BTreeMap<u16, PartitionWrites>,
+    locked: BTreeSet<u16>,
+    depends: BTreeMap<u16, Lsn>,
+    /// Keeps a gate from closing over a commit that is under way.
+    _writer: Option<WriterGuard>,
+}
+
+impl Transaction {
+    /// Commits. When it returns `Ok` the transaction is as durable as its database promises.
+    ///
+    /// # Errors
+    /// [`Outcome`] tells whether it happened: 40001 and refusals did not; 08007 may have.
+    pub async fn commit(mut self) -> Result<Committed> {
+        let writes = Arc::make_mut(&mut self.writes).take();
+        if writes.is_empty() {
+            self.rollback().await;
+            return Ok(Committed { ts: Timestamp::ZERO });
+        }
+        let snapshot = (self.options.isolation != Isolation::ReadCommitted)
+            .then(|| self.read_ts());
+        let job = Job {
+            id: self.id,
+            database: self.database.clone(),
+            snapshot,
+            writes,
+            locked: std::mem::take(&mut self.locked),
+            depends: std::mem::take(&mut self.depends),
+            _writer: self.writer.take(),
+        };
+        let (tx, rx) = oneshot::channel();
+        // A task of its own: a client that goes away must not leave the commit half done.
+        self.database.env.tasks.spawn(
+            "commit",
+            Box::pin(async move {
+                let _ = tx.send(job.run().await);
+            }),
+        );
+        rx.await.unwrap_or_else(|_| {
+            Err(Error::new(
+                SqlState::TRANSACTION_RESOLUTION_UNKNOWN,
+                "the server stopped during the commit",
+            )
+            .outcome_unknown())
+        })
+    }
+}
+
+impl Job {
+    async fn run(mut self) -> Result<Committed> {
+        let writes = std::mem::take(&mut self.writes);
+        let result = match writes.len() {
+            1 => self.commit_in_one(writes).await,
+            _ => self.commit_in_several(writes).await,
+        };
+        for partition in &self.locked {
+            self.database.partition(*partition)?.release(self.id).await;
+        }
+        let ts = result?;
+        Ok(Committed { ts })
+    }
+
+    /// Waits until what was read or overwritten elsewhere cannot be lost.
+    async fn await_causes(&self, except: Option<u16>) -> Result<()> {
+        for (partition, lsn) in &self.depends {
+            if Some(*partition) != except {
+                self.database.partition(*partition)?.await_durable(*lsn).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn commit_in_one(&self, writes: BTreeMap<u16, PartitionWrites>) -> Result<Timestamp> {
+        let Some((partition, rows)) = writes.into_iter().next() else {
+            return Ok(Timestamp::ZERO);
+        };
+        self.await_causes(Some(partition)).await?;
+        let ack = self
+            .database
+            .partition(partition)?
+            .commit(CommitOne {
+                txn: self.id,
+                floor: self.database.oracle.next(),
+                snapshot: self.snapshot,
+                writes: to_writes(rows),
+                sync: self.database.sync(),
+            })
+            .await?;
+        self.database.oracle.advance(ack.commit_ts);
+        Ok(ack.commit_ts)
+    }
+
+    async fn commit_in_several(
+        &self,
+        writes: BTreeMap<u16, PartitionWrites>,
+    ) -> Result<Timestamp> {
+        self.await_causes(None).await?;
+        let participants: Vec<u16> = writes.keys().copied().collect();
+        let floor = self.database.oracle.next();
+        let mut prepares = Vec::with_capacity(writes.len());
+        for (partition, rows) in writes {
+            let handle = self.database.partition(partition)?;
+            prepares.push(handle.prepare(PrepareOne {
+                txn: self.id,
+                floor,
+                snapshot: self.snapshot,
+                participants: participants.clone(),
+                writes: to_writes(rows),
+                sync: self.database.sync(),
+            }));
+        }
+        let mut commit_ts = Timestamp::ZERO;
+        let mut failed: Option<Error> = None;
+        for answer in join_all(prepares).await {
+            match answer {
+                Ok(ack) => commit_ts = commit_ts.max(ack.prepare_ts),
+                Err(error) => failed = Some(failed.unwrap_or(error)),
+            }
+        }
+        let decision = failed.is_none().then_some(commit_ts);
+        self.database.oracle.advance(commit_ts);
+        for partition in &participants {
+            self.database.partition(*partition)?.decide(self.id, decision).await?;
+        }
+        match failed {
+            // The decision to abort stands everywhere, whatever the prepare's own answer was.
+            Some(error) => Err(Error { outcome: Outcome::NotApplied, ..error }),
+            None => Ok(commit_ts),
+        }
+    }
+}
+
+fn to_writes(rows: PartitionWrites) -> Vec<Write> {
+    rows.into_iter().map(|(key, p)| Write { key, row: p.row, prev: p.prev }).collect()
+}

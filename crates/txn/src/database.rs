@@ -1,0 +1,252 @@
+//! One open database: its partitions, its role, and what keeps readers and upkeep apart.
+
+use crate::gate::Writers;
+use crate::oracle::Oracle;
+use crate::transaction::{Transaction, TxnOptions};
+use base::{Catalog, DatabaseId, Epoch, Error, LineId, Result, SqlState, Timestamp, TxnId};
+use env::Env;
+use meta::DatabaseState;
+use parking_lot::{Mutex, RwLock};
+use partition::{Partition, PartitionHandle};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Limits of transactions in a database.
+#[derive(Clone, Copy, Debug)]
+pub struct DatabaseSettings {
+    /// Bytes one transaction may write.
+    pub transaction_limit: usize,
+}
+
+/// An open database. See the room's head.
+pub struct Database {
+    pub(crate) env: Env,
+    pub(crate) oracle: Arc<Oracle>,
+    pub(crate) settings: DatabaseSettings,
+    pub(crate) writers: Arc<Writers>,
+    pub(crate) catalogs: Mutex<BTreeMap<Timestamp, Arc<Catalog>>>,
+    id: DatabaseId,
+    name: String,
+    line: LineId,
+    sync: bool,
+    state: RwLock<DatabaseState>,
+    epoch: RwLock<Epoch>,
+    partitions: Vec<Arc<Partition>>,
+    handles: Vec<Arc<dyn PartitionHandle>>,
+    snapshots: Mutex<BTreeMap<Timestamp, usize>>,
+    incarnation: u64,
+    transactions: AtomicU64,
+}
+
+impl fmt::Debug for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Database").field("name", &self.name).field("id", &self.id).finish()
+    }
+}
+
+impl Database {
+    pub(crate) fn new(
+        env: Env,
+        oracle: Arc<Oracle>,
+        settings: DatabaseSettings,
+        record: &meta::Database,
+        partitions: Vec<Arc<Partition>>,
+    ) -> Database {
+        let handles = partitions.iter().map(|p| p.clone() as Arc<dyn PartitionHandle>).collect();
+        let writers = Arc::new(Writers::default());
+        if let Some(gate) = &record.gate {
+            writers.close(&gate.reason);
+        }
+        let incarnation = env.rng.next_u64();
+        Database {
+            env,
+            oracle,
+            settings,
+            writers,
+            catalogs: Mutex::new(BTreeMap::new()),
+            id: record.id,
+            name: record.name.clone(),
+            line: record.line,
+            sync: record.durability == meta::Durability::Sync,
+            state: RwLock::new(record.state),
+            epoch: RwLock::new(record.promotion_epoch),
+            partitions,
+            handles,
+            snapshots: Mutex::new(BTreeMap::new()),
+            incarnation,
+            transactions: AtomicU64::new(0),
+        }
+    }
+
+    /// Its local identity.
+    pub fn id(&self) -> DatabaseId {
+        self.id
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its line of history.
+    pub fn line(&self) -> LineId {
+        self.line
+    }
+
+    /// True if commits wait for the disk.
+    pub fn sync(&self) -> bool {
+        self.sync
+    }
+
+    /// Its role.
+    pub fn state(&self) -> DatabaseState {
+        *self.state.read()
+    }
+
+    /// Takes on a role that the metadata has.
+    pub fn set_state(&self, state: DatabaseState) {
+        *self.state.write() = state;
+    }
+
+    /// The promotion epoch of its line, as far as known here.
+    pub fn promotion_epoch(&self) -> Epoch {
+        *self.epoch.read()
+    }
+
+    /// Notes a promotion epoch that the metadata has.
+    pub fn set_promotion_epoch(&self, epoch: Epoch) {
+        let mut known = self.epoch.write();
+        *known = (*known).max(epoch);
+    }
+
+    /// Why it takes no writes, if it is gated.
+    pub fn gated(&self) -> Option<String> {
+        self.writers.closed()
+    }
+
+    /// Handles of all its partitions.
+    pub fn partitions(&self) -> &[Arc<dyn PartitionHandle>] {
+        &self.handles
+    }
+
+    /// The partitions on this node.
+    pub fn local_partitions(&self) -> &[Arc<Partition>] {
+        &self.partitions
+    }
+
+    pub(crate) fn partition(&self, index: u16) -> Result<&Arc<dyn PartitionHandle>> {
+        self.handles.get(usize::from(index)).ok_or_else(|| {
+            Error::internal(format!("database {} has no partition {index}", self.name))
+        })
+    }
+
+    /// Up to where every partition has everything: the newest consistent cut here.
+    pub fn replicated_time(&self) -> Timestamp {
+        self.partitions.iter().map(|p| p.closed()).min().unwrap_or_default()
+    }
+
+    /// As [`Database::replicated_time`], but only what a crash cannot take away.
+    pub fn durable_time(&self) -> Timestamp {
+        self.partitions.iter().map(|p| p.durable_closed()).min().unwrap_or_default()
+    }
+
+    /// From when on its partitions are consistent with each other: a fresh copy is so only once
+    /// every partition has reached the newest of the copied manifests.
+    pub fn consistent_from(&self) -> Timestamp {
+        self.partitions.iter().map(|p| p.manifest().ts).max().unwrap_or_default()
+    }
+
+    /// The timestamp a new reader gets.
+    ///
+    /// # Errors
+    /// 57P03 while it is being copied or rewound.
+    pub fn read_timestamp(&self) -> Result<Timestamp> {
+        let state = self.state();
+        match state {
+            DatabaseState::Primary => Ok(self.oracle.now()),
+            DatabaseState::Standby => Ok(self.replicated_time()),
+            DatabaseState::Copying => Err(self.not_now("its first copy is not complete")),
+            DatabaseState::Rewinding { .. } => {
+                Err(self.not_now("it gives up what its new source does not have"))
+            }
+            DatabaseState::Dropping => Err(self.not_now("it is being dropped")),
+        }
+    }
+
+    fn not_now(&self, why: &str) -> Error {
+        Error::new(
+            SqlState::CANNOT_CONNECT_NOW,
+            format!("database \"{}\" cannot be read now: {why}", self.name),
+        )
+        .hint("SHOW REPLICATION STATUS tells how far it is")
+    }
+
+    /// Refuses writes to what is not a primary.
+    pub(crate) fn check_primary(&self) -> Result<()> {
+        match self.state() {
+            DatabaseState::Primary => Ok(()),
+            state => Err(Error::new(
+                SqlState::READ_ONLY_SQL_TRANSACTION,
+                format!("database \"{}\" is read-only: it is a {}", self.name, state.name()),
+            )
+            .hint("write to its primary, or promote this copy with STOP REPLICATING")),
+        }
+    }
+
+    /// Begins a transaction.
+    pub fn begin(self: &Arc<Self>, options: TxnOptions) -> Transaction {
+        let count = self.transactions.fetch_add(1, Ordering::Relaxed) + 1;
+        let id = TxnId((u128::from(self.incarnation) << 64) | u128::from(count));
+        Transaction::new(self.clone(), id, options)
+    }
+
+    /// A snapshot at the newest readable time; versions it needs stay while it lives.
+    pub fn snapshot(self: &Arc<Self>) -> Result<Arc<Snapshot>> {
+        let mut snapshots = self.snapshots.lock();
+        let ts = self.read_timestamp()?;
+        *snapshots.entry(ts).or_default() += 1;
+        drop(snapshots);
+        Ok(Arc::new(Snapshot { database: self.clone(), ts }))
+    }
+
+    /// Up to where old versions may be merged away: nobody reads below, and every transaction at
+    /// or below it is decided durably everywhere.
+    pub fn mergeable(&self) -> Timestamp {
+        let snapshots = self.snapshots.lock();
+        let durable = self.durable_time();
+        snapshots.keys().next().map_or(durable, |oldest| durable.min(*oldest))
+    }
+
+    /// Forgets cached catalogs: after a rewind the same timestamps can mean other schemas.
+    pub fn forget_catalogs(&self) {
+        self.catalogs.lock().clear();
+    }
+}
+
+/// A timestamp that is being read at.
+#[derive(Debug)]
+pub struct Snapshot {
+    database: Arc<Database>,
+    ts: Timestamp,
+}
+
+impl Snapshot {
+    /// The timestamp.
+    pub fn ts(&self) -> Timestamp {
+        self.ts
+    }
+}
+
+impl Drop for Snapshot {
+    fn drop(&mut self) {
+        let mut snapshots = self.database.snapshots.lock();
+        if let Some(count) = snapshots.get_mut(&self.ts) {
+            *count -= 1;
+            if *count == 0 {
+                snapshots.remove(&self.ts);
+            }
+        }
+    }
+}

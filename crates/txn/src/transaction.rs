@@ -1,0 +1,298 @@
+//! One transaction: snapshot, locks, pending writes.
+
+use crate::database::{Database, Snapshot};
+use crate::gate::WriterGuard;
+use crate::view::ReadView;
+use crate::writes::WriteSet;
+use base::{Catalog, Error, Lsn, Result, SqlState, Timestamp, TxnId};
+use bytes::Bytes;
+use partition::{LockMode, LockRequest, LockWait, VersionedRow};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// Isolation levels.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Isolation {
+    /// Every statement sees what was committed before it began.
+    #[default]
+    ReadCommitted,
+    /// All statements see one snapshot; the first committer of a row wins (snapshot isolation).
+    RepeatableRead,
+    /// As if transactions ran one after the other. Not supported yet.
+    Serializable,
+}
+
+/// How a transaction is to run.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TxnOptions {
+    /// Isolation level.
+    pub isolation: Isolation,
+    /// Refuse writes.
+    pub read_only: bool,
+}
+
+/// A commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Committed {
+    /// Commit timestamp; [`Timestamp::ZERO`] if nothing was written.
+    pub ts: Timestamp,
+}
+
+/// A transaction. Dropping it rolls it back.
+#[derive(Debug)]
+pub struct Transaction {
+    pub(crate) id: TxnId,
+    pub(crate) database: Arc<Database>,
+    pub(crate) options: TxnOptions,
+    pub(crate) snapshot: Option<Arc<Snapshot>>,
+    pub(crate) writes: Arc<WriteSet>,
+    pub(crate) writer: Option<WriterGuard>,
+    /// Partitions in which it may hold locks.
+    pub(crate) locked: BTreeSet<u16>,
+    /// Versions read or overwritten that may not be durable yet.
+    pub(crate) depends: BTreeMap<u16, Lsn>,
+    /// Commit timestamps of rows read under lock and not written yet.
+    known: BTreeMap<(u16, Bytes), Timestamp>,
+    /// The catalog at a snapshot and a number of own schema changes.
+    pub(crate) catalog: Option<(Timestamp, u32, Arc<Catalog>)>,
+    pub(crate) ddl: bool,
+}
+
+impl Transaction {
+    pub(crate) fn new(database: Arc<Database>, id: TxnId, options: TxnOptions) -> Transaction {
+        Transaction {
+            id,
+            database,
+            options,
+            snapshot: None,
+            writes: Arc::new(WriteSet::default()),
+            writer: None,
+            locked: BTreeSet::new(),
+            depends: BTreeMap::new(),
+            known: BTreeMap::new(),
+            catalog: None,
+            ddl: false,
+        }
+    }
+
+    /// Its identity.
+    pub fn id(&self) -> TxnId {
+        self.id
+    }
+
+    /// The database it runs in.
+    pub fn database(&self) -> &Arc<Database> {
+        &self.database
+    }
+
+    /// How it runs.
+    pub fn options(&self) -> TxnOptions {
+        self.options
+    }
+
+    /// Changes how it runs; only before its first statement.
+    pub fn set_options(&mut self, options: TxnOptions) -> Result<()> {
+        if self.snapshot.is_some() && options.isolation != self.options.isolation {
+            return Err(Error::new(
+                SqlState::ACTIVE_SQL_TRANSACTION,
+                "SET TRANSACTION ISOLATION LEVEL must be called before any query",
+            ));
+        }
+        self.options = options;
+        Ok(())
+    }
+
+    /// Begins a statement: a new snapshot under READ COMMITTED, the first one's otherwise.
+    pub async fn start_statement(&mut self) -> Result<()> {
+        match self.options.isolation {
+            Isolation::Serializable => {
+                return Err(Error::unsupported("isolation level SERIALIZABLE")
+                    .hint("REPEATABLE READ is snapshot isolation"));
+            }
+            Isolation::RepeatableRead if self.snapshot.is_some() => return Ok(()),
+            Isolation::ReadCommitted | Isolation::RepeatableRead => {}
+        }
+        self.snapshot = Some(self.database.snapshot()?);
+        Ok(())
+    }
+
+    pub(crate) fn current(&self) -> Result<&Arc<Snapshot>> {
+        self.snapshot
+            .as_ref()
+            .ok_or_else(|| Error::internal("a transaction was used before its first statement"))
+    }
+
+    /// The statement's snapshot.
+    pub fn read_ts(&self) -> Timestamp {
+        self.snapshot.as_ref().map_or(Timestamp::ZERO, |s| s.ts())
+    }
+
+    /// What it sees now.
+    pub fn view(&self) -> Result<ReadView> {
+        Ok(ReadView {
+            database: self.database.clone(),
+            snapshot: self.current()?.clone(),
+            writes: self.writes.clone(),
+        })
+    }
+
+    /// Locks rows in the order given; `false` for a row left out by [`LockWait::SkipLocked`].
+    pub async fn lock(
+        &mut self,
+        keys: &[(u16, Bytes)],
+        mode: LockMode,
+        wait: LockWait,
+    ) -> Result<Vec<bool>> {
+        let mut answers = Vec::with_capacity(keys.len());
+        for run in keys.chunk_by(|a, b| a.0 == b.0) {
+            let Some((partition, _)) = run.first() else { continue };
+            self.locked.insert(*partition);
+            let request = LockRequest {
+                txn: self.id,
+                keys: run.iter().map(|(_, key)| key.clone()).collect(),
+                mode,
+                wait,
+            };
+            answers.extend(self.database.partition(*partition)?.lock(request).await?);
+        }
+        Ok(answers)
+    }
+
+    /// Rows it has locked, as they are to be changed: own pending ones, else the newest committed.
+    ///
+    /// # Errors
+    /// 40001 under REPEATABLE READ if a row changed after the snapshot.
+    pub async fn latest(&mut self, keys: &[(u16, Bytes)]) -> Result<Vec<Option<VersionedRow>>> {
+        let mut rows = Vec::with_capacity(keys.len());
+        for run in keys.chunk_by(|a, b| a.0 == b.0) {
+            let Some((partition, _)) = run.first() else { continue };
+            let wanted: Vec<Bytes> = run.iter().map(|(_, key)| key.clone()).collect();
+            let found = self.database.partition(*partition)?.latest(wanted.clone()).await?;
+            if self.options.isolation != Isolation::ReadCommitted {
+                self.check_unchanged(*partition, &wanted, &found).await?;
+            }
+            for (key, row) in wanted.into_iter().zip(found) {
+                rows.push(self.note_latest(*partition, key, row));
+            }
+        }
+        Ok(rows)
+    }
+
+    fn note_latest(
+        &mut self,
+        partition: u16,
+        key: Bytes,
+        row: Option<VersionedRow>,
+    ) -> Option<VersionedRow> {
+        let ts = row.as_ref().map_or(Timestamp::ZERO, |r| r.ts);
+        if let Some(pending) = self.writes.get(partition, &key) {
+            let bytes = pending.row.clone()?;
+            return Some(VersionedRow { ts, lsn: Lsn::ZERO, row: bytes });
+        }
+        if let Some(row) = &row {
+            let depends = self.depends.entry(partition).or_default();
+            *depends = (*depends).max(row.lsn);
+        }
+        self.known.insert((partition, key), ts);
+        row
+    }
+
+    async fn check_unchanged(
+        &self,
+        partition: u16,
+        keys: &[Bytes],
+        found: &[Option<VersionedRow>],
+    ) -> Result<()> {
+        let snapshot = self.current()?.ts();
+        let before = self.database.partition(partition)?.get(snapshot, keys.to_vec()).await?;
+        for (now, before) in found.iter().zip(before) {
+            if now.as_ref().map(|r| r.ts) != before.map(|r| r.ts) {
+                return Err(Error::new(
+                    SqlState::SERIALIZATION_FAILURE,
+                    "could not serialize access due to concurrent update",
+                )
+                .hint("run the transaction again"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts (`Some`) or deletes (`None`) a row it has locked.
+    ///
+    /// # Errors
+    /// 25006 in a read-only transaction or database, 54000 beyond the size limit.
+    pub fn write(&mut self, partition: u16, key: Bytes, row: Option<Bytes>) -> Result<()> {
+        self.start_writing()?;
+        let prev = self.known.remove(&(partition, key.clone()));
+        let limit = self.database.settings.transaction_limit;
+        Arc::make_mut(&mut self.writes).put(partition, key, row, prev, limit)
+    }
+
+    /// Checks that it may write, and counts it among the running writers until its end.
+    pub fn start_writing(&mut self) -> Result<()> {
+        if self.options.read_only {
+            return Err(Error::new(
+                SqlState::READ_ONLY_SQL_TRANSACTION,
+                "cannot write in a read-only transaction",
+            ));
+        }
+        if self.writer.is_none() {
+            self.database.check_primary()?;
+            self.writer = Some(self.database.writers.enter(self.database.name())?);
+        }
+        Ok(())
+    }
+
+    /// True if it has pending writes.
+    pub fn has_writes(&self) -> bool {
+        !self.writes.is_empty()
+    }
+
+    /// A value for the hidden key of a table without a primary key; unique on this cluster.
+    pub fn fresh_row_id(&self) -> i64 {
+        self.database.oracle.next().0 as i64
+    }
+
+    /// Sets a savepoint.
+    pub fn savepoint(&mut self, name: &str) {
+        Arc::make_mut(&mut self.writes).savepoint(name);
+    }
+
+    /// Undoes the writes since a savepoint. Locks taken since then stay.
+    pub fn rollback_to(&mut self, name: &str) -> Result<()> {
+        Arc::make_mut(&mut self.writes).rollback_to(name)
+    }
+
+    /// Forgets a savepoint.
+    pub fn release(&mut self, name: &str) -> Result<()> {
+        Arc::make_mut(&mut self.writes).release(name)
+    }
+
+    /// Gives everything up.
+    pub async fn rollback(mut self) {
+        let locked = std::mem::take(&mut self.locked);
+        for partition in locked {
+            if let Ok(handle) = self.database.partition(partition) {
+                handle.release(self.id).await;
+            }
+        }
+    }
+}
+
+impl Drop for Transaction {
+    fn drop(&mut self) {
+        if self.locked.is_empty() {
+            return;
+        }
+        let (database, id) = (self.database.clone(), self.id);
+        let locked = std::mem::take(&mut self.locked);
+        let release = async move {
+            for partition in locked {
+                if let Ok(handle) = database.partition(partition) {
+                    handle.release(id).await;
+                }
+            }
+        };
+        self.database.env.tasks.spawn("transaction-release", Box::pin(release));
+    }
+}
