@@ -9,7 +9,7 @@ use arrow::datatypes::{
     DataType, Date32Type, Decimal128Type, Field, Float32Type, Float64Type, Int16Type, Int32Type,
     Int64Type, Schema, SchemaRef, Time64MicrosecondType, TimeUnit, TimestampMicrosecondType,
 };
-use base::{Error, Result, SqlType, Value};
+use base::{Error, Result, SqlState, SqlType, Value};
 use format::ColumnLayout;
 use format::row::Cell;
 use std::sync::Arc;
@@ -157,9 +157,21 @@ pub(crate) fn constant(ty: SqlType, value: &Value, rows: usize) -> Result<ArrayR
     if value.is_null() {
         return Ok(new_null_array(&arrow_type(ty), rows));
     }
+    let cell = Cell::from(value);
+    let length = match cell {
+        Cell::Text(v) => v.len(),
+        Cell::Bytes(v) => v.len(),
+        _ => 0,
+    };
+    if length.saturating_mul(rows) > i32::MAX as usize {
+        return Err(Error::new(
+            SqlState::PROGRAM_LIMIT_EXCEEDED,
+            "the default of a column added later is too long to be read with so many rows",
+        ));
+    }
     let mut builder = Builder::new(ty, rows);
     for _ in 0..rows {
-        builder.append(value.into())?;
+        builder.append(cell)?;
     }
     Ok(builder.finish())
 }

@@ -16,8 +16,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// About what a version costs beside its bytes: tree node, stamps and counters.
 const VERSION_BYTES: usize = 112;
-/// Keys copied per short lock.
-const SLICE: usize = 1024;
+/// Keys handled per short lock.
+pub(crate) const SLICE: usize = 1024;
 
 /// One version of a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,10 +30,11 @@ pub struct Version {
     pub row: Option<Bytes>,
 }
 
-/// The versions of one key, newest first. Nearly always there is one.
+/// The versions of one key. Nearly always there is one; a hot row may have very many.
 #[derive(Debug)]
 struct Versions {
     newest: Version,
+    /// Ascending, so that a new version costs the same however many there are.
     older: Vec<Version>,
 }
 
@@ -42,20 +43,19 @@ impl Versions {
         if self.newest.ts <= ts {
             return Some(&self.newest);
         }
-        self.older.iter().find(|v| v.ts <= ts)
+        self.older[..self.older.partition_point(|v| v.ts <= ts)].last()
     }
 
     /// Adds a version in its place; one of the same timestamp is replaced and given back.
     fn add(&mut self, version: Version) -> Option<Version> {
         if version.ts > self.newest.ts {
-            let before = std::mem::replace(&mut self.newest, version);
-            self.older.insert(0, before);
+            self.older.push(std::mem::replace(&mut self.newest, version));
             return None;
         }
         if version.ts == self.newest.ts {
             return Some(std::mem::replace(&mut self.newest, version));
         }
-        let i = self.older.partition_point(|v| v.ts > version.ts);
+        let i = self.older.partition_point(|v| v.ts < version.ts);
         match self.older.get_mut(i) {
             Some(v) if v.ts == version.ts => Some(std::mem::replace(v, version)),
             _ => {
@@ -66,7 +66,25 @@ impl Versions {
     }
 
     fn iter(&self) -> impl Iterator<Item = &Version> {
-        std::iter::once(&self.newest).chain(&self.older)
+        self.older.iter().chain(std::iter::once(&self.newest))
+    }
+
+    /// Takes out what is above `cut`; true if something is left.
+    fn drop_above(&mut self, cut: Timestamp, gone: &mut Vec<Version>) -> bool {
+        gone.extend(self.older.drain(self.older.partition_point(|v| v.ts <= cut)..));
+        if self.newest.ts <= cut {
+            return true;
+        }
+        match self.older.pop() {
+            Some(kept) => {
+                gone.push(std::mem::replace(&mut self.newest, kept));
+                true
+            }
+            None => {
+                gone.push(self.newest.clone());
+                false
+            }
+        }
     }
 }
 
@@ -132,14 +150,11 @@ impl Generation {
     /// Takes out all versions above `cut`.
     pub(crate) fn drop_above(&self, cut: Timestamp) {
         let mut less = 0;
+        let mut gone = Vec::new();
         self.map.write().retain(|key, versions| {
-            let all: Vec<Version> = versions.iter().cloned().collect();
-            let (gone, kept): (Vec<_>, Vec<_>) = all.into_iter().partition(|v| v.ts > cut);
-            less += gone.iter().map(|v| size(key, v)).sum::<usize>();
-            let mut kept = kept.into_iter();
-            let Some(newest) = kept.next() else { return false };
-            *versions = Versions { newest, older: kept.collect() };
-            true
+            let kept = versions.drop_above(cut, &mut gone);
+            less += gone.drain(..).map(|v| size(key, &v)).sum::<usize>();
+            kept
         });
         self.bytes.fetch_sub(less, Ordering::Relaxed);
     }

@@ -152,13 +152,15 @@ impl Scan {
         let g = &opened.groups[group];
         let (start, end) = (&self.spec.start, &self.spec.end);
         let whole = *start <= g.first && g.last < *end;
+        // A range within a row group is a point read of several rows.
+        let fill = if whole { Fill::IfRoom } else { Fill::Evict };
         let from = start.max(&g.first).clone();
         let to = if g.last < *end { after(&g.last) } else { end.clone() };
         let mixed = self.view.generations().any(|d| d.touches(&from, &to));
         let mut keep = None;
         let (mut low, mut high) = (0, g.rows);
         if !whole || mixed {
-            let keys = chunk.keys(opened, group, Fill::IfRoom)?;
+            let keys = chunk.keys(opened, group, fill)?;
             low = lower_bound(&keys, &from);
             high = lower_bound(&keys, &to);
             if mixed {
@@ -167,7 +169,7 @@ impl Scan {
             }
         }
         let (columns, with_key) = (&self.spec.columns, self.spec.with_key);
-        let mut arrays = project(chunk, opened, group, columns, with_key, Fill::IfRoom)?;
+        let mut arrays = project(chunk, opened, group, columns, with_key, fill)?;
         for array in &mut arrays {
             *array = array.slice(low, high - low);
             if let Some(keep) = &keep {

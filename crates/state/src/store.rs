@@ -1,7 +1,7 @@
 //! The state of one partition: opening, applying, reading.
 
 use crate::cache::PageCache;
-use crate::delta::{Generation, Version};
+use crate::delta::{Generation, SLICE, Version};
 use crate::files::{Files, load_manifests, write_manifest};
 use crate::scan::{Scan, ScanSpec};
 use crate::settings::Settings;
@@ -106,14 +106,16 @@ impl State {
     /// Adds versions. Those that the chunks hold already are left out, so that a log may be replayed
     /// from anywhere at or before the manifest's `replay_from`.
     pub fn apply(&self, ts: Timestamp, lsn: Lsn, ops: &[Op]) {
-        // The lock keeps a spill from freezing the generation between choosing and filling it.
-        let view = self.inner.view.read();
-        if ts <= view.base.manifest.ts {
-            return;
+        for ops in ops.chunks(SLICE) {
+            // The lock keeps a spill from freezing the generation between choosing and filling it.
+            let view = self.inner.view.read();
+            if ts <= view.base.manifest.ts {
+                return;
+            }
+            let versions =
+                ops.iter().map(|op| (op.key.clone(), Version { ts, lsn, row: op.row.clone() }));
+            view.active.add(versions);
         }
-        let versions =
-            ops.iter().map(|op| (op.key.clone(), Version { ts, lsn, row: op.row.clone() }));
-        view.active.add(versions);
     }
 
     /// The newest version of a key at or below `ts`, also if it is a deletion.

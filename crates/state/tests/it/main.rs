@@ -3,6 +3,8 @@
 mod crash;
 mod damage;
 mod manifests;
+mod measure;
 mod model;
 mod room;
 mod tables;
+mod threads;

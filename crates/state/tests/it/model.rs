@@ -185,6 +185,13 @@ proptest! {
 }
 
 #[test]
+fn scans_may_move_between_threads() {
+    fn movable<T: Send + 'static>() {}
+    movable::<Scan>();
+    movable::<State>();
+}
+
+#[test]
 fn a_version_that_was_merged_away_is_refused() {
     sim::run(1, |world| async move {
         let state = open(&world.node().env()).unwrap();
