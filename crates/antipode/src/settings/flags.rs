@@ -34,6 +34,9 @@ pub struct StartArgs {
     /// PEM file with the certificate's private key
     #[arg(long, value_name = "FILE")]
     pub tls_key: Option<String>,
+    /// PEM file with the authorities that may vouch for a source given as https://host
+    #[arg(long, value_name = "FILE")]
+    pub tls_ca: Option<String>,
     /// Memory for recent rows, cached pages and queries [default: 1GiB]
     #[arg(long, value_name = "SIZE")]
     pub memory_limit: Option<String>,
@@ -64,6 +67,7 @@ impl StartArgs {
             ("password-file", &self.password_file),
             ("tls-cert", &self.tls_cert),
             ("tls-key", &self.tls_key),
+            ("tls-ca", &self.tls_ca),
             ("memory-limit", &self.memory_limit),
             ("segment-size", &self.segment_size),
             ("retain-log", &self.retain_log),

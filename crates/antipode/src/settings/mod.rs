@@ -21,7 +21,7 @@ use layers::Layers;
 use std::path::PathBuf;
 
 /// The names of all settings, as in the TOML file; `--name` and `ANTIPODE_NAME` follow from them.
-pub const NAMES: [&str; 12] = [
+pub const NAMES: [&str; 13] = [
     "cluster-id",
     "name",
     "data",
@@ -31,6 +31,7 @@ pub const NAMES: [&str; 12] = [
     "password-file",
     "tls-cert",
     "tls-key",
+    "tls-ca",
     "memory-limit",
     "segment-size",
     "retain-log",
@@ -62,6 +63,8 @@ pub struct Settings {
     pub password: Option<String>,
     /// Offer TLS.
     pub tls: Option<TlsFiles>,
+    /// PEM file with the authorities that may vouch for a source given as `https://host`.
+    pub tls_ca: Option<PathBuf>,
     /// Bytes for row versions not yet in chunks, cached pages and queries together. Default 1 GiB.
     pub memory_limit: u64,
     /// Bytes of one log segment. Default 64 MiB.
@@ -88,6 +91,7 @@ impl Settings {
         let user = layers.optional("user", read::name);
         let password = layers.password();
         let tls = layers.pair("tls-cert", "tls-key");
+        let tls_ca = layers.optional("tls-ca", |t| Ok(PathBuf::from(t)));
         let memory_limit = layers.optional("memory-limit", |t| read::bytes(t, 64 << 20));
         let segment_bytes = layers.optional("segment-size", |t| read::bytes(t, 1 << 20));
         let retain_log_bytes = layers.optional("retain-log", |t| read::bytes(t, 0));
@@ -103,6 +107,7 @@ impl Settings {
             user: user.unwrap_or_else(|| "root".into()),
             password,
             tls: tls.map(|(cert, key)| TlsFiles { cert: cert.into(), key: key.into() }),
+            tls_ca,
             memory_limit: memory_limit.unwrap_or(1 << 30),
             segment_bytes: segment_bytes.unwrap_or(64 << 20),
             retain_log_bytes: retain_log_bytes.unwrap_or(1 << 30),

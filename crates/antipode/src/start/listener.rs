@@ -8,38 +8,31 @@
 
 use super::cannot;
 use super::tls::HTTP2;
-use super::wire::Wire;
 use base::Result;
-use dr::Links;
+use dr::grpc::Server;
+use rustls::ServerConfig;
 use session::Front;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
-use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
-use tonic::transport::Server;
 
 /// A connection that says nothing for so long is closed.
 const FIRST_BYTE_LIMIT: Duration = Duration::from_secs(60);
-/// Window of one stream and of one connection: what may be under way on a line of high delay.
-const STREAM_WINDOW: u32 = 8 << 20;
-const CONNECTION_WINDOW: u32 = 16 << 20;
 
 /// A bound port that does not answer yet.
 pub struct Listener {
     listener: TcpListener,
     address: SocketAddr,
-    tls: Option<TlsAcceptor>,
+    tls: Option<Arc<ServerConfig>>,
 }
 
 impl Listener {
     /// Binds the port.
-    pub async fn bind(listen: &str, tls: Option<TlsAcceptor>) -> Result<Listener> {
+    pub async fn bind(listen: &str, tls: Option<Arc<ServerConfig>>) -> Result<Listener> {
         let failed = |e: io::Error| cannot(format!("listen on {listen}"), &e);
         let listener = TcpListener::bind(listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
@@ -51,48 +44,10 @@ impl Listener {
         self.address
     }
 
-    /// Begins to answer.
-    pub fn serve(self, front: Arc<Front>, links: &Arc<Links>) -> Serving {
-        let stop = CancellationToken::new();
-        let (to_links, from_others) = mpsc::channel::<io::Result<Wire>>(16);
-        let grpc = Server::builder()
-            .initial_stream_window_size(STREAM_WINDOW)
-            .initial_connection_window_size(CONNECTION_WINDOW)
-            .http2_keepalive_interval(Some(Duration::from_secs(10)))
-            .http2_keepalive_timeout(Some(Duration::from_secs(20)))
-            .add_service(links.service())
-            .serve_with_incoming_shutdown(
-                ReceiverStream::new(from_others),
-                stop.clone().cancelled_owned(),
-            );
-        let grpc = tokio::spawn(async move {
-            if let Err(e) = grpc.await {
-                tracing::error!("the replication service has ended: {e}");
-            }
-        });
-        let door = Door { tls: self.tls, front, to_links };
-        tokio::spawn(accept(self.listener, door, stop.clone()));
-        Serving { stop, grpc }
-    }
-}
-
-/// A port that answers.
-pub struct Serving {
-    stop: CancellationToken,
-    grpc: JoinHandle<()>,
-}
-
-impl Serving {
-    /// Takes no new connections.
-    pub fn close(&self) {
-        self.stop.cancel();
-    }
-
-    /// Ends what other clusters still have open.
-    pub async fn end(mut self) {
-        if tokio::time::timeout(Duration::from_secs(1), &mut self.grpc).await.is_err() {
-            self.grpc.abort();
-        }
+    /// Begins to answer. Ends when the token is cancelled; connections end on their own.
+    pub fn serve(self, front: Arc<Front>, links: Arc<Server>, stop: CancellationToken) {
+        let door = Door { tls: self.tls, front, links };
+        tokio::spawn(accept(self.listener, door, stop));
     }
 }
 
@@ -124,9 +79,9 @@ async fn accept(listener: TcpListener, door: Door, stop: CancellationToken) {
 /// Looks who is there.
 #[derive(Clone)]
 struct Door {
-    tls: Option<TlsAcceptor>,
+    tls: Option<Arc<ServerConfig>>,
     front: Arc<Front>,
-    to_links: mpsc::Sender<io::Result<Wire>>,
+    links: Arc<Server>,
 }
 
 impl Door {
@@ -139,21 +94,18 @@ impl Door {
             Ok(Err(e)) => return Err(e),
         }
         match (first[0], &self.tls) {
-            (b'P', _) => self.link(Wire::Plain(stream)).await,
+            (b'P', _) => self.links.accept(Box::new(stream)).await,
             (0x16, Some(tls)) => {
-                let stream = tokio::time::timeout(FIRST_BYTE_LIMIT, tls.accept(stream)).await??;
+                let accepted = TlsAcceptor::from(tls.clone()).accept(stream);
+                let stream = tokio::time::timeout(FIRST_BYTE_LIMIT, accepted).await??;
                 if stream.get_ref().1.alpn_protocol() == Some(HTTP2) {
-                    self.link(Wire::Tls(Box::new(stream))).await
+                    self.links.accept(Box::new(stream)).await;
                 } else {
-                    wire_pg::serve_connection(stream, peer, self.front, None).await
+                    wire_pg::serve_connection(self.front, stream, None, peer).await;
                 }
             }
-            _ => wire_pg::serve_connection(stream, peer, self.front, self.tls).await,
+            _ => wire_pg::serve_connection(self.front, stream, self.tls, peer).await,
         }
-    }
-
-    async fn link(self, wire: Wire) -> io::Result<()> {
-        // Closed only while stopping.
-        self.to_links.send(Ok(wire)).await.map_err(|_| io::ErrorKind::ConnectionRefused.into())
+        Ok(())
     }
 }

@@ -14,20 +14,21 @@
 mod listener;
 mod stop;
 mod tls;
-mod wire;
 
 use crate::settings::{Settings, StartArgs};
 use base::{Error, NodeId, Result};
 use dr::Links;
+use dr::grpc::{GrpcConnect, GrpcSettings, Server};
 use listener::Listener;
 use meta::{Bootstrap, Durability};
+use rustls::ServerConfig;
 use session::{Front, FrontSettings};
 use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use stop::Stop;
-use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
 use txn::{Engine, EngineSettings};
 
 /// The database that every node lets its users connect to, for statements about other databases.
@@ -38,7 +39,7 @@ const DRAIN_LIMIT: Duration = Duration::from_secs(10);
 
 /// Runs the command.
 pub fn command(args: &StartArgs) -> ExitCode {
-    let (settings, tls) = match prepare(args) {
+    let prepared = match prepare(args) {
         Ok(prepared) => prepared,
         Err(mistakes) => {
             for mistake in mistakes {
@@ -54,7 +55,7 @@ pub fn command(args: &StartArgs) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let ended = runtime.block_on(run(settings, tls, args.exit_with_parent));
+    let ended = runtime.block_on(run(prepared, args.exit_with_parent));
     runtime.shutdown_timeout(Duration::from_secs(2));
     match ended {
         Ok(()) => ExitCode::SUCCESS,
@@ -67,7 +68,14 @@ pub fn command(args: &StartArgs) -> ExitCode {
     }
 }
 
-fn prepare(args: &StartArgs) -> std::result::Result<(Settings, Option<TlsAcceptor>), Vec<String>> {
+/// What the settings name, read and checked.
+struct Prepared {
+    settings: Settings,
+    tls: Option<Arc<ServerConfig>>,
+    authorities: Option<Vec<u8>>,
+}
+
+fn prepare(args: &StartArgs) -> std::result::Result<Prepared, Vec<String>> {
     let settings = Settings::load(args)?;
     if settings.password.is_none() && !settings.data.join("meta").exists() {
         let data = settings.data.display();
@@ -77,23 +85,26 @@ fn prepare(args: &StartArgs) -> std::result::Result<(Settings, Option<TlsAccepto
             settings.user
         )]);
     }
-    let tls = match &settings.tls {
-        Some(files) => Some(tls::acceptor(files).map_err(|e| vec![e])?),
-        None => None,
-    };
-    Ok((settings, tls))
+    let tls = settings.tls.as_ref().map(tls::config).transpose().map_err(|e| vec![e])?;
+    let authorities = settings.tls_ca.as_deref().map(tls::authorities).transpose();
+    let authorities = authorities.map_err(|e| vec![e])?;
+    Ok(Prepared { settings, tls, authorities })
 }
 
-async fn run(settings: Settings, tls: Option<TlsAcceptor>, with_parent: bool) -> Result<()> {
+async fn run(prepared: Prepared, with_parent: bool) -> Result<()> {
+    let Prepared { settings, tls, authorities } = prepared;
     let mut stop = Stop::listen(with_parent)?;
     let listener = Listener::bind(&settings.listen, tls).await?;
     let started = Instant::now();
     let engine = Engine::open(env::real::env(), engine_settings(&settings)).await?;
     make_admin_database(&engine).await?;
-    let links = Links::new(engine.clone());
+    let connect = GrpcConnect::new(engine.env.clone(), GrpcSettings { ca_pem: authorities });
+    let links = Links::new(engine.clone(), Arc::new(connect));
     let front = Front::new(engine.clone(), links.clone(), FrontSettings::default());
     let address = listener.address();
-    let serving = listener.serve(front.clone(), &links);
+    let server = Arc::new(Server::start(&engine.env, links.replication().clone()));
+    let closing = CancellationToken::new();
+    listener.serve(front.clone(), server.clone(), closing.clone());
     tracing::info!(
         cluster = settings.cluster_id.0,
         name = settings.name,
@@ -106,11 +117,11 @@ async fn run(settings: Settings, tls: Option<TlsAcceptor>, with_parent: bool) ->
 
     let reason = stop.wait().await;
     tracing::info!("stopping: {reason}");
-    serving.close();
+    closing.cancel();
     front.stop();
     drain(&front).await;
-    links.stop().await;
-    serving.end().await;
+    links.shutdown().await;
+    server.stop();
     engine.shutdown().await;
     tracing::info!("stopped");
     Ok(())

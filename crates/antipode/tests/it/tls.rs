@@ -1,7 +1,7 @@
 //! TLS on the one port: for clients that ask for it first, and for those that begin with it.
 
 use crate::BINARY;
-use testkit::{Pair, Server, psql};
+use testkit::{Pair, Server, psql, script};
 
 /// A self-signed certificate for 127.0.0.1 as two files.
 fn certificate(dir: &std::path::Path) -> (String, String) {
@@ -64,4 +64,26 @@ async fn without_a_certificate_tls_is_refused_and_a_wrong_one_is_a_clear_error()
     let err = String::from_utf8_lossy(&output.stderr);
     assert_eq!((output.status.code(), err.trim().lines().count()), (Some(2), 1), "{err}");
     assert!(err.contains("nonsense.pem"), "{err}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_to_an_https_source_is_encrypted_and_checked() {
+    let dir = tempfile::tempdir().unwrap();
+    let (cert, key) = certificate(dir.path());
+    let east = ["--tls-cert", &cert, "--tls-key", &key];
+    let east = Server::start_with(BINARY, 1, "east", dir.path(), &east);
+    let west = Server::start_with(BINARY, 2, "west", dir.path(), &["--tls-ca", &cert]);
+    let stranger = Server::start(BINARY, 3, "stranger", dir.path());
+    east.admin("CREATE DATABASE d PARTITIONS 2").await;
+    script(
+        &east.connect("d").await,
+        &["CREATE TABLE t (id int PRIMARY KEY)", "INSERT INTO t VALUES (1), (2), (3)"],
+    )
+    .await;
+    let from = east.source("d").replace("127.0.0.1", "'https://127.0.0.1'");
+    let replicate = format!("REPLICATE DATABASE d FROM {from}");
+    let (_, message) = stranger.admin_error(&replicate).await;
+    assert!(!message.is_empty(), "an unknown authority is refused");
+    west.admin(&replicate).await;
+    west.agrees_with(&east, "d", "SELECT count(*), sum(id) FROM t").await;
 }
