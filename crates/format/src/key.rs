@@ -62,6 +62,14 @@ pub fn prefix_end(prefix: &[u8]) -> Bytes {
     end.into()
 }
 
+/// The smallest key above `key`.
+pub fn after(key: &[u8]) -> Bytes {
+    let mut next = Vec::with_capacity(key.len() + 1);
+    next.extend_from_slice(key);
+    next.push(0);
+    next.into()
+}
+
 /// The partition of a row with these shard-key values, of `partitions`.
 pub fn shard(values: &[&Value], partitions: u16) -> u16 {
     let mut out = Vec::with_capacity(values.len() * 12);

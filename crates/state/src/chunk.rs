@@ -5,28 +5,20 @@
 //! wanted row groups are read, and kept decoded in the [`PageCache`].
 
 use crate::cache::{Fill, PageCache, PageKey};
-use crate::columns::{KEY_COLUMN, TS_COLUMN, cell_at};
+use crate::columns::cell_at;
 use crate::delta::Version;
+use crate::footer::{KEY, Opened, TS};
 use crate::ranges::Ranges;
 use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, RecordBatch};
 use arrow::datatypes::UInt64Type;
 use base::{Error, Lsn, Result, Timestamp};
-use bytes::Bytes;
 use env::Disk;
 use format::{ChunkMeta, row};
 use parking_lot::Mutex;
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
-};
-use parquet::file::metadata::RowGroupMetaData;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use std::path::PathBuf;
 use std::sync::Arc;
-
-/// Position of the storage key in every chunk file.
-pub(crate) const KEY: usize = 0;
-/// Position of the commit timestamp in every chunk file.
-pub(crate) const TS: usize = 1;
 
 /// A chunk of some manifest.
 #[derive(Debug)]
@@ -37,37 +29,6 @@ pub(crate) struct Chunk {
     disk: Arc<dyn Disk>,
     cache: Arc<PageCache>,
     opened: Mutex<Option<Arc<Opened>>>,
-}
-
-/// What is kept in memory of a chunk in use.
-#[derive(Debug)]
-pub(crate) struct Opened {
-    metadata: ArrowReaderMetadata,
-    /// The row groups, ascending by key.
-    pub(crate) groups: Vec<Group>,
-    /// Column ids and their positions in the file, ascending by id.
-    pub(crate) columns: Vec<(u32, usize)>,
-}
-
-/// One row group.
-#[derive(Debug)]
-pub(crate) struct Group {
-    pub(crate) first: Bytes,
-    pub(crate) last: Bytes,
-    pub(crate) rows: usize,
-}
-
-impl Opened {
-    /// Where the column with this id is in the file.
-    pub(crate) fn position(&self, id: u32) -> Option<usize> {
-        let i = self.columns.binary_search_by_key(&id, |c| c.0).ok()?;
-        Some(self.columns[i].1)
-    }
-
-    /// The first row group that may hold keys at or after `key`.
-    pub(crate) fn first_group(&self, key: &[u8]) -> usize {
-        self.groups.partition_point(|g| *g.last < *key)
-    }
 }
 
 impl Drop for Chunk {
@@ -114,29 +75,9 @@ impl Chunk {
         if crc32c::crc32c(&bytes) != self.meta.crc32c {
             return Err(self.corrupt("its checksum is not the one in the manifest"));
         }
-        let metadata = ArrowReaderMetadata::load(&Bytes::from(bytes), ArrowReaderOptions::new())
-            .map_err(|e| self.corrupt(e))?;
-        let new = Arc::new(self.describe(metadata)?);
+        let new = Arc::new(Opened::read(bytes).map_err(|why| self.corrupt(why))?);
         *opened = Some(new.clone());
         Ok(new)
-    }
-
-    fn describe(&self, metadata: ArrowReaderMetadata) -> Result<Opened> {
-        let fields = metadata.schema().fields();
-        if fields.len() < 2 || fields[KEY].name() != KEY_COLUMN || fields[TS].name() != TS_COLUMN {
-            return Err(self.corrupt("it does not begin with a key and a timestamp"));
-        }
-        let mut columns = Vec::with_capacity(fields.len() - 2);
-        for (i, field) in fields.iter().enumerate().skip(2) {
-            let id = field.name().strip_prefix('c').and_then(|id| id.parse().ok());
-            columns.push((id.ok_or_else(|| self.corrupt("a column has no id"))?, i));
-        }
-        columns.sort_unstable();
-        let mut groups = Vec::with_capacity(metadata.metadata().num_row_groups());
-        for group in metadata.metadata().row_groups() {
-            groups.push(group_of(group).ok_or_else(|| self.corrupt("it has no key statistics"))?);
-        }
-        Ok(Opened { metadata, groups, columns })
     }
 
     /// Some columns (positions in the file) of one row group, from the cache or the disk.
@@ -258,16 +199,4 @@ pub(crate) fn lower_bound(keys: &BinaryArray, key: &[u8]) -> usize {
         }
     }
     low
-}
-
-fn group_of(group: &RowGroupMetaData) -> Option<Group> {
-    let statistics = group.columns().get(KEY)?.statistics()?;
-    if !statistics.min_is_exact() || !statistics.max_is_exact() {
-        return None;
-    }
-    Some(Group {
-        first: Bytes::copy_from_slice(statistics.min_bytes_opt()?),
-        last: Bytes::copy_from_slice(statistics.max_bytes_opt()?),
-        rows: usize::try_from(group.num_rows()).ok()?,
-    })
 }

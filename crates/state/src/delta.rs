@@ -11,7 +11,6 @@ use parking_lot::RwLock;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// About what a version costs beside its bytes: tree node, stamps and counters.
@@ -175,7 +174,7 @@ impl Generation {
 
     /// Copies what is visible at `ts` of the next keys in a half-open range; the second result says
     /// where to go on.
-    fn slice(
+    pub(crate) fn slice(
         &self,
         start: &[u8],
         end: &[u8],
@@ -206,71 +205,4 @@ fn size(key: &[u8], version: &Version) -> usize {
 
 fn range<'a>(start: &'a [u8], end: &'a [u8]) -> (Bound<&'a [u8]>, Bound<&'a [u8]>) {
     (Bound::Included(start), Bound::Excluded(end))
-}
-
-/// Walks over what several generations show at one timestamp, by ascending key, holding each lock
-/// only for a slice of keys at a time.
-pub(crate) struct Walk {
-    sides: Vec<Side>,
-    end: Bytes,
-    ts: Timestamp,
-}
-
-struct Side {
-    generation: Arc<Generation>,
-    ready: VecDeque<(Bytes, Version)>,
-    /// Where the next slice begins; `None` at the end.
-    resume: Option<Bytes>,
-}
-
-impl Walk {
-    pub(crate) fn new(
-        generations: impl Iterator<Item = Arc<Generation>>,
-        start: Bytes,
-        end: Bytes,
-        ts: Timestamp,
-    ) -> Walk {
-        let sides = generations
-            .map(|generation| Side {
-                generation,
-                ready: VecDeque::new(),
-                resume: Some(start.clone()),
-            })
-            .collect();
-        Walk { sides, end, ts }
-    }
-
-    fn fill(&mut self) {
-        for side in &mut self.sides {
-            while side.ready.is_empty()
-                && let Some(start) = side.resume.take()
-            {
-                side.resume = side.generation.slice(&start, &self.end, self.ts, &mut side.ready);
-            }
-        }
-    }
-
-    /// The next key, without moving on.
-    pub(crate) fn peek(&mut self) -> Option<&Bytes> {
-        self.fill();
-        self.sides.iter().filter_map(|s| Some(&s.ready.front()?.0)).min()
-    }
-}
-
-impl Iterator for Walk {
-    type Item = (Bytes, Version);
-
-    fn next(&mut self) -> Option<(Bytes, Version)> {
-        let key = self.peek()?.clone();
-        let mut newest: Option<Version> = None;
-        for side in &mut self.sides {
-            if side.ready.front().is_some_and(|(k, _)| *k == key)
-                && let Some((_, version)) = side.ready.pop_front()
-                && newest.as_ref().is_none_or(|n| n.ts < version.ts)
-            {
-                newest = Some(version);
-            }
-        }
-        newest.map(|version| (key, version))
-    }
 }

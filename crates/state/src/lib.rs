@@ -33,6 +33,7 @@ mod chunk;
 mod columns;
 mod delta;
 mod files;
+mod footer;
 mod merge;
 mod pin;
 mod plan;
@@ -44,6 +45,7 @@ mod settings;
 mod spill;
 mod store;
 mod view;
+mod walk;
 mod write;
 
 pub use cache::PageCache;

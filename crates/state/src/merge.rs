@@ -1,10 +1,11 @@
 //! Merging old rows and changes into new chunks: both ascend by key, neither is ever held whole.
 
 use crate::cache::Fill;
-use crate::chunk::{Chunk, Opened};
-use crate::delta::Walk;
+use crate::chunk::Chunk;
+use crate::footer::Opened;
 use crate::project::project;
 use crate::rows::{RowsBuilder, batch};
+use crate::walk::Walk;
 use crate::write::ChunkWriter;
 use arrow::array::{Array, AsArray, BinaryArray, RecordBatch};
 use arrow::compute::interleave_record_batch;

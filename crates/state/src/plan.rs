@@ -32,11 +32,12 @@ pub(crate) fn plan(
 ) -> Vec<Step> {
     let n = chunks.len();
     // Gap i lies before chunk i; gap n after the last.
-    let gap_start = |i: usize| if i == 0 { space.0.clone() } else { after(&chunks[i - 1].max_key) };
+    let gap_start =
+        |i: usize| if i == 0 { space.0.clone() } else { key::after(&chunks[i - 1].max_key) };
     let gap_end = |i: usize| if i == n { space.1.clone() } else { chunks[i].min_key.clone() };
     let gaps: Vec<bool> = (0..=n).map(|i| changed(&gap_start(i), &gap_end(i))).collect();
     let mut touched: Vec<bool> =
-        chunks.iter().map(|c| changed(&c.min_key, &after(&c.max_key))).collect();
+        chunks.iter().map(|c| changed(&c.min_key, &key::after(&c.max_key))).collect();
     let below = |i: usize, share: usize| chunks[i].bytes < (chunk_bytes / share) as u64;
     for i in (0..=n).filter(|i| gaps[*i]) {
         let (left, right) = (i.checked_sub(1), (i < n).then_some(i));
@@ -68,14 +69,6 @@ pub(crate) fn plan(
     }
     debug_assert!(key::storage_of(&space.0).0 > 0);
     steps
-}
-
-/// The smallest key above `key`.
-fn after(key: &[u8]) -> Bytes {
-    let mut next = Vec::with_capacity(key.len() + 1);
-    next.extend_from_slice(key);
-    next.push(0);
-    next.into()
 }
 
 #[cfg(test)]

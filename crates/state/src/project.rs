@@ -1,8 +1,9 @@
 //! The columns a reader wants, from a chunk that may have been written with others.
 
 use crate::cache::Fill;
-use crate::chunk::{Chunk, KEY, Opened, TS};
+use crate::chunk::Chunk;
 use crate::columns::{arrow_type, constant};
+use crate::footer::{KEY, Opened, TS};
 use arrow::array::{Array, ArrayRef};
 use base::{Error, Result};
 use format::ColumnLayout;

@@ -8,18 +8,19 @@
 //! ```
 
 use crate::cache::Fill;
-use crate::chunk::{Chunk, Opened, lower_bound};
+use crate::chunk::{Chunk, lower_bound};
 use crate::columns::schema;
-use crate::delta::Walk;
+use crate::footer::Opened;
 use crate::project::project;
 use crate::rows::{RowsBuilder, batch};
 use crate::view::View;
+use crate::walk::Walk;
 use arrow::array::{Array, BinaryArray, BooleanArray, BooleanBufferBuilder, RecordBatch};
 use arrow::compute::filter;
 use arrow::datatypes::SchemaRef;
 use base::{Error, Lsn, Result, StorageId, Timestamp};
 use bytes::Bytes;
-use format::ColumnLayout;
+use format::{ColumnLayout, key};
 use std::sync::Arc;
 
 /// A batch of wide rows ends at about this many bytes.
@@ -155,7 +156,7 @@ impl Scan {
         // A range within a row group is a point read of several rows.
         let fill = if whole { Fill::IfRoom } else { Fill::Evict };
         let from = start.max(&g.first).clone();
-        let to = if g.last < *end { after(&g.last) } else { end.clone() };
+        let to = if g.last < *end { key::after(&g.last) } else { end.clone() };
         let mixed = self.view.generations().any(|d| d.touches(&from, &to));
         let mut keep = None;
         let (mut low, mut high) = (0, g.rows);
@@ -243,12 +244,4 @@ fn from_delta(
         }
     }
     if builder.rows() == 0 { Ok(None) } else { builder.finish().map(Some) }
-}
-
-/// The smallest key above `key`.
-fn after(key: &[u8]) -> Bytes {
-    let mut next = Vec::with_capacity(key.len() + 1);
-    next.extend_from_slice(key);
-    next.push(0);
-    next.into()
 }

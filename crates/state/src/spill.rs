@@ -12,11 +12,12 @@
 
 use crate::State;
 use crate::columns::schema;
-use crate::delta::{Generation, Walk};
+use crate::delta::Generation;
 use crate::files::{sync, write_manifest};
 use crate::merge::{OldRows, merge};
 use crate::plan::{Step, plan};
 use crate::view::{Base, View};
+use crate::walk::Walk;
 use crate::write::{ChunkWriter, Namer};
 use base::{EpochHistory, Lsn, Result, StorageId, Timestamp};
 use bytes::Bytes;

@@ -1,7 +1,8 @@
 //! What a reader sees: a manifest's chunks and the generations of the delta, as one consistent set.
 
 use crate::chunk::Chunk;
-use crate::delta::{Generation, Version, Walk};
+use crate::delta::{Generation, Version};
+use crate::walk::Walk;
 use base::{Error, Result, SqlState, StorageId, Timestamp};
 use bytes::Bytes;
 use format::{Manifest, key};

@@ -1,0 +1,75 @@
+//! What is known of a chunk without its rows: columns, and row groups with their keys.
+
+use crate::columns::{KEY_COLUMN, TS_COLUMN};
+use bytes::Bytes;
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+use parquet::file::metadata::RowGroupMetaData;
+
+/// Position of the storage key in every chunk file.
+pub(crate) const KEY: usize = 0;
+/// Position of the commit timestamp in every chunk file.
+pub(crate) const TS: usize = 1;
+
+/// What is kept in memory of a chunk in use.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) metadata: ArrowReaderMetadata,
+    /// The row groups, ascending by key.
+    pub(crate) groups: Vec<Group>,
+    /// Column ids and their positions in the file, ascending by id.
+    pub(crate) columns: Vec<(u32, usize)>,
+}
+
+/// One row group.
+#[derive(Debug)]
+pub(crate) struct Group {
+    pub(crate) first: Bytes,
+    pub(crate) last: Bytes,
+    pub(crate) rows: usize,
+}
+
+impl Opened {
+    /// Reads it from a whole file; an error says what is wrong with that.
+    pub(crate) fn read(file: Vec<u8>) -> Result<Opened, String> {
+        let metadata = ArrowReaderMetadata::load(&Bytes::from(file), ArrowReaderOptions::new())
+            .map_err(|e| e.to_string())?;
+        let fields = metadata.schema().fields();
+        if fields.len() < 2 || fields[KEY].name() != KEY_COLUMN || fields[TS].name() != TS_COLUMN {
+            return Err("it does not begin with a key and a timestamp".into());
+        }
+        let mut columns = Vec::with_capacity(fields.len() - 2);
+        for (i, field) in fields.iter().enumerate().skip(2) {
+            let id = field.name().strip_prefix('c').and_then(|id| id.parse().ok());
+            columns.push((id.ok_or("a column has no id")?, i));
+        }
+        columns.sort_unstable();
+        let mut groups = Vec::with_capacity(metadata.metadata().num_row_groups());
+        for group in metadata.metadata().row_groups() {
+            groups.push(group_of(group).ok_or("it has no key statistics")?);
+        }
+        Ok(Opened { metadata, groups, columns })
+    }
+
+    /// Where the column with this id is in the file.
+    pub(crate) fn position(&self, id: u32) -> Option<usize> {
+        let i = self.columns.binary_search_by_key(&id, |c| c.0).ok()?;
+        Some(self.columns[i].1)
+    }
+
+    /// The first row group that may hold keys at or after `key`.
+    pub(crate) fn first_group(&self, key: &[u8]) -> usize {
+        self.groups.partition_point(|g| *g.last < *key)
+    }
+}
+
+fn group_of(group: &RowGroupMetaData) -> Option<Group> {
+    let statistics = group.columns().get(KEY)?.statistics()?;
+    if !statistics.min_is_exact() || !statistics.max_is_exact() {
+        return None;
+    }
+    Some(Group {
+        first: Bytes::copy_from_slice(statistics.min_bytes_opt()?),
+        last: Bytes::copy_from_slice(statistics.max_bytes_opt()?),
+        rows: usize::try_from(group.num_rows()).ok()?,
+    })
+}
