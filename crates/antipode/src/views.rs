@@ -15,13 +15,14 @@ pub struct Link {
     pub peer: String,
     /// In a word: `streaming`, `copying` …
     pub state: String,
-    /// Committed rows that the standby does not have yet, if known.
+    /// Rows changed in the source that the standby does not have yet (an estimate from what came
+    /// before; log records where there is none), if known.
     pub lag_rows: Option<u64>,
     /// The same as bytes of log.
     pub lag_bytes: Option<u64>,
     /// How old the newest consistent state of the standby is.
     pub lag_ms: Option<u64>,
-    /// Bytes that came over the wire since the link was made or the process started.
+    /// Bytes that came over the wire since the process started.
     pub shipped_bytes: Option<u64>,
     /// Why it does not run.
     pub error: Option<String>,
@@ -45,7 +46,14 @@ pub struct Database {
 /// All links of a node.
 pub async fn links(client: &Client) -> Result<Vec<Link>, tokio_postgres::Error> {
     let answer = client::ask(client, "SHOW REPLICATION STATUS").await?;
-    Ok((0..answer.rows.len()).map(|row| link(&answer, row)).collect())
+    let mut found: Vec<Link> = Vec::new();
+    for row in 0..answer.rows.len() {
+        // Rows of single partitions stand beside that of the link as a whole.
+        if answer.field(row, "partition_id").is_none() {
+            found.push(link(&answer, row));
+        }
+    }
+    Ok(found)
 }
 
 /// All databases of a node.
@@ -58,15 +66,15 @@ fn link(answer: &Answer, row: usize) -> Link {
     let text = |column| answer.field(row, column).filter(|v| !v.is_empty()).map(str::to_string);
     let number = |column| answer.field(row, column).and_then(|v| v.parse().ok());
     Link {
-        database: text("database").unwrap_or_default(),
+        database: text("database_name").unwrap_or_default(),
         is_target: text("role").is_some_and(|role| role == "target"),
         peer: text("peer").unwrap_or_default(),
         state: text("state").unwrap_or_default(),
-        lag_rows: number("lag_rows"),
+        lag_rows: number("lag_rows").or_else(|| number("lag_records")),
         lag_bytes: number("lag_bytes"),
         lag_ms: number("lag_ms"),
-        shipped_bytes: number("shipped_bytes"),
-        error: text("error"),
+        shipped_bytes: number("bytes_received"),
+        error: text("last_error"),
     }
 }
 
@@ -78,6 +86,6 @@ fn database(answer: &Answer, row: usize) -> Database {
         role: text("role").unwrap_or_default(),
         partitions: number("partitions").unwrap_or_default(),
         bytes: number("bytes").unwrap_or_default(),
-        gate: text("readonly_reason"),
+        gate: text("read only"),
     }
 }
