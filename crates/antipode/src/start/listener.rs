@@ -8,8 +8,9 @@
 
 use super::cannot;
 use super::tls::HTTP2;
+use super::wire::Wire;
 use base::Result;
-use dr::grpc::Server;
+use dr::Links;
 use rustls::ServerConfig;
 use session::Front;
 use std::io;
@@ -17,11 +18,19 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
+use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
+use tonic::transport::Server;
 
 /// A connection that says nothing for so long is closed.
 const FIRST_BYTE_LIMIT: Duration = Duration::from_secs(60);
+
+/// Windows of one stream and of one connection: what may be under way on a line of high delay.
+const STREAM_WINDOW: u32 = 8 << 20;
+const CONNECTION_WINDOW: u32 = 16 << 20;
 
 /// A bound port that does not answer yet.
 pub struct Listener {
@@ -44,10 +53,43 @@ impl Listener {
         self.address
     }
 
-    /// Begins to answer. Ends when the token is cancelled; connections end on their own.
-    pub fn serve(self, front: Arc<Front>, links: Arc<Server>, stop: CancellationToken) {
-        let door = Door { tls: self.tls, front, links };
-        tokio::spawn(accept(self.listener, door, stop));
+    /// Begins to answer.
+    pub fn serve(self, front: Arc<Front>, links: &Links) -> Serving {
+        let stop = CancellationToken::new();
+        let (to_links, from_others) = mpsc::channel::<io::Result<Wire>>(16);
+        let grpc = Server::builder()
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .http2_keepalive_interval(Some(Duration::from_secs(5)))
+            .http2_keepalive_timeout(Some(Duration::from_secs(10)))
+            .add_service(links.service())
+            .serve_with_incoming(ReceiverStream::new(from_others));
+        let grpc = tokio::spawn(async move {
+            if let Err(e) = grpc.await {
+                tracing::error!("the replication service has ended: {e}");
+            }
+        });
+        let door = Door { tls: self.tls, front, to_links };
+        tokio::spawn(accept(self.listener, door, stop.clone()));
+        Serving { stop, grpc }
+    }
+}
+
+/// A port that answers.
+pub struct Serving {
+    stop: CancellationToken,
+    grpc: JoinHandle<()>,
+}
+
+impl Serving {
+    /// Takes no new connections; those that are there end on their own.
+    pub fn close(&self) {
+        self.stop.cancel();
+    }
+
+    /// Breaks what other clusters still have open: their streams have no end of their own.
+    pub fn end(&self) {
+        self.grpc.abort();
     }
 }
 
@@ -81,7 +123,7 @@ async fn accept(listener: TcpListener, door: Door, stop: CancellationToken) {
 struct Door {
     tls: Option<Arc<ServerConfig>>,
     front: Arc<Front>,
-    links: Arc<Server>,
+    to_links: mpsc::Sender<io::Result<Wire>>,
 }
 
 impl Door {
@@ -94,12 +136,12 @@ impl Door {
             Ok(Err(e)) => return Err(e),
         }
         match (first[0], &self.tls) {
-            (b'P', _) => self.links.accept(Box::new(stream)).await,
+            (b'P', _) => self.link(Wire::Plain(stream)).await,
             (0x16, Some(tls)) => {
                 let accepted = TlsAcceptor::from(tls.clone()).accept(stream);
                 let stream = tokio::time::timeout(FIRST_BYTE_LIMIT, accepted).await??;
                 if stream.get_ref().1.alpn_protocol() == Some(HTTP2) {
-                    self.links.accept(Box::new(stream)).await;
+                    self.link(Wire::Tls(Box::new(stream))).await;
                 } else {
                     wire_pg::serve_connection(self.front, stream, None, peer).await;
                 }
@@ -107,5 +149,9 @@ impl Door {
             _ => wire_pg::serve_connection(self.front, stream, self.tls, peer).await,
         }
         Ok(())
+    }
+    async fn link(self, wire: Wire) {
+        // Refused only while stopping; the connection is closed then.
+        let _ = self.to_links.send(Ok(wire)).await;
     }
 }

@@ -14,11 +14,12 @@
 mod listener;
 mod stop;
 mod tls;
+mod wire;
 
 use crate::settings::{Settings, StartArgs};
 use base::{Error, NodeId, Result};
 use dr::Links;
-use dr::grpc::{GrpcConnect, GrpcSettings, Server};
+use dr::grpc::GrpcSettings;
 use listener::Listener;
 use meta::{Bootstrap, Durability};
 use rustls::ServerConfig;
@@ -28,7 +29,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use stop::Stop;
-use tokio_util::sync::CancellationToken;
 use txn::{Engine, EngineSettings};
 
 /// The database that every node lets its users connect to, for statements about other databases.
@@ -98,13 +98,10 @@ async fn run(prepared: Prepared, with_parent: bool) -> Result<()> {
     let started = Instant::now();
     let engine = Engine::open(env::real::env(), engine_settings(&settings)).await?;
     make_admin_database(&engine).await?;
-    let connect = GrpcConnect::new(engine.env.clone(), GrpcSettings { ca_pem: authorities });
-    let links = Links::new(engine.clone(), Arc::new(connect));
+    let links = Links::open_grpc(engine.clone(), GrpcSettings { ca_pem: authorities }).await?;
     let front = Front::new(engine.clone(), links.clone(), FrontSettings::default());
     let address = listener.address();
-    let server = Arc::new(Server::start(&engine.env, links.replication().clone()));
-    let closing = CancellationToken::new();
-    listener.serve(front.clone(), server.clone(), closing.clone());
+    let serving = listener.serve(front.clone(), &links);
     tracing::info!(
         cluster = settings.cluster_id.0,
         name = settings.name,
@@ -117,11 +114,11 @@ async fn run(prepared: Prepared, with_parent: bool) -> Result<()> {
 
     let reason = stop.wait().await;
     tracing::info!("stopping: {reason}");
-    closing.cancel();
+    serving.close();
     front.stop();
     drain(&front).await;
-    links.shutdown().await;
-    server.stop();
+    links.stop_all().await;
+    serving.end();
     engine.shutdown().await;
     tracing::info!("stopped");
     Ok(())
