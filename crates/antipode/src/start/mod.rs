@@ -24,7 +24,9 @@ use listener::Listener;
 use meta::{Bootstrap, Durability};
 use rustls::ServerConfig;
 use session::{Front, FrontSettings};
+use sql::RuntimeSettings;
 use std::io::Write;
+use std::num::NonZeroUsize;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -99,7 +101,8 @@ async fn run(prepared: Prepared, with_parent: bool) -> Result<()> {
     let engine = Engine::open(env::real::env(), engine_settings(&settings)).await?;
     make_admin_database(&engine).await?;
     let links = Links::open_grpc(engine.clone(), GrpcSettings { ca_pem: authorities }).await?;
-    let front = Front::new(engine.clone(), links.clone(), FrontSettings::default());
+    let runtime = sql::Runtime::new(&query_settings(&settings))?;
+    let front = Front::new(engine.clone(), links.clone(), runtime, FrontSettings::default());
     let address = listener.address();
     let serving = listener.serve(front.clone(), &links);
     tracing::info!(
@@ -147,6 +150,16 @@ fn engine_settings(settings: &Settings) -> EngineSettings {
     engine.log_retention_bytes = settings.retain_log_bytes;
     engine.log.segment_bytes = settings.segment_bytes;
     engine
+}
+
+/// Half of the memory is for queries.
+fn query_settings(settings: &Settings) -> RuntimeSettings {
+    let cores = std::thread::available_parallelism().map_or(2, NonZeroUsize::get);
+    RuntimeSettings {
+        memory_bytes: (settings.memory_limit / 2) as usize,
+        target_partitions: cores,
+        ..RuntimeSettings::default()
+    }
 }
 
 async fn drain(front: &Arc<Front>) {
