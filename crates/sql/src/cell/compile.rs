@@ -1,0 +1,222 @@
+//! AST → logical expression → [`Cell`].
+
+use super::{Cell, Computed, Input};
+use crate::error::datafusion as df;
+use crate::plan::{Names, Runtime, fields, placeholder_index, session_value};
+use crate::types::{self, sql_type_of};
+use ::arrow::datatypes::{Field, Schema, SchemaRef};
+use base::{Error, Result, SqlType};
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::{Column, DFSchema, DFSchemaRef, ScalarValue, TableReference};
+use datafusion::logical_expr::Expr;
+use datafusion::sql::planner::{PlannerContext, SqlToRel};
+use datafusion::sql::sqlparser::ast::{self, UnaryOperator, ValueWithSpan};
+use std::sync::Arc;
+
+/// Compiles expressions over the columns of one row.
+pub struct Compiler<'a> {
+    runtime: &'a Runtime,
+    names: &'a Names<'a>,
+    schema: DFSchemaRef,
+    columns: Vec<SqlType>,
+    /// Types of parameters as far as they are known; compiling adds to them.
+    pub types: Vec<Option<SqlType>>,
+}
+
+impl<'a> Compiler<'a> {
+    /// For expressions without columns.
+    pub fn without_row(
+        runtime: &'a Runtime,
+        names: &'a Names<'a>,
+        types: Vec<Option<SqlType>>,
+    ) -> Compiler<'a> {
+        let schema = Arc::new(DFSchema::empty());
+        Compiler { runtime, names, schema, columns: Vec::new(), types }
+    }
+
+    /// For expressions over rows: the parts side by side, each under a name of its own.
+    pub fn over(
+        runtime: &'a Runtime,
+        names: &'a Names<'a>,
+        parts: &[(&str, SchemaRef)],
+        types: Vec<Option<SqlType>>,
+    ) -> Result<Compiler<'a>> {
+        let mut schema = DFSchema::empty();
+        for (name, part) in parts {
+            let name = TableReference::bare(*name);
+            let part = DFSchema::try_from_qualified_schema(name, part).map_err(df)?;
+            schema = schema.join(&part).map_err(df)?;
+        }
+        let columns = schema.fields().iter().map(|f| sql_type_of(f)).collect();
+        Ok(Compiler { runtime, names, schema: Arc::new(schema), columns, types })
+    }
+
+    /// The condition or value as DataFusion's expression; parameters are still open.
+    pub fn logical(&mut self, ast: &ast::Expr) -> Result<Expr> {
+        let rel = SqlToRel::new(self.names);
+        let mut context =
+            PlannerContext::new().with_prepare_param_data_types(fields(&self.types));
+        let e = rel.sql_to_expr(ast.clone(), &self.schema, &mut context).map_err(df)?;
+        let e = self.qualified(e)?;
+        self.learn(&e)?;
+        Ok(e)
+    }
+
+    /// Gives every column its table's name, and refuses ambiguous ones.
+    fn qualified(&self, e: Expr) -> Result<Expr> {
+        let columns = datafusion::logical_expr::utils::expr_to_columns;
+        let mut used = std::collections::HashSet::new();
+        columns(&e, &mut used).map_err(df)?;
+        datafusion::logical_expr::expr_rewriter::normalize_col_with_schemas_and_ambiguity_check(
+            e,
+            &[&[&self.schema]],
+            &[used],
+        )
+        .map_err(df)
+    }
+
+    /// Notes the parameter types that planning has found.
+    fn learn(&mut self, e: &Expr) -> Result<()> {
+        e.apply(|e| {
+            if let Expr::Placeholder(p) = e
+                && let Some(field) = &p.field
+                && let Some(i) = placeholder_index(&p.id)
+                && let Some(slot @ None) = self.types.get_mut(i)
+            {
+                *slot = Some(sql_type_of(field));
+            }
+            Ok(TreeNodeRecursion::Continue)
+        })
+        .map(|_| ())
+        .map_err(df)
+    }
+
+    /// Compiles an expression. A bare parameter of unknown type takes `wanted`, else text.
+    pub fn cell(&mut self, ast: &ast::Expr, wanted: Option<SqlType>) -> Result<Cell> {
+        if let Some(cell) = self.simple(ast, wanted) {
+            return Ok(cell);
+        }
+        let e = self.logical(ast)?;
+        self.compile(e)
+    }
+
+    /// Literals and parameters need no planner.
+    fn simple(&mut self, ast: &ast::Expr, wanted: Option<SqlType>) -> Option<Cell> {
+        let constant = |v| Some(Cell::Constant(v));
+        match ast {
+            ast::Expr::Nested(inner) => self.simple(inner, wanted),
+            ast::Expr::UnaryOp { op: UnaryOperator::Minus, expr } => match expr.as_ref() {
+                ast::Expr::Value(ValueWithSpan { value: ast::Value::Number(n, _), .. }) => {
+                    constant(ScalarValue::Int64(Some(format!("-{n}").parse().ok()?)))
+                }
+                _ => None,
+            },
+            ast::Expr::Value(ValueWithSpan { value, .. }) => match value {
+                ast::Value::Number(n, _) => constant(ScalarValue::Int64(Some(n.parse().ok()?))),
+                ast::Value::SingleQuotedString(s) => {
+                    constant(ScalarValue::Utf8(Some(s.clone())))
+                }
+                ast::Value::Null => constant(ScalarValue::Null),
+                ast::Value::Boolean(b) => constant(ScalarValue::Boolean(Some(*b))),
+                ast::Value::Placeholder(id) => {
+                    let i = placeholder_index(id)?;
+                    let slot = self.types.get_mut(i)?;
+                    let ty = *slot.get_or_insert(wanted.unwrap_or(SqlType::Text));
+                    Some(Cell::Param(i, ty))
+                }
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// Compiles a planned expression.
+    pub fn compile(&self, e: Expr) -> Result<Cell> {
+        match &e {
+            Expr::Literal(v, _) => return Ok(Cell::Constant(v.clone())),
+            Expr::Placeholder(p) => {
+                if let Some(i) = placeholder_index(&p.id)
+                    && let Some(ty) = self.types.get(i).copied().flatten()
+                {
+                    return Ok(Cell::Param(i, ty));
+                }
+            }
+            Expr::Column(c) => {
+                let i = self.schema.index_of_column(c).map_err(df)?;
+                return Ok(Cell::Column(i, self.columns[i]));
+            }
+            _ => {}
+        }
+        self.computed(e).map(Cell::Computed)
+    }
+
+    /// Compiles a planned expression into its general form.
+    pub fn computed(&self, e: Expr) -> Result<Computed> {
+        let mut inputs: Vec<Input> = Vec::new();
+        let mut schema_fields: Vec<Field> = Vec::new();
+        let mut column = |input: Input, field: Field| {
+            let at = inputs.iter().position(|i| *i == input).unwrap_or_else(|| {
+                schema_fields.push(field.with_name(format!("i{}", inputs.len())));
+                inputs.push(input);
+                inputs.len() - 1
+            });
+            Expr::Column(Column::new_unqualified(format!("i{at}")))
+        };
+        let e = e
+            .transform_up(|e| {
+                let (input, field) = match &e {
+                    Expr::Column(c) => {
+                        let i = self.schema.index_of_column(c)?;
+                        (Input::Row(i, self.columns[i]), self.schema.field(i).as_ref().clone())
+                    }
+                    Expr::Placeholder(p) => {
+                        let Some(i) = placeholder_index(&p.id) else {
+                            return Ok(Transformed::no(e));
+                        };
+                        let ty = self.types.get(i).copied().flatten().unwrap_or(SqlType::Text);
+                        (Input::Param(i), types::field("", ty, true))
+                    }
+                    Expr::ScalarFunction(f) => {
+                        let name = f.func.name();
+                        match session_value(name, &Default::default()) {
+                            Some(v) => (
+                                Input::Session(name.to_owned()),
+                                Field::new("", v.data_type(), true),
+                            ),
+                            None => return Ok(Transformed::no(e)),
+                        }
+                    }
+                    _ => return Ok(Transformed::no(e)),
+                };
+                Ok(Transformed::yes(column(input, field)))
+            })
+            .map_err(df)?
+            .data;
+        refuse_relational(&e)?;
+        let schema: SchemaRef = Arc::new(Schema::new(schema_fields));
+        let df_schema = DFSchema::try_from(schema.clone()).map_err(df)?;
+        let expr = self.runtime.state().create_physical_expr(e, &df_schema).map_err(df)?;
+        let field = expr.return_field(&schema).map_err(df)?;
+        Ok(Computed { inputs, schema, expr, field })
+    }
+}
+
+/// Subqueries, aggregates and windows need a plan.
+fn refuse_relational(e: &Expr) -> Result<()> {
+    let found = e
+        .exists(|e| {
+            Ok(matches!(
+                e,
+                Expr::ScalarSubquery(_)
+                    | Expr::InSubquery(_)
+                    | Expr::Exists(_)
+                    | Expr::AggregateFunction(_)
+                    | Expr::WindowFunction(_)
+            ))
+        })
+        .map_err(df)?;
+    if found {
+        return Err(Error::unsupported("a subquery or aggregate here"));
+    }
+    Ok(())
+}

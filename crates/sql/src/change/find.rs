@@ -1,0 +1,106 @@
+//! Finding the rows a statement is about, by a query, until what it found is what is there.
+
+use super::lock::lock_new;
+use super::{Run, Scope};
+use crate::plan;
+use crate::shape::{Place, Shape};
+use crate::types::Assigner;
+use base::{Error, Result, SqlState, Value};
+use datafusion::common::ScalarValue;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::sql::sqlparser::ast::Statement;
+use futures::StreamExt;
+use partition::{LockMode, VersionedRow};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How often a statement looks again before it gives up. Each time it holds more locks, so this is
+/// reached only if rows keep appearing that match.
+const TRIES: usize = 64;
+
+/// A row found: where it is, what is there, and what the query computed for it.
+pub struct Found {
+    /// Its place.
+    pub place: Place,
+    /// The version that is there now, locked.
+    pub version: VersionedRow,
+    /// The query's other columns.
+    pub computed: Vec<ScalarValue>,
+}
+
+impl Scope<'_> {
+    /// Plans a statement; parameters and session functions stay open.
+    pub fn plan(&mut self, statement: Statement) -> Result<LogicalPlan> {
+        plan::plan_statement(self.names, statement, &mut self.types)
+    }
+}
+
+/// Runs `query`, whose first columns are the table's key, and locks what it finds. If a row has
+/// changed since the snapshot, starts again on a new one.
+pub async fn find(
+    run: &mut Run<'_>,
+    shape: &Shape,
+    query: &LogicalPlan,
+    mode: LockMode,
+) -> Result<Vec<Found>> {
+    let mut held: BTreeSet<Place> = BTreeSet::new();
+    for _ in 0..TRIES {
+        let mut rows = candidates(run, shape, query).await?;
+        let places: Vec<Place> = rows.keys().cloned().collect();
+        if !run.private.contains(&shape.table.storage) {
+            lock_new(run.txn, &places, &mut held, mode, run.wait).await?;
+        }
+        let latest = run.txn.latest(&places).await?;
+        let snapshot = run.txn.read_ts();
+        let stale = latest.iter().any(|v| v.as_ref().is_none_or(|v| v.ts > snapshot));
+        if stale {
+            run.txn.start_statement().await?;
+            continue;
+        }
+        let found = places.into_iter().zip(latest);
+        return Ok(found
+            .filter_map(|(place, version)| {
+                let computed = rows.remove(&place)?;
+                Some(Found { place, version: version?, computed })
+            })
+            .collect());
+    }
+    Err(Error::new(
+        SqlState::SERIALIZATION_FAILURE,
+        format!("rows of {} kept changing while they were locked", shape.table.name),
+    )
+    .hint("run the transaction again"))
+}
+
+/// The rows the query finds at the snapshot, by place; of several matches of a row one is kept.
+async fn candidates(
+    run: &mut Run<'_>,
+    shape: &Shape,
+    query: &LogicalPlan,
+) -> Result<BTreeMap<Place, Vec<ScalarValue>>> {
+    let bound = plan::bind(query.clone(), &run.frame.params, &run.frame.circumstances)?;
+    let mut batches = plan::execute(run.runtime, &bound, run.txn.view()?).await?;
+    let mut rows = BTreeMap::new();
+    let width = shape.key.len();
+    while let Some(batch) = batches.next().await {
+        let batch = batch?;
+        let assigners: Vec<Assigner> = shape
+            .key
+            .iter()
+            .zip(batch.columns())
+            .map(|(i, a)| Assigner::new(a.data_type(), shape.columns()[*i].ty))
+            .collect();
+        for row in 0..batch.num_rows() {
+            let key = assigners
+                .iter()
+                .zip(batch.columns())
+                .map(|(assigner, array)| assigner.cell(array, row, "key"))
+                .collect::<Result<Vec<Value>>>()?;
+            let computed = batch.columns()[width..]
+                .iter()
+                .map(|a| ScalarValue::try_from_array(a, row).map_err(crate::error::datafusion))
+                .collect::<Result<Vec<_>>>()?;
+            rows.entry(shape.place_of_key(&key)).or_insert(computed);
+        }
+    }
+    Ok(rows)
+}

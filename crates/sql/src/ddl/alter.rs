@@ -1,0 +1,177 @@
+//! ALTER TABLE.
+
+use super::create::{column_of, key_names};
+use super::{check_default, exclusively, primary_key};
+use crate::change::{Run, fold, last_part};
+use base::{Column, Error, Result, SqlState, StorageId, TableDescriptor, Value};
+use datafusion::sql::sqlparser::ast::{
+    AlterColumnOperation, AlterTable, AlterTableOperation, ColumnDef, RenameTableNameKind,
+    TableConstraint,
+};
+
+/// Alters a table; the new key space if it got one.
+pub async fn alter(run: &mut Run<'_>, ast: &AlterTable) -> Result<Option<StorageId>> {
+    let table = match exclusively(run, &ast.name).await {
+        Err(e) if ast.if_exists && e.state == SqlState::UNDEFINED_TABLE => return Ok(None),
+        other => other?,
+    };
+    let mut table = table.as_ref().clone();
+    let before = table.storage;
+    for operation in &ast.operations {
+        change(run, &mut table, operation).await?;
+        table.version += 1;
+        run.txn.put_table(&table).await?;
+    }
+    Ok((table.storage != before).then_some(table.storage))
+}
+
+async fn change(
+    run: &mut Run<'_>,
+    table: &mut TableDescriptor,
+    operation: &AlterTableOperation,
+) -> Result<()> {
+    use AlterTableOperation as Op;
+    match operation {
+        Op::AddColumn { column_def, if_not_exists, .. } => {
+            add_column(run, table, column_def, *if_not_exists).await
+        }
+        Op::DropColumn { column_names, if_exists, .. } => {
+            column_names.iter().try_for_each(|n| drop_column(table, &fold(n), *if_exists))
+        }
+        Op::AddConstraint { constraint: TableConstraint::PrimaryKey(key), .. } => {
+            primary_key::add(run, table, &key_names(&key.columns)?).await
+        }
+        Op::AddConstraint { constraint, .. } => {
+            Err(Error::unsupported(format!("ADD {constraint}")))
+        }
+        Op::RenameColumn { old_column_name, new_column_name } => {
+            rename_column(table, &fold(old_column_name), fold(new_column_name))
+        }
+        Op::RenameTable { table_name } => {
+            let (RenameTableNameKind::As(name) | RenameTableNameKind::To(name)) = table_name;
+            table.name = last_part(name)?;
+            Ok(())
+        }
+        Op::AlterColumn { column_name, op } => {
+            alter_column(run, table, &fold(column_name), op).await
+        }
+        Op::OwnerTo { .. } => Ok(()),
+        other => Err(Error::unsupported(format!("ALTER TABLE … {other}"))),
+    }
+}
+
+fn missing_column(table: &TableDescriptor, name: &str) -> Error {
+    Error::new(
+        SqlState::UNDEFINED_COLUMN,
+        format!("column \"{name}\" of relation \"{}\" does not exist", table.name),
+    )
+}
+
+fn find<'t>(table: &'t mut TableDescriptor, name: &str) -> Result<&'t mut Column> {
+    let error = missing_column(table, name);
+    table.columns.iter_mut().find(|c| c.name == name && !c.hidden).ok_or(error)
+}
+
+async fn add_column(
+    run: &mut Run<'_>,
+    table: &mut TableDescriptor,
+    def: &ColumnDef,
+    if_not_exists: bool,
+) -> Result<()> {
+    let catalog = run.txn.catalog().await?;
+    let (mut column, key) = column_of(run, &catalog, def, table.next_column_id)?;
+    if table.column_named(&column.name).is_some() {
+        if if_not_exists {
+            return Ok(());
+        }
+        return Err(Error::new(
+            SqlState::DUPLICATE_COLUMN,
+            format!("column \"{}\" of relation \"{}\" already exists", column.name, table.name),
+        ));
+    }
+    if key {
+        return Err(Error::unsupported("ADD COLUMN … PRIMARY KEY")
+            .hint("add the column first, then ALTER TABLE … ADD PRIMARY KEY"));
+    }
+    if let Some(text) = &column.default {
+        column.missing = check_default(run, &catalog, text, column.ty, &column.name)?;
+    }
+    if column.not_null && column.missing == Value::Null && !primary_key::is_empty(run, table).await?
+    {
+        return Err(Error::new(
+            SqlState::NOT_NULL_VIOLATION,
+            format!("column \"{}\" of relation \"{}\" contains null values", column.name, table.name),
+        )
+        .hint("give the column a DEFAULT"));
+    }
+    table.next_column_id += 1;
+    let at = table.columns.iter().position(|c| c.hidden).unwrap_or(table.columns.len());
+    table.columns.insert(at, column);
+    Ok(())
+}
+
+fn drop_column(table: &mut TableDescriptor, name: &str, if_exists: bool) -> Result<()> {
+    let id = match find(table, name) {
+        Ok(column) => column.id,
+        Err(_) if if_exists => return Ok(()),
+        Err(e) => return Err(e),
+    };
+    if table.primary_key.contains(&id) {
+        return Err(Error::unsupported(format!(
+            "dropping column \"{name}\", which is in the primary key,"
+        )));
+    }
+    table.columns.retain(|c| c.id != id);
+    Ok(())
+}
+
+fn rename_column(table: &mut TableDescriptor, old: &str, new: String) -> Result<()> {
+    if table.column_named(&new).is_some() {
+        return Err(Error::new(
+            SqlState::DUPLICATE_COLUMN,
+            format!("column \"{new}\" of relation \"{}\" already exists", table.name),
+        ));
+    }
+    find(table, old)?.name = new;
+    Ok(())
+}
+
+async fn alter_column(
+    run: &mut Run<'_>,
+    table: &mut TableDescriptor,
+    name: &str,
+    op: &AlterColumnOperation,
+) -> Result<()> {
+    let catalog = run.txn.catalog().await?;
+    match op {
+        AlterColumnOperation::SetDefault { value } => {
+            let text = value.to_string();
+            let column = find(table, name)?;
+            check_default(run, &catalog, &text, column.ty, name)?;
+            column.default = Some(text);
+        }
+        AlterColumnOperation::DropDefault => find(table, name)?.default = None,
+        AlterColumnOperation::SetNotNull => {
+            find(table, name)?;
+            if primary_key::has_null(run, table, name).await? {
+                return Err(Error::new(
+                    SqlState::NOT_NULL_VIOLATION,
+                    format!("column \"{name}\" of relation \"{}\" contains null values", table.name),
+                ));
+            }
+            find(table, name)?.not_null = true;
+        }
+        AlterColumnOperation::DropNotNull => {
+            let id = find(table, name)?.id;
+            if table.primary_key.contains(&id) {
+                return Err(Error::new(
+                    SqlState::INVALID_TABLE_DEFINITION,
+                    format!("column \"{name}\" is in a primary key"),
+                ));
+            }
+            find(table, name)?.not_null = false;
+        }
+        other => return Err(Error::unsupported(format!("ALTER COLUMN … {other}"))),
+    }
+    Ok(())
+}

@@ -1,0 +1,180 @@
+//! Statements about databases, users, gates and links. They are durable at once and belong to no
+//! transaction.
+
+use super::{Executor, Outcome};
+use crate::plan::ResultColumn;
+use crate::statement::{self, GateMode, Stmt, UserOptions};
+use base::{Error, Result, SqlState};
+use meta::{Command, Durability};
+
+/// Partitions of a database if nothing is said.
+const PARTITIONS: u16 = 8;
+
+impl Executor {
+    /// True for statements that [`Executor::execute_alone`] runs: they take no transaction, and are an
+    /// error (25001) inside a transaction block.
+    pub fn stands_alone(stmt: &Stmt) -> bool {
+        matches!(
+            stmt,
+            Stmt::CreateDatabase { .. }
+                | Stmt::DropDatabase { .. }
+                | Stmt::Replicate(_)
+                | Stmt::PauseReplicating { .. }
+                | Stmt::ContinueReplicating { .. }
+                | Stmt::StopReplicating { .. }
+                | Stmt::FlushTables { .. }
+                | Stmt::UnlockTables { .. }
+                | Stmt::ShowReplicationStatus { .. }
+                | Stmt::ShowDatabases { .. }
+                | Stmt::CreateUser { .. }
+                | Stmt::AlterUser { .. }
+                | Stmt::DropUser { .. }
+        )
+    }
+
+    /// Runs a statement that belongs to no transaction.
+    pub async fn execute_alone(&self, stmt: &Stmt) -> Result<Outcome> {
+        self.check_superuser(stmt)?;
+        let tag = match stmt {
+            Stmt::CreateDatabase { name, if_not_exists, partitions, durability } => {
+                self.create_database(name, *if_not_exists, *partitions, *durability).await?
+            }
+            Stmt::DropDatabase { name, if_exists } => {
+                self.drop_database(name, *if_exists).await?
+            }
+            Stmt::FlushTables { database, mode } => self.flush(database.as_deref(), *mode).await?,
+            Stmt::UnlockTables { database } => self.unlock(database.as_deref())?,
+            Stmt::CreateUser { name, if_not_exists, options } => {
+                self.create_user(name, *if_not_exists, options)?
+            }
+            Stmt::AlterUser { name, options } => self.alter_user(name, options)?,
+            Stmt::DropUser { names, if_exists } => self.drop_users(names, *if_exists)?,
+            _ => self.replicate(stmt).await?,
+        };
+        Ok(Outcome::command(tag))
+    }
+
+    /// The result columns of a statement that belongs to no transaction.
+    pub fn columns_alone(&self, _stmt: &Stmt) -> Option<Vec<ResultColumn>> {
+        None
+    }
+
+    /// Everything here needs a superuser, but for the own password.
+    fn check_superuser(&self, stmt: &Stmt) -> Result<()> {
+        if self.engine.meta.read(|s| s.users.get(&self.user).is_some_and(|u| u.superuser)) {
+            return Ok(());
+        }
+        if let Stmt::AlterUser { name, options } = stmt
+            && *name == self.user
+            && options.superuser.is_none()
+        {
+            return Ok(());
+        }
+        Err(Error::new(
+            SqlState::INSUFFICIENT_PRIVILEGE,
+            format!("user \"{}\" is not a superuser", self.user),
+        ))
+    }
+
+    async fn create_database(
+        &self,
+        name: &str,
+        if_not_exists: bool,
+        partitions: Option<u16>,
+        durability: Option<statement::Durability>,
+    ) -> Result<&'static str> {
+        let durability = match durability {
+            Some(statement::Durability::Async) => Durability::Async,
+            _ => Durability::Sync,
+        };
+        let partitions = partitions.unwrap_or(PARTITIONS);
+        match self.engine.create_database(name, partitions, durability).await {
+            Err(e) if if_not_exists && e.state == SqlState::DUPLICATE_DATABASE => {}
+            other => drop(other?),
+        }
+        Ok("CREATE DATABASE")
+    }
+
+    async fn drop_database(&self, name: &str, if_exists: bool) -> Result<&'static str> {
+        if name == self.database {
+            return Err(Error::new(
+                SqlState::OBJECT_IN_USE,
+                "cannot drop the currently open database",
+            )
+            .hint("connect to another database first"));
+        }
+        match self.engine.drop_database(name).await {
+            Err(e) if if_exists && e.state == SqlState::INVALID_CATALOG_NAME => {}
+            other => other?,
+        }
+        Ok("DROP DATABASE")
+    }
+
+    /// The database named, or all of them.
+    fn named_or_all(&self, database: Option<&str>) -> Result<Vec<String>> {
+        match database {
+            Some(name) => Ok(vec![self.engine.database(name)?.name().to_owned()]),
+            None => Ok(self.engine.databases().iter().map(|d| d.name().to_owned()).collect()),
+        }
+    }
+
+    async fn flush(&self, database: Option<&str>, mode: GateMode) -> Result<&'static str> {
+        if mode == GateMode::ReadLock {
+            return Err(Error::unsupported("FLUSH TABLES WITH READ LOCK")
+                .hint("FLUSH TABLES WITH READ ONLY lets writers fail instead of waiting"));
+        }
+        for name in self.named_or_all(database)? {
+            self.engine.gate(&name, &self.user, "FLUSH TABLES WITH READ ONLY").await?;
+        }
+        Ok("FLUSH TABLES")
+    }
+
+    fn unlock(&self, database: Option<&str>) -> Result<&'static str> {
+        for name in self.named_or_all(database)? {
+            self.engine.ungate(&name)?;
+        }
+        Ok("UNLOCK TABLES")
+    }
+
+    fn create_user(
+        &self,
+        name: &str,
+        if_not_exists: bool,
+        options: &UserOptions,
+    ) -> Result<&'static str> {
+        let made = self.engine.meta.apply(Command::CreateUser {
+            name: name.to_owned(),
+            verifier: self.engine.meta.new_verifier(options.password.as_deref().unwrap_or("")),
+            superuser: options.superuser == Some(true),
+        });
+        match made {
+            Err(e) if if_not_exists && e.state == SqlState::DUPLICATE_OBJECT => {}
+            other => drop(other?),
+        }
+        Ok("CREATE ROLE")
+    }
+
+    fn alter_user(&self, name: &str, options: &UserOptions) -> Result<&'static str> {
+        let password = options.password.as_deref();
+        self.engine.meta.apply(Command::AlterUser {
+            name: name.to_owned(),
+            verifier: password.map(|p| self.engine.meta.new_verifier(p)),
+            superuser: options.superuser,
+        })?;
+        Ok("ALTER ROLE")
+    }
+
+    fn drop_users(&self, names: &[String], if_exists: bool) -> Result<&'static str> {
+        for name in names {
+            match self.engine.meta.apply(Command::DropUser { name: name.clone() }) {
+                Err(e) if if_exists && e.state == SqlState::UNDEFINED_OBJECT => {}
+                other => drop(other?),
+            }
+        }
+        Ok("DROP ROLE")
+    }
+
+    async fn replicate(&self, _stmt: &Stmt) -> Result<&'static str> {
+        Err(Error::unsupported("replication"))
+    }
+}

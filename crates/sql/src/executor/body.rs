@@ -1,0 +1,190 @@
+//! Compiling statements.
+
+use super::Executor;
+use crate::change::{
+    InsertPlan, LockPlan, ModifyPlan, Scope, Target, delete_relation, output_names, split_with,
+};
+use crate::plan::{Names, ResultColumn, columns_of};
+use crate::point::PointPlan;
+use crate::statement::Stmt;
+use base::{Result, SqlType, TableDescriptor};
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::sql::sqlparser::ast::{Query, Statement};
+use std::sync::Arc;
+use txn::Transaction;
+
+/// A compiled statement.
+pub(super) struct Compiled {
+    /// How it runs.
+    pub body: Body,
+    /// Types of its parameters.
+    pub params: Vec<SqlType>,
+    /// The user tables it names.
+    pub used: Vec<Arc<TableDescriptor>>,
+    /// True if it reads system tables, whose content is fixed while planning.
+    pub system: bool,
+}
+
+/// How a compiled statement runs.
+pub(super) enum Body {
+    /// A query.
+    Query {
+        /// Its plan.
+        plan: Box<LogicalPlan>,
+        /// What the client gets.
+        columns: Vec<ResultColumn>,
+        /// Rows to lock first.
+        lock: Option<LockPlan>,
+        /// `SELECT` or `EXPLAIN`.
+        verb: &'static str,
+    },
+    /// INSERT
+    Insert(InsertPlan),
+    /// UPDATE and DELETE
+    Modify(ModifyPlan),
+    /// A statement about one row.
+    Point(PointPlan),
+}
+
+impl Compiled {
+    /// The result columns.
+    pub fn columns(&self) -> Option<Vec<ResultColumn>> {
+        match &self.body {
+            Body::Query { columns, .. } => Some(columns.clone()),
+            Body::Insert(p) => p.returning.as_ref().map(|r| r.columns.clone()),
+            Body::Modify(p) => p.returning.as_ref().map(|r| r.columns.clone()),
+            Body::Point(p) => p.output.as_ref().map(|r| r.columns.clone()),
+        }
+    }
+
+    /// The table it changes.
+    pub fn target(&self) -> Option<&TableDescriptor> {
+        use crate::point::Action;
+        match &self.body {
+            Body::Query { lock, .. } => lock.as_ref().map(|l| l.shape.table.as_ref()),
+            Body::Insert(p) => Some(&p.shape.table),
+            Body::Modify(p) => Some(&p.shape.table),
+            Body::Point(p) if matches!(p.action, Action::Select(None)) => None,
+            Body::Point(p) => Some(&p.shape.table),
+        }
+    }
+}
+
+/// True if the statement is a query or changes rows; all others run straight from their AST.
+pub(super) fn has_plan(stmt: &Stmt) -> bool {
+    matches!(stmt, Stmt::Sql(ast) if matches!(
+        ast.as_ref(),
+        Statement::Query(_)
+            | Statement::Insert(_)
+            | Statement::Update(_)
+            | Statement::Delete(_)
+            | Statement::Explain { .. }
+    ))
+}
+
+impl Executor {
+    /// Compiles at the transaction's snapshot.
+    pub(super) async fn compile(
+        &self,
+        txn: &mut Transaction,
+        stmt: &Stmt,
+        types: Vec<Option<SqlType>>,
+    ) -> Result<Compiled> {
+        let Stmt::Sql(ast) = stmt else {
+            return Err(base::Error::internal("a statement without a plan was compiled"));
+        };
+        let catalog = txn.catalog().await?;
+        let partitions = txn.database().partitions().len() as u16;
+        let system = self.system_tables(txn, &catalog, ast).await?;
+        let reads_system = !system.is_empty();
+        let names = Names::new(&self.runtime, &catalog, &self.database, partitions)
+            .with_system(system);
+        let mut scope =
+            Scope { runtime: &self.runtime, names: &names, catalog: &catalog, partitions, types };
+        let mut body = body(&mut scope, ast)?;
+        let params = scope.types.iter().map(|t| t.unwrap_or(SqlType::Text)).collect();
+        let mut used = names.used();
+        let compiled_target = match &mut body {
+            Body::Insert(p) => Some(p.shape.table.clone()),
+            Body::Modify(p) => Some(p.shape.table.clone()),
+            Body::Point(p) => Some(p.shape.table.clone()),
+            Body::Query { .. } => None,
+        };
+        used.extend(compiled_target);
+        Ok(Compiled { body, params, used, system: reads_system })
+    }
+}
+
+fn body(scope: &mut Scope<'_>, ast: &Statement) -> Result<Body> {
+    if let Some(point) = PointPlan::compile(scope, ast) {
+        return Ok(Body::Point(point));
+    }
+    let (with, inner) = split_with(ast);
+    match inner {
+        Statement::Insert(insert) => InsertPlan::compile(scope, insert, with).map(Body::Insert),
+        Statement::Update(update) => {
+            let target = Target::of(scope, &update.table)?;
+            with_target(scope, target, |scope, target| {
+                ModifyPlan::update(scope, target, update, with).map(Body::Modify)
+            })
+        }
+        Statement::Delete(delete) => {
+            let target = Target::of(scope, delete_relation(delete)?)?;
+            with_target(scope, target, |scope, target| {
+                ModifyPlan::delete(scope, target, delete, with).map(Body::Modify)
+            })
+        }
+        Statement::Query(query) => self::query(scope, query),
+        Statement::Explain { statement, analyze, verbose, .. } => {
+            explain(scope, ast, statement, *analyze, *verbose)
+        }
+        other => Err(base::Error::unsupported(format!("{other}"))),
+    }
+}
+
+/// Compiles with a target relation in scope.
+fn with_target<T>(
+    scope: &mut Scope<'_>,
+    target: Target,
+    compile: impl FnOnce(&mut Scope<'_>, Target) -> Result<T>,
+) -> Result<T> {
+    scope.names.set_target(target.shape.clone());
+    compile(scope, target)
+}
+
+fn query(scope: &mut Scope<'_>, query: &Query) -> Result<Body> {
+    let lock = match query.locks.is_empty() {
+        true => None,
+        false => {
+            if let datafusion::sql::sqlparser::ast::SetExpr::Select(s) = query.body.as_ref()
+                && let [from] = s.from.as_slice()
+            {
+                scope.names.set_target(Target::of(scope, from)?.shape);
+            }
+            LockPlan::compile(scope, query)?
+        }
+    };
+    let mut plain = query.clone();
+    plain.locks.clear();
+    let plan = scope.plan(Statement::Query(Box::new(plain)))?;
+    let fields = plan.schema().as_arrow();
+    let names = output_names(&query.body, fields.fields().len());
+    let columns = columns_of(fields, &names);
+    Ok(Body::Query { plan: Box::new(plan), columns, lock, verb: "SELECT" })
+}
+
+fn explain(
+    scope: &mut Scope<'_>,
+    whole: &Statement,
+    inner: &Statement,
+    analyze: bool,
+    verbose: bool,
+) -> Result<Body> {
+    let _ = (analyze, verbose);
+    let plan = match split_with(inner).1 {
+        Statement::Query(_) => scope.plan(whole.clone())?,
+        _ => return Err(base::Error::unsupported("EXPLAIN of anything but a query")),
+    };
+    let columns = vec![ResultColumn { name: "QUERY PLAN".into(), ty: SqlType::Text }];
+    Ok(Body::Query { plan: Box::new(plan), columns, lock: None, verb: "EXPLAIN" })
+}

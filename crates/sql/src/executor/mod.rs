@@ -1,0 +1,152 @@
+//! What a session asks for: prepare and execute statements in its transaction.
+//!
+//! ```text
+//!   text ─ lift ─▶ text with literals taken out ─▶ cache ─▶ Prepared ─┐ (fast path, no parsing)
+//!   text ─ statement::parse ─▶ Stmt ─ prepare ─▶ Prepared ────────────┤
+//!                                                                      ▼
+//!                         execute(transaction, parameters) ─▶ Outcome: rows or a command tag
+//! ```
+//!
+//! A [`Prepared`] keeps its compiled plan as long as every table it names is unchanged in the
+//! catalog that the transaction sees; otherwise it is compiled anew.
+
+mod administer;
+mod body;
+mod copy;
+mod lift;
+mod prepared;
+mod run;
+mod utility;
+
+pub use copy::CopyTarget;
+pub use lift::normalise;
+pub use prepared::Prepared;
+
+use crate::cell::Frame;
+use crate::plan::{Circumstances, ResultColumn, Rows, Runtime};
+use base::{Result, StorageId, TxnId};
+use parking_lot::Mutex;
+use partition::LockWait;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+use txn::{Engine, Transaction};
+
+/// How many statements with lifted literals one connection remembers.
+const LIFTED: usize = 256;
+
+/// What a statement has led to.
+pub enum Outcome {
+    /// Rows.
+    Rows {
+        /// Their columns.
+        columns: Vec<ResultColumn>,
+        /// The rows; each column has the Arrow type of its SQL type.
+        rows: Rows,
+        /// `SELECT`, `INSERT 0`, `UPDATE`, `DELETE`, `EXPLAIN` …: what the command tag says before
+        /// the number of rows.
+        verb: &'static str,
+    },
+    /// No rows: the whole command tag.
+    Command {
+        /// For instance `CREATE TABLE` or `INSERT 0 3`.
+        tag: String,
+    },
+}
+
+impl Outcome {
+    pub(crate) fn command(tag: impl Into<String>) -> Outcome {
+        Outcome::Command { tag: tag.into() }
+    }
+}
+
+/// What is remembered of the running transaction.
+#[derive(Default)]
+struct Current {
+    txn: TxnId,
+    now_micros: i64,
+    private: BTreeSet<StorageId>,
+}
+
+/// Executes one connection's statements.
+pub struct Executor {
+    runtime: Arc<Runtime>,
+    engine: Arc<Engine>,
+    database: String,
+    user: String,
+    pid: i32,
+    lock_timeout: Mutex<Option<Duration>>,
+    current: Mutex<Current>,
+    lifted: Mutex<BTreeMap<String, Option<Arc<Prepared>>>>,
+}
+
+impl Executor {
+    /// For a connection of `user` to `database`; `pid` is its number.
+    pub fn new(
+        runtime: Arc<Runtime>,
+        engine: Arc<Engine>,
+        database: &str,
+        user: &str,
+        pid: i32,
+    ) -> Executor {
+        Executor {
+            runtime,
+            engine,
+            database: database.to_owned(),
+            user: user.to_owned(),
+            pid,
+            lock_timeout: Mutex::new(None),
+            current: Mutex::default(),
+            lifted: Mutex::default(),
+        }
+    }
+
+    /// How long to wait for row locks; `None`: as long as it takes.
+    pub fn set_lock_timeout(&self, timeout: Option<Duration>) {
+        *self.lock_timeout.lock() = timeout;
+    }
+
+    /// The database connected to.
+    pub fn database(&self) -> &str {
+        &self.database
+    }
+
+    fn wait(&self) -> LockWait {
+        LockWait::Block(*self.lock_timeout.lock())
+    }
+
+    /// Time, user and so on of a statement in this transaction.
+    fn circumstances(&self, txn: &Transaction) -> Circumstances {
+        let mut current = self.current.lock();
+        if current.txn != txn.id() {
+            *current = Current {
+                txn: txn.id(),
+                now_micros: (self.engine.env.clock.now_ms() as i64).saturating_mul(1000),
+                private: BTreeSet::new(),
+            };
+        }
+        Circumstances {
+            now_micros: current.now_micros,
+            database: self.database.clone(),
+            user: self.user.clone(),
+            pid: self.pid,
+        }
+    }
+
+    fn frame(&self, txn: &Transaction, params: Vec<datafusion::common::ScalarValue>) -> Frame {
+        Frame { params, circumstances: self.circumstances(txn) }
+    }
+
+    /// Key spaces that the running transaction has made and nobody else can see.
+    fn private(&self) -> BTreeSet<StorageId> {
+        self.current.lock().private.clone()
+    }
+
+    fn add_private(&self, storage: impl IntoIterator<Item = StorageId>) {
+        self.current.lock().private.extend(storage);
+    }
+
+    async fn snapshot(&self, txn: &mut Transaction) -> Result<()> {
+        txn.start_statement().await
+    }
+}

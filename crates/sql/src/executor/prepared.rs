@@ -1,0 +1,107 @@
+//! A statement that can be executed many times.
+
+use super::body::{Body, Compiled};
+use super::Executor;
+use crate::plan::{ResultColumn, count_placeholders};
+use crate::statement::Stmt;
+use base::{Catalog, Result, SqlType};
+use parking_lot::Mutex;
+use std::sync::Arc;
+use txn::Transaction;
+
+/// A prepared statement.
+pub struct Prepared {
+    /// What it is.
+    pub stmt: Arc<Stmt>,
+    /// The types of its parameters.
+    pub params: Vec<SqlType>,
+    /// Its result columns; `None` if it returns no rows.
+    pub columns: Option<Vec<ResultColumn>>,
+    pub(super) plan: Mutex<Option<Arc<Compiled>>>,
+}
+
+impl Prepared {
+    /// True if it is a fast-path statement: one row by its whole key.
+    pub fn is_point(&self) -> bool {
+        self.plan.lock().as_ref().is_some_and(|p| matches!(p.body, Body::Point(_)))
+    }
+}
+
+impl Executor {
+    /// Prepares a statement. `declared` are the types the client has given, as far as it has.
+    /// Begins a statement in the transaction for the catalog.
+    pub async fn prepare(
+        &self,
+        txn: &mut Transaction,
+        stmt: &Stmt,
+        declared: &[Option<SqlType>],
+    ) -> Result<Arc<Prepared>> {
+        let count = placeholders(stmt).max(declared.len());
+        let mut types: Vec<Option<SqlType>> = vec![None; count];
+        for (slot, declared) in types.iter_mut().zip(declared) {
+            *slot = *declared;
+        }
+        let stmt = Arc::new(stmt.clone());
+        if !super::body::has_plan(&stmt) {
+            let params = vec![SqlType::Text; count];
+            let columns = self.utility_columns(&stmt);
+            return Ok(Arc::new(Prepared { stmt, params, columns, plan: Mutex::new(None) }));
+        }
+        self.snapshot(txn).await?;
+        let compiled = self.compile(txn, &stmt, types).await?;
+        Ok(Arc::new(Prepared {
+            stmt,
+            params: compiled.params.clone(),
+            columns: compiled.columns(),
+            plan: Mutex::new(Some(Arc::new(compiled))),
+        }))
+    }
+
+    /// The plan of a statement, compiled again if a table has changed.
+    pub(super) async fn current_plan(
+        &self,
+        txn: &mut Transaction,
+        prepared: &Prepared,
+    ) -> Result<Arc<Compiled>> {
+        let catalog = txn.catalog().await?;
+        let cached = prepared.plan.lock().clone();
+        if let Some(plan) = cached
+            && is_valid(&plan, &catalog)
+        {
+            return Ok(plan);
+        }
+        let declared = prepared.params.iter().copied().map(Some).collect();
+        let plan = Arc::new(self.compile(txn, &prepared.stmt, declared).await?);
+        let same = |a: &Option<Vec<ResultColumn>>, b: &Option<Vec<ResultColumn>>| match (a, b) {
+            (Some(a), Some(b)) => {
+                a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.ty == b.ty)
+            }
+            (None, None) => true,
+            _ => false,
+        };
+        if !same(&prepared.columns, &plan.columns()) {
+            return Err(base::Error::new(
+                base::SqlState::FEATURE_NOT_SUPPORTED,
+                "cached plan must not change result type",
+            )
+            .hint("prepare the statement again"));
+        }
+        *prepared.plan.lock() = Some(plan.clone());
+        Ok(plan)
+    }
+}
+
+/// True if every table the plan knows is still the same.
+fn is_valid(plan: &Compiled, catalog: &Catalog) -> bool {
+    !plan.system
+        && plan.used.iter().all(|used| {
+            catalog.tables.get(&used.id).is_some_and(|now| Arc::ptr_eq(now, used) || **now == **used)
+        })
+}
+
+fn placeholders(stmt: &Stmt) -> usize {
+    match stmt {
+        Stmt::Sql(ast) => count_placeholders(ast.as_ref()),
+        _ => 0,
+    }
+}

@@ -1,0 +1,165 @@
+//! Executing prepared statements.
+
+use super::body::{Body, Compiled};
+use super::{Executor, Outcome, Prepared};
+use crate::cell::Frame;
+use crate::change::{Changed, Returning, Run, insert, lock_rows, modify};
+use crate::plan::{self, check_count};
+use crate::point::{self, Action, Answer, PointPlan};
+use crate::statement::Stmt;
+use crate::types::{fit, to_scalar};
+use ::arrow::array::{Array, AsArray, RecordBatch, StringArray};
+use base::{Result, Value};
+use futures::{StreamExt, TryStreamExt};
+use partition::LockMode;
+use std::sync::Arc;
+use txn::Transaction;
+
+/// How often a statement starts again because a table it names was altered meanwhile.
+const TRIES: usize = 16;
+
+impl Executor {
+    /// Executes a statement without parameters.
+    pub async fn execute_stmt(&self, txn: &mut Transaction, stmt: &Stmt) -> Result<Outcome> {
+        let prepared = self.prepare(txn, stmt, &[]).await?;
+        self.execute(txn, &prepared, &[]).await
+    }
+
+    /// Executes a prepared statement. Begins a statement in the transaction.
+    pub async fn execute(
+        &self,
+        txn: &mut Transaction,
+        prepared: &Prepared,
+        params: &[Value],
+    ) -> Result<Outcome> {
+        check_count(prepared.params.len(), params.len())?;
+        self.snapshot(txn).await?;
+        let mut scalars = Vec::with_capacity(params.len());
+        for (value, ty) in params.iter().zip(&prepared.params) {
+            scalars.push(to_scalar(&fit(value.clone(), *ty)?, *ty));
+        }
+        let frame = self.frame(txn, scalars);
+        if !super::body::has_plan(&prepared.stmt) {
+            return self.utility(txn, &prepared.stmt, &frame).await;
+        }
+        for _ in 0..TRIES {
+            let compiled = self.current_plan(txn, prepared).await?;
+            if let Some(table) = compiled.target()
+                && txn.lock_table(table.id, LockMode::Shared, self.wait()).await?
+            {
+                // The table was altered after the snapshot: see it as it is now.
+                self.snapshot(txn).await?;
+                continue;
+            }
+            return self.run(txn, compiled, &frame).await;
+        }
+        Err(base::Error::new(
+            base::SqlState::SERIALIZATION_FAILURE,
+            "the tables of this statement kept being altered",
+        ))
+    }
+
+    async fn run(
+        &self,
+        txn: &mut Transaction,
+        compiled: Arc<Compiled>,
+        frame: &Frame,
+    ) -> Result<Outcome> {
+        let private = self.private();
+        let mut run =
+            Run { runtime: &self.runtime, txn, frame, wait: self.wait(), private: &private };
+        match &compiled.body {
+            Body::Point(plan) => run_point(&mut run, plan).await,
+            Body::Insert(plan) => {
+                let changed = insert(&mut run, plan).await?;
+                outcome(changed, plan.returning.as_ref(), frame, "INSERT 0")
+            }
+            Body::Modify(plan) => {
+                let verb = match plan.kind {
+                    crate::change::Kind::Update(_) => "UPDATE",
+                    crate::change::Kind::Delete => "DELETE",
+                };
+                let changed = modify(&mut run, plan).await?;
+                outcome(changed, plan.returning.as_ref(), frame, verb)
+            }
+            Body::Query { plan, columns, lock, verb } => {
+                if let Some(lock) = lock {
+                    lock_rows(&mut run, lock).await?;
+                }
+                let bound =
+                    plan::bind(plan.as_ref().clone(), &frame.params, &frame.circumstances)?;
+                let rows = plan::execute(&self.runtime, &bound, run.txn.view()?).await?;
+                let columns = columns.clone();
+                if *verb == "EXPLAIN" {
+                    let rows = explained(rows).await?;
+                    return Ok(Outcome::Rows { columns, rows, verb });
+                }
+                let rows = plan::conform(rows, &columns);
+                Ok(Outcome::Rows { columns, rows, verb })
+            }
+        }
+    }
+}
+
+async fn run_point(run: &mut Run<'_>, plan: &PointPlan) -> Result<Outcome> {
+    let verb = match plan.action {
+        Action::Select(_) => "SELECT",
+        Action::Update(_) => "UPDATE",
+        Action::Delete => "DELETE",
+    };
+    match point::run(run, plan).await? {
+        Answer::Changed(changed) => outcome(changed, plan.output.as_ref(), run.frame, verb),
+        Answer::Row(row) => {
+            let output = plan
+                .output
+                .as_ref()
+                .ok_or_else(|| base::Error::internal("a SELECT without result columns"))?;
+            let rows: Vec<Vec<Value>> = row.into_iter().collect();
+            let columns = output.columns.clone();
+            Ok(Outcome::Rows { columns, rows: output.rows(&rows, run.frame)?, verb })
+        }
+    }
+}
+
+/// The tag, or the rows of RETURNING.
+fn outcome(
+    changed: Changed,
+    returning: Option<&Returning>,
+    frame: &Frame,
+    verb: &'static str,
+) -> Result<Outcome> {
+    match returning {
+        None => Ok(Outcome::command(format!("{verb} {}", changed.count))),
+        Some(returning) => Ok(Outcome::Rows {
+            columns: returning.columns.clone(),
+            rows: returning.rows(&changed.rows, frame)?,
+            verb,
+        }),
+    }
+}
+
+/// EXPLAIN's output as PostgreSQL clients expect it: one column, one line per row.
+async fn explained(rows: plan::Rows) -> Result<plan::Rows> {
+    let batches: Vec<RecordBatch> = rows.try_collect().await?;
+    let mut lines: Vec<String> = Vec::new();
+    for batch in &batches {
+        let kinds = batch.column(0).as_string_opt::<i32>();
+        let plans = batch.column(1).as_string_opt::<i32>();
+        let (Some(kinds), Some(plans)) = (kinds, plans) else { continue };
+        for i in 0..kinds.len() {
+            if kinds.value(i) == "logical_plan" && batch.num_rows() > 1 {
+                continue;
+            }
+            lines.extend(plans.value(i).lines().map(str::to_owned));
+        }
+    }
+    let schema = ::arrow::datatypes::Schema::new(vec![crate::types::field(
+        "QUERY PLAN",
+        base::SqlType::Text,
+        true,
+    )]);
+    let column: ::arrow::array::ArrayRef = Arc::new(StringArray::from(lines));
+    let batch = RecordBatch::try_new(Arc::new(schema), vec![column])
+        .map_err(|e| base::Error::internal(format!("explaining: {e}")))?;
+    Ok(futures::stream::iter([Ok(batch)]).boxed())
+}

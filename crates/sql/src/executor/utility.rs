@@ -1,0 +1,90 @@
+//! Statements without a plan: schema changes, databases, links, gates, users.
+
+use super::{Executor, Outcome};
+use crate::cell::Frame;
+use crate::change::Run;
+use crate::ddl;
+use crate::plan::ResultColumn;
+use crate::statement::Stmt;
+use base::{Catalog, Error, Result};
+use datafusion::catalog::TableProvider;
+use datafusion::sql::sqlparser::ast::{ObjectType, Statement};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use txn::Transaction;
+
+/// System tables that a statement names, by schema and name.
+pub(super) type SystemTables = BTreeMap<(String, String), Arc<dyn TableProvider>>;
+
+impl Executor {
+    pub(super) async fn system_tables(
+        &self,
+        _txn: &mut Transaction,
+        _catalog: &Catalog,
+        _ast: &Statement,
+    ) -> Result<SystemTables> {
+        Ok(SystemTables::new())
+    }
+
+    pub(super) fn utility_columns(&self, _stmt: &Stmt) -> Option<Vec<ResultColumn>> {
+        None
+    }
+
+    pub(super) async fn utility(
+        &self,
+        txn: &mut Transaction,
+        stmt: &Stmt,
+        frame: &Frame,
+    ) -> Result<Outcome> {
+        let private = self.private();
+        let mut run =
+            Run { runtime: &self.runtime, txn, frame, wait: self.wait(), private: &private };
+        match stmt {
+            Stmt::Noop { tag } => Ok(Outcome::command(*tag)),
+            Stmt::CreateTable { ast, shard_key } => {
+                if let Some(query) = &ast.query {
+                    let made =
+                        ddl::create_as(&mut run, ast, shard_key.as_deref(), query).await?;
+                    return Ok(Outcome::command(match made {
+                        Some(rows) => format!("SELECT {rows}"),
+                        None => "CREATE TABLE AS".into(),
+                    }));
+                }
+                ddl::create(&mut run, ast, shard_key.as_deref()).await?;
+                Ok(Outcome::command("CREATE TABLE"))
+            }
+            Stmt::Sql(ast) => self.schema_change(&mut run, ast).await,
+            _ => Err(Error::internal("this statement does not belong in a transaction")),
+        }
+    }
+
+    async fn schema_change(&self, run: &mut Run<'_>, ast: &Statement) -> Result<Outcome> {
+        match ast {
+            Statement::CreateTable(table) => {
+                ddl::create(run, table, None).await?;
+                Ok(Outcome::command("CREATE TABLE"))
+            }
+            Statement::AlterTable(table) => {
+                if let Some(storage) = ddl::alter(run, table).await? {
+                    self.add_private([storage]);
+                }
+                Ok(Outcome::command("ALTER TABLE"))
+            }
+            Statement::Drop { object_type: ObjectType::Table, if_exists, names, .. } => {
+                ddl::drop_tables(run, names, *if_exists).await?;
+                Ok(Outcome::command("DROP TABLE"))
+            }
+            Statement::Truncate(truncate) => {
+                let names: Vec<_> = truncate.table_names.iter().map(|t| &t.name).collect();
+                let fresh = ddl::truncate(run, &names, truncate.if_exists).await?;
+                self.add_private(fresh);
+                Ok(Outcome::command("TRUNCATE TABLE"))
+            }
+            other => {
+                let text = other.to_string();
+                let words: Vec<&str> = text.split_whitespace().take(2).collect();
+                Err(Error::unsupported(words.join(" ")))
+            }
+        }
+    }
+}

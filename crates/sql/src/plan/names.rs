@@ -1,0 +1,188 @@
+//! Which tables and functions a name means.
+
+use super::operators::CastTypes;
+use super::runtime::Runtime;
+use crate::scan::Table;
+use crate::shape::Shape;
+use ::arrow::datatypes::{DataType, SchemaRef};
+use base::{Catalog, Error, SqlState, TableDescriptor};
+use datafusion::catalog::TableProvider;
+use datafusion::catalog::cte_worktable::CteWorkTable;
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::{Result, TableReference};
+use datafusion::datasource::provider_as_source;
+use datafusion::execution::session_state::SessionState;
+use datafusion::logical_expr::planner::{ContextProvider, ExprPlanner, TypePlanner};
+use datafusion::logical_expr::{
+    AggregateUDF, Expr, HigherOrderUDF, ScalarUDF, TableSource, WindowUDF,
+};
+use parking_lot::Mutex;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The name under which a statement that changes rows reads its own target, hidden columns
+/// included. No user can write it: it is not a valid identifier even in quotes.
+pub const TARGET: &str = "\u{1}target";
+
+/// The names that one statement can see.
+pub struct Names<'a> {
+    runtime: &'a Runtime,
+    state: &'a SessionState,
+    catalog: &'a Catalog,
+    database: &'a str,
+    partitions: u16,
+    /// System tables the statement mentions, by schema and name.
+    system: BTreeMap<(String, String), Arc<dyn TableProvider>>,
+    /// What [`TARGET`] is.
+    target: Mutex<Option<Arc<Shape>>>,
+    /// User tables that were looked up.
+    used: Mutex<Vec<Arc<TableDescriptor>>>,
+}
+
+impl<'a> Names<'a> {
+    /// All tables of a catalog.
+    pub fn new(
+        runtime: &'a Runtime,
+        catalog: &'a Catalog,
+        database: &'a str,
+        partitions: u16,
+    ) -> Names<'a> {
+        Names {
+            runtime,
+            state: runtime.state(),
+            catalog,
+            database,
+            partitions,
+            system: BTreeMap::new(),
+            target: Mutex::new(None),
+            used: Mutex::new(Vec::new()),
+        }
+    }
+
+    /// With system tables.
+    #[must_use]
+    pub fn with_system(
+        mut self,
+        system: BTreeMap<(String, String), Arc<dyn TableProvider>>,
+    ) -> Names<'a> {
+        self.system = system;
+        self
+    }
+
+    /// Names the table that the statement changes.
+    pub fn set_target(&self, target: Arc<Shape>) {
+        *self.target.lock() = Some(target);
+    }
+
+    /// The user tables that were looked up so far.
+    pub fn used(&self) -> Vec<Arc<TableDescriptor>> {
+        self.used.lock().clone()
+    }
+
+    fn user_table(&self, schema: &str, name: &str) -> Option<Arc<dyn TableSource>> {
+        let table = self.catalog.table(schema, name)?;
+        self.used.lock().push(table.clone());
+        let shape = Arc::new(Shape::new(table.clone(), self.partitions));
+        Some(provider_as_source(Arc::new(Table::visible(shape))))
+    }
+
+    fn system_table(&self, schema: &str, name: &str) -> Option<Arc<dyn TableSource>> {
+        let key = (schema.to_owned(), name.to_owned());
+        self.system.get(&key).map(|t| provider_as_source(t.clone()))
+    }
+
+    fn find(&self, name: &TableReference) -> Option<Arc<dyn TableSource>> {
+        match name {
+            TableReference::Bare { table } => self
+                .system_table("pg_catalog", table)
+                .or_else(|| self.user_table("public", table)),
+            TableReference::Partial { schema, table } => {
+                self.system_table(schema, table).or_else(|| self.user_table(schema, table))
+            }
+            TableReference::Full { catalog, schema, table } if **catalog == *self.database => {
+                self.system_table(schema, table).or_else(|| self.user_table(schema, table))
+            }
+            TableReference::Full { .. } => None,
+        }
+    }
+}
+
+/// The error for a table that is not there.
+pub fn no_table(name: &str) -> Error {
+    Error::new(SqlState::UNDEFINED_TABLE, format!("relation \"{name}\" does not exist"))
+}
+
+impl ContextProvider for Names<'_> {
+    fn get_table_source(&self, name: TableReference) -> Result<Arc<dyn TableSource>> {
+        if name.table() == TARGET
+            && let Some(target) = self.target.lock().clone()
+        {
+            return Ok(provider_as_source(Arc::new(Table::whole(target))));
+        }
+        self.find(&name).ok_or_else(|| crate::error::wrap(no_table(&name.to_string())))
+    }
+
+    fn get_table_function_source(
+        &self,
+        name: &str,
+        args: Vec<Expr>,
+    ) -> Result<Arc<dyn TableSource>> {
+        self.runtime.table_function(name, args)
+    }
+
+    fn create_cte_work_table(
+        &self,
+        name: &str,
+        schema: SchemaRef,
+    ) -> Result<Arc<dyn TableSource>> {
+        Ok(provider_as_source(Arc::new(CteWorkTable::new(name, schema))))
+    }
+
+    fn get_expr_planners(&self) -> &[Arc<dyn ExprPlanner>] {
+        self.state.expr_planners()
+    }
+
+    fn get_type_planner(&self) -> Option<Arc<dyn TypePlanner>> {
+        Some(Arc::new(CastTypes))
+    }
+
+    fn get_function_meta(&self, name: &str) -> Option<Arc<ScalarUDF>> {
+        self.state.scalar_functions().get(name).cloned()
+    }
+
+    fn get_higher_order_meta(&self, name: &str) -> Option<Arc<HigherOrderUDF>> {
+        self.state.higher_order_functions().get(name).cloned()
+    }
+
+    fn get_aggregate_meta(&self, name: &str) -> Option<Arc<AggregateUDF>> {
+        self.state.aggregate_functions().get(name).cloned()
+    }
+
+    fn get_window_meta(&self, name: &str) -> Option<Arc<WindowUDF>> {
+        self.state.window_functions().get(name).cloned()
+    }
+
+    fn get_variable_type(&self, _: &[String]) -> Option<DataType> {
+        None
+    }
+
+    fn options(&self) -> &ConfigOptions {
+        self.state.config_options()
+    }
+
+    fn udf_names(&self) -> Vec<String> {
+        self.state.scalar_functions().keys().cloned().collect()
+    }
+
+    fn higher_order_function_names(&self) -> Vec<String> {
+        self.state.higher_order_functions().keys().cloned().collect()
+    }
+
+    fn udaf_names(&self) -> Vec<String> {
+        self.state.aggregate_functions().keys().cloned().collect()
+    }
+
+    fn udwf_names(&self) -> Vec<String> {
+        self.state.window_functions().keys().cloned().collect()
+    }
+}

@@ -1,0 +1,176 @@
+//! The scan itself: partitions of the database dealt out to DataFusion's partitions.
+
+use super::bounds::Bounds;
+use crate::error;
+use crate::shape::Shape;
+use ::arrow::array::{RecordBatch, RecordBatchOptions};
+use ::arrow::datatypes::{Schema, SchemaRef};
+use base::Timestamp;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{DataFusionError, Result};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
+use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties,
+    ReplaceChildrenOptions,
+};
+use format::ColumnLayout;
+use futures::{StreamExt, TryStreamExt};
+use state::ScanSpec;
+use std::fmt;
+use std::sync::Arc;
+use txn::ReadView;
+
+/// The snapshot a task reads, in its session configuration.
+pub struct Snapshot(pub ReadView);
+
+/// A scan of some columns of a table within bounds.
+#[derive(Clone, Debug)]
+pub struct ScanExec {
+    shape: Arc<Shape>,
+    /// Positions of the columns produced; may be empty (`count(*)`).
+    columns: Vec<usize>,
+    bounds: Bounds,
+    limit: Option<usize>,
+    /// Which partitions each task visits.
+    groups: Vec<Vec<u16>>,
+    properties: Arc<PlanProperties>,
+}
+
+impl ScanExec {
+    /// A scan in at most `tasks` parallel streams.
+    pub fn new(
+        shape: Arc<Shape>,
+        columns: Vec<usize>,
+        bounds: Bounds,
+        limit: Option<usize>,
+        tasks: usize,
+    ) -> Result<ScanExec> {
+        let fields: Vec<_> = columns.iter().map(|i| shape.schema.fields()[*i].clone()).collect();
+        let schema: SchemaRef = Arc::new(Schema::new(fields));
+        let partitions: Vec<u16> = match (bounds.empty, bounds.partition) {
+            (true, _) => Vec::new(),
+            (false, Some(p)) => vec![p],
+            (false, None) => (0..shape.partitions).collect(),
+        };
+        let tasks = tasks.clamp(1, partitions.len().max(1));
+        let mut groups = vec![Vec::new(); tasks];
+        for (i, p) in partitions.into_iter().enumerate() {
+            groups[i % tasks].push(p);
+        }
+        let properties = Arc::new(PlanProperties::new(
+            EquivalenceProperties::new(schema),
+            Partitioning::UnknownPartitioning(groups.len()),
+            EmissionType::Incremental,
+            Boundedness::Bounded,
+        ));
+        Ok(ScanExec { shape, columns, bounds, limit, groups, properties })
+    }
+
+    fn spec(&self, ts: Timestamp, batch_rows: usize) -> ScanSpec {
+        // Without columns the rows still have to be counted: read the first key column for that.
+        let first_key = self.shape.key.first().copied().unwrap_or(0);
+        let read = if self.columns.is_empty() { &[first_key][..] } else { &self.columns };
+        let columns =
+            read.iter().map(|i| ColumnLayout::from(&self.shape.table.columns[*i])).collect();
+        ScanSpec {
+            storage: self.shape.table.storage,
+            start: self.bounds.start.clone(),
+            end: self.bounds.end.clone(),
+            ts,
+            columns,
+            with_key: false,
+            batch_rows,
+            limit: self.limit,
+        }
+    }
+}
+
+impl DisplayAs for ScanExec {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> =
+            self.columns.iter().map(|i| self.shape.table.columns[*i].name.as_str()).collect();
+        write!(f, "ScanExec: table={}, columns=[{}]", self.shape.table.name, names.join(", "))?;
+        match self.bounds.partition {
+            Some(p) => write!(f, ", partition={p}")?,
+            None => write!(f, ", partitions={}", self.shape.partitions)?,
+        }
+        if self.bounds.empty {
+            write!(f, ", keys=none")?;
+        } else if self.bounds != Bounds::all(&self.shape) {
+            write!(f, ", keys=range")?;
+        }
+        match self.limit {
+            Some(n) => write!(f, ", limit={n}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl ExecutionPlan for ScanExec {
+    fn name(&self) -> &'static str {
+        "ScanExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        Vec::new()
+    }
+
+    fn apply_expressions(
+        &self,
+        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        _: Vec<Arc<dyn ExecutionPlan>>,
+        _: ReplaceChildrenOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(self)
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        _: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(self)
+    }
+
+    fn execute(
+        &self,
+        partition: usize,
+        context: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
+        let snapshot = context.session_config().get_extension::<Snapshot>().ok_or_else(|| {
+            DataFusionError::Internal("a scan was started without a snapshot".into())
+        })?;
+        let view = snapshot.0.clone();
+        let spec = self.spec(view.read_ts(), context.session_config().batch_size());
+        let group = self.groups.get(partition).cloned().unwrap_or_default();
+        let schema = self.properties.eq_properties.schema().clone();
+        let (target, nothing) = (schema.clone(), self.columns.is_empty());
+        let stream = futures::stream::iter(group)
+            .then(move |p| {
+                let (view, spec) = (view.clone(), spec.clone());
+                async move { view.scan(p, spec).await }
+            })
+            .try_flatten()
+            .map(move |batch| shaped(batch.map_err(error::wrap)?, &target, nothing));
+        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, stream)))
+    }
+}
+
+/// Gives a batch the plan's schema (names, metadata), and drops the column read only for counting.
+fn shaped(batch: RecordBatch, schema: &SchemaRef, nothing: bool) -> Result<RecordBatch> {
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    let columns = if nothing { Vec::new() } else { batch.columns().to_vec() };
+    Ok(RecordBatch::try_new_with_options(schema.clone(), columns, &options)?)
+}

@@ -1,0 +1,20 @@
+//! Tables as DataFusion sees them.
+//!
+//! ```text
+//!   logical plan ─▶ Table::scan ─▶ ScanExec      which columns, which keys, which partitions
+//!                                     │ execute: the snapshot comes with the task, not the plan
+//!                                     ▼
+//!                   ReadView::scan(partition, spec) ─▶ batches
+//! ```
+//!
+//! A plan never holds a snapshot: [`Snapshot`] travels in the task's configuration, so one plan can
+//! be executed at many snapshots.
+
+mod bounds;
+mod exec;
+mod table;
+
+pub use bounds::Bounds;
+pub use exec::Snapshot;
+pub use table::Table;
+

@@ -1,0 +1,77 @@
+//! One table as a provider of scans.
+
+use super::bounds::Bounds;
+use super::exec::ScanExec;
+use crate::shape::Shape;
+use ::arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::Result;
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
+use datafusion::physical_plan::ExecutionPlan;
+use std::sync::Arc;
+
+/// A table, with or without its hidden columns.
+#[derive(Debug)]
+pub struct Table {
+    shape: Arc<Shape>,
+    /// Positions of the columns shown.
+    shown: Vec<usize>,
+    schema: SchemaRef,
+}
+
+impl Table {
+    /// The table as queries see it.
+    pub fn visible(shape: Arc<Shape>) -> Table {
+        let shown = shape.visible().map(|(i, _)| i).collect();
+        Table::showing(shape, shown)
+    }
+
+    /// The table as the target of a change: hidden columns last.
+    pub fn whole(shape: Arc<Shape>) -> Table {
+        let shown = (0..shape.columns().len()).collect();
+        Table::showing(shape, shown)
+    }
+
+    fn showing(shape: Arc<Shape>, shown: Vec<usize>) -> Table {
+        let fields: Vec<_> = shown.iter().map(|i| shape.schema.fields()[*i].clone()).collect();
+        let schema = Arc::new(::arrow::datatypes::Schema::new(fields));
+        Table { shape, shown, schema }
+    }
+}
+
+#[async_trait]
+impl TableProvider for Table {
+    fn schema(&self) -> SchemaRef {
+        self.schema.clone()
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let columns: Vec<usize> = match projection {
+            Some(p) => p.iter().map(|i| self.shown[*i]).collect(),
+            None => self.shown.clone(),
+        };
+        let bounds = Bounds::of(&self.shape, filters);
+        let groups = state.config().target_partitions();
+        // A limit may only be pushed down where nothing filters the rows afterwards.
+        let limit = limit.filter(|_| filters.is_empty());
+        Ok(Arc::new(ScanExec::new(self.shape.clone(), columns, bounds, limit, groups)?))
+    }
+
+    fn supports_filters_pushdown(
+        &self,
+        filters: &[&Expr],
+    ) -> Result<Vec<TableProviderFilterPushDown>> {
+        Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()])
+    }
+}
