@@ -30,6 +30,7 @@ mod user;
 mod tests;
 
 pub use copy::{Copy, CopyFormat, CopyOptions, CopySource, Force};
+pub use input::fold;
 pub use link::Replicate;
 pub use user::UserOptions;
 

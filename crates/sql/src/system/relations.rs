@@ -1,0 +1,290 @@
+//! Tables, columns, keys and schemas in `pg_catalog`.
+
+use super::oids;
+use super::sheet::{Cell, RELATIONS, Relation, Sheet};
+use super::source::Facts;
+use super::types;
+use base::{Column, TableDescriptor};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// The user's tables.
+pub(super) fn tables(facts: &Facts) -> impl Iterator<Item = &Arc<TableDescriptor>> {
+    facts.catalog.tables.values()
+}
+
+/// The columns a user sees, from 1.
+pub(super) fn columns(table: &TableDescriptor) -> impl Iterator<Item = (usize, &Column)> {
+    table.columns.iter().filter(|c| !c.hidden).enumerate().map(|(i, c)| (i + 1, c))
+}
+
+/// The primary key's columns by their place; empty if the key is hidden.
+pub(super) fn key(table: &TableDescriptor) -> Vec<i64> {
+    let place = |id: &u32| columns(table).find(|(_, c)| c.id == *id).map(|(i, _)| i as i64);
+    table.primary_key.iter().filter_map(place).collect()
+}
+
+/// The names of the primary key's columns.
+pub(super) fn key_names(table: &TableDescriptor) -> Vec<&str> {
+    let columns = table.primary_key.iter().filter_map(|id| table.column(*id));
+    columns.filter(|c| !c.hidden).map(|c| c.name.as_str()).collect()
+}
+
+/// Every schema there is.
+pub(super) fn schemas(facts: &Facts) -> BTreeSet<String> {
+    let fixed = ["pg_catalog", "public", "information_schema"].map(String::from);
+    fixed.into_iter().chain(tables(facts).map(|t| t.schema.clone())).collect()
+}
+
+/// `pg_class`
+pub(super) fn classes(facts: &Facts, sheet: &mut Sheet) {
+    for table in tables(facts) {
+        let key = key(table);
+        class(
+            sheet,
+            [
+                ("oid", oids::table(table.id).into()),
+                ("relname", (&table.name).into()),
+                ("relnamespace", oids::schema(&table.schema).into()),
+                ("relam", oids::HEAP.into()),
+                ("relkind", "r".into()),
+                ("relnatts", columns(table).count().into()),
+                ("relhasindex", (!key.is_empty()).into()),
+                ("relfilenode", i64::from(table.storage.0).into()),
+            ],
+        );
+        if !key.is_empty() {
+            class(
+                sheet,
+                [
+                    ("oid", oids::key_index(table.id).into()),
+                    ("relname", oids::key_name(table).into()),
+                    ("relnamespace", oids::schema(&table.schema).into()),
+                    ("relam", oids::BTREE.into()),
+                    ("relkind", "i".into()),
+                    ("relnatts", key.len().into()),
+                    ("relhasindex", false.into()),
+                    ("relfilenode", i64::from(table.storage.0).into()),
+                ],
+            );
+        }
+    }
+    for relation in RELATIONS.values() {
+        class(
+            sheet,
+            [
+                ("oid", relation.oid.into()),
+                ("relname", (&relation.name).into()),
+                ("relnamespace", oids::schema(&relation.schema).into()),
+                ("relam", if relation.view { 0 } else { oids::HEAP }.into()),
+                ("relkind", if relation.view { "v" } else { "r" }.into()),
+                ("relnatts", relation.columns.len().into()),
+                ("relhasindex", false.into()),
+                ("relfilenode", 0_i64.into()),
+            ],
+        );
+    }
+}
+
+fn class(sheet: &mut Sheet, own: [(&str, Cell); 8]) {
+    let [a, b, c, d, e, f, g, h] = own;
+    sheet.row([
+        a,
+        b,
+        c,
+        d,
+        e,
+        f,
+        g,
+        h,
+        ("relowner", oids::OWNER.into()),
+        ("relpersistence", "p".into()),
+        ("relispopulated", true.into()),
+        ("relreplident", "d".into()),
+        ("reltuples", Cell::Float(-1.0)),
+    ]);
+}
+
+/// `pg_attribute`
+pub(super) fn attributes(facts: &Facts, sheet: &mut Sheet) {
+    for table in tables(facts) {
+        for (place, column) in columns(table) {
+            attribute(sheet, oids::table(table.id), place as i64, column);
+        }
+        for (i, place) in key(table).into_iter().enumerate() {
+            if let Some((_, column)) = columns(table).nth(place as usize - 1) {
+                attribute(sheet, oids::key_index(table.id), i as i64 + 1, column);
+            }
+        }
+    }
+    RELATIONS.values().for_each(|relation| system_attributes(sheet, relation));
+}
+
+fn attribute(sheet: &mut Sheet, relation: i64, place: i64, column: &Column) {
+    let (oid, modifier) = types::of(column.ty);
+    sheet.row([
+        ("attrelid", relation.into()),
+        ("attname", (&column.name).into()),
+        ("atttypid", oid.into()),
+        ("atttypmod", modifier.into()),
+        ("attlen", types::by_oid(oid).map(|t| t.len).into()),
+        ("attnum", place.into()),
+        ("attnotnull", column.not_null.into()),
+        ("atthasdef", column.default.is_some().into()),
+        ("attstattarget", (-1_i64).into()),
+        ("attislocal", true.into()),
+        ("attstorage", "p".into()),
+        ("attalign", "i".into()),
+    ]);
+}
+
+fn system_attributes(sheet: &mut Sheet, relation: &Relation) {
+    for (i, (name, kind)) in relation.columns.iter().enumerate() {
+        sheet.row([
+            ("attrelid", relation.oid.into()),
+            ("attname", name.into()),
+            ("atttypid", kind.type_oid().into()),
+            ("atttypmod", (-1_i64).into()),
+            ("attlen", types::by_oid(kind.type_oid()).map(|t| t.len).into()),
+            ("attnum", (i + 1).into()),
+            ("attstattarget", (-1_i64).into()),
+            ("attislocal", true.into()),
+            ("attstorage", "p".into()),
+            ("attalign", "i".into()),
+        ]);
+    }
+}
+
+/// `pg_attrdef`: the expression is its SQL text.
+pub(super) fn defaults(facts: &Facts, sheet: &mut Sheet) {
+    for table in tables(facts) {
+        for (place, column) in columns(table) {
+            if let Some(default) = &column.default {
+                sheet.row([
+                    ("oid", oids::default(table.id, place).into()),
+                    ("adrelid", oids::table(table.id).into()),
+                    ("adnum", place.into()),
+                    ("adbin", default.into()),
+                ]);
+            }
+        }
+    }
+}
+
+/// `pg_index`: primary keys.
+pub(super) fn indexes(facts: &Facts, sheet: &mut Sheet) {
+    for table in tables(facts) {
+        let key = key(table);
+        if key.is_empty() {
+            continue;
+        }
+        sheet.row([
+            ("indexrelid", oids::key_index(table.id).into()),
+            ("indrelid", oids::table(table.id).into()),
+            ("indnatts", key.len().into()),
+            ("indnkeyatts", key.len().into()),
+            ("indisunique", true.into()),
+            ("indisprimary", true.into()),
+            ("indimmediate", true.into()),
+            ("indisvalid", true.into()),
+            ("indisready", true.into()),
+            ("indislive", true.into()),
+            ("indcollation", vec![0; key.len()].into()),
+            ("indclass", vec![0; key.len()].into()),
+            ("indoption", vec![0; key.len()].into()),
+            ("indkey", key.into()),
+        ]);
+    }
+}
+
+/// `pg_constraint`: primary keys.
+pub(super) fn constraints(facts: &Facts, sheet: &mut Sheet) {
+    for table in tables(facts) {
+        let key = key(table);
+        if key.is_empty() {
+            continue;
+        }
+        sheet.row([
+            ("oid", oids::key_constraint(table.id).into()),
+            ("conname", oids::key_name(table).into()),
+            ("connamespace", oids::schema(&table.schema).into()),
+            ("contype", "p".into()),
+            ("convalidated", true.into()),
+            ("conrelid", oids::table(table.id).into()),
+            ("conindid", oids::key_index(table.id).into()),
+            ("conislocal", true.into()),
+            ("connoinherit", true.into()),
+            ("conkey", key.into()),
+        ]);
+    }
+}
+
+/// `pg_namespace`
+pub(super) fn namespaces(facts: &Facts, sheet: &mut Sheet) {
+    for schema in schemas(facts) {
+        sheet.row([
+            ("oid", oids::schema(&schema).into()),
+            ("nspname", schema.into()),
+            ("nspowner", oids::OWNER.into()),
+        ]);
+    }
+}
+
+/// `pg_tables`
+pub(super) fn table_list(facts: &Facts, sheet: &mut Sheet) {
+    let own = tables(facts).map(|t| (t.schema.clone(), t.name.clone(), !key(t).is_empty()));
+    let system = RELATIONS.values().filter(|r| !r.view);
+    let system = system.map(|r| (r.schema.clone(), r.name.clone(), false));
+    for (schema, name, has_key) in own.chain(system) {
+        sheet.row([
+            ("schemaname", schema.into()),
+            ("tablename", name.into()),
+            ("tableowner", owner(facts).into()),
+            ("hasindexes", has_key.into()),
+        ]);
+    }
+}
+
+/// `pg_indexes`
+pub(super) fn index_list(facts: &Facts, sheet: &mut Sheet) {
+    for table in tables(facts).filter(|t| !key(t).is_empty()) {
+        sheet.row([
+            ("schemaname", (&table.schema).into()),
+            ("tablename", (&table.name).into()),
+            ("indexname", oids::key_name(table).into()),
+            ("indexdef", index_definition(table).into()),
+        ]);
+    }
+}
+
+/// The user to whom everything belongs: the first superuser.
+pub(super) fn owner(facts: &Facts) -> String {
+    let first = facts.users.iter().filter(|u| u.superuser).map(|u| u.name.as_str()).min();
+    first.unwrap_or("root").to_string()
+}
+
+/// `CREATE UNIQUE INDEX …` of a primary key.
+pub(super) fn index_definition(table: &TableDescriptor) -> String {
+    format!(
+        "CREATE UNIQUE INDEX {} ON {}.{} USING btree ({})",
+        quoted(&oids::key_name(table)),
+        quoted(&table.schema),
+        quoted(&table.name),
+        key_list(table)
+    )
+}
+
+/// The key's columns as SQL.
+pub(super) fn key_list(table: &TableDescriptor) -> String {
+    key_names(table).iter().map(|n| quoted(n)).collect::<Vec<_>>().join(", ")
+}
+
+/// An identifier, in quotes if it needs them.
+pub(super) fn quoted(name: &str) -> String {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '$';
+    let starts = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_');
+    if starts && name.chars().all(plain) {
+        return name.to_string();
+    }
+    format!("\"{}\"", name.replace('"', "\"\""))
+}

@@ -1,0 +1,225 @@
+//! What the system tables tell, as plain facts, and where they come from.
+
+use async_trait::async_trait;
+use base::{Catalog, Result, TableId};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A database of this cluster.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DatabaseFact {
+    /// Its number.
+    pub id: u32,
+    /// Its name.
+    pub name: String,
+    /// How many partitions it has.
+    pub partitions: u16,
+    /// `primary`, `standby`, `copying` …
+    pub role: String,
+    /// `sync` or `async`.
+    pub durability: String,
+    /// Why it takes no writes, if it takes none.
+    pub readonly_reason: Option<String>,
+    /// Its highest promotion epoch.
+    pub epoch: String,
+    /// Where it replicates from.
+    pub source: Option<String>,
+    /// Bytes of its chunks and of row versions in memory.
+    pub bytes: u64,
+}
+
+/// Somebody who may log in.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct UserFact {
+    /// The name.
+    pub name: String,
+    /// May do everything.
+    pub superuser: bool,
+}
+
+/// One partition of one end of a link; or the link as a whole.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LinkFact {
+    /// The database here.
+    pub database: String,
+    /// `target` if it follows, `source` if it is followed.
+    pub role: String,
+    /// The other end.
+    pub peer: String,
+    /// `None`: all partitions together.
+    pub partition: Option<u16>,
+    /// `copying`, `streaming`, `paused`, `retrying` …
+    pub state: String,
+    /// Records of the source that the target does not have.
+    pub lag_records: Option<u64>,
+    /// Their bytes.
+    pub lag_bytes: Option<u64>,
+    /// Age of the oldest of them.
+    pub lag_ms: Option<u64>,
+    /// The target's durable position.
+    pub position: Option<u64>,
+    /// The source's last position.
+    pub source_position: Option<u64>,
+    /// The replicated time in milliseconds since 1970.
+    pub replicated_ms: Option<u64>,
+    /// Bytes received since the link was made.
+    pub bytes_received: Option<u64>,
+    /// Why it does not run.
+    pub last_error: Option<String>,
+}
+
+/// An event of a database's life.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct EventFact {
+    /// When, in milliseconds since 1970.
+    pub at_ms: u64,
+    /// The database's name then.
+    pub database: String,
+    /// One word.
+    pub event: String,
+    /// For people.
+    pub detail: String,
+}
+
+/// One row's change in a transaction that another region never saw.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DivergedFact {
+    /// The database.
+    pub database: String,
+    /// The transaction.
+    pub txn: String,
+    /// When it committed, in milliseconds since 1970.
+    pub commit_ms: u64,
+    /// The cluster whose client wrote it.
+    pub origin: u8,
+    /// False if some of the transaction's changes are not here.
+    pub complete: bool,
+    /// False if the transaction's outcome is not known.
+    pub decided: bool,
+    /// Its partition.
+    pub partition: u16,
+    /// The epoch that wrote it.
+    pub epoch: String,
+    /// Where it stood in the partition's log.
+    pub lsn: u64,
+    /// The table's name then.
+    pub table: String,
+    /// The primary key as JSON.
+    pub key: String,
+    /// The row before as JSON.
+    pub old: Option<String>,
+    /// The row after as JSON.
+    pub new: Option<String>,
+}
+
+/// A setting of the session.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SettingFact {
+    /// Its name.
+    pub name: String,
+    /// Its value.
+    pub value: String,
+    /// What it does.
+    pub description: String,
+}
+
+/// A connection.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SessionFact {
+    /// Its number.
+    pub pid: i32,
+    /// Its database.
+    pub database: String,
+    /// Its user.
+    pub user: String,
+    /// What it calls itself.
+    pub application: String,
+    /// Its address.
+    pub client: String,
+    /// Since when, in milliseconds since 1970.
+    pub since_ms: u64,
+    /// `active`, `idle`, `idle in transaction` …
+    pub state: String,
+    /// Its present or last statement, without passwords.
+    pub query: String,
+}
+
+/// Where the facts come from: one statement of one connection. Each method is called only if a
+/// table that the statement names needs it.
+#[async_trait]
+pub trait SystemSource: Send + Sync {
+    /// The database connected to.
+    fn database(&self) -> String;
+    /// Its tables as the statement's snapshot sees them.
+    fn catalog(&self) -> Arc<Catalog>;
+    /// All databases.
+    async fn databases(&self) -> Result<Vec<DatabaseFact>>;
+    /// All users.
+    async fn users(&self) -> Result<Vec<UserFact>>;
+    /// Both ends of all links.
+    async fn links(&self) -> Result<Vec<LinkFact>>;
+    /// What happened to the databases.
+    async fn history(&self) -> Result<Vec<EventFact>>;
+    /// What is in the vault of the database connected to.
+    async fn diverged(&self) -> Result<Vec<DivergedFact>>;
+    /// The session's settings.
+    async fn settings(&self) -> Result<Vec<SettingFact>> {
+        Ok(Vec::new())
+    }
+    /// All connections.
+    async fn activity(&self) -> Result<Vec<SessionFact>> {
+        Ok(Vec::new())
+    }
+    /// Bytes of each table, as far as known.
+    async fn sizes(&self) -> Result<BTreeMap<TableId, u64>> {
+        Ok(BTreeMap::new())
+    }
+}
+
+/// The facts one statement needs.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Facts {
+    pub(super) database: String,
+    pub(super) catalog: Arc<Catalog>,
+    pub(super) databases: Vec<DatabaseFact>,
+    pub(super) users: Vec<UserFact>,
+    pub(super) links: Vec<LinkFact>,
+    pub(super) history: Vec<EventFact>,
+    pub(super) diverged: Vec<DivergedFact>,
+    pub(super) settings: Vec<SettingFact>,
+    pub(super) activity: Vec<SessionFact>,
+    pub(super) sizes: BTreeMap<TableId, u64>,
+}
+
+impl Facts {
+    /// Asks for what is cheap, and for the rest only if it is wanted: `wants(table name)`.
+    pub(super) async fn gather(
+        source: &dyn SystemSource,
+        wants: impl Fn(&[&str]) -> bool,
+    ) -> Result<Facts> {
+        let mut facts = Facts {
+            database: source.database(),
+            catalog: source.catalog(),
+            databases: source.databases().await?,
+            users: source.users().await?,
+            settings: source.settings().await?,
+            ..Facts::default()
+        };
+        if wants(&["replication_status", "mv_replication_status"]) {
+            facts.links = source.links().await?;
+        }
+        if wants(&["replication_history"]) {
+            facts.history = source.history().await?;
+        }
+        if wants(&["diverged_transactions", "diverged_rows"]) {
+            facts.diverged = source.diverged().await?;
+        }
+        if wants(&["pg_stat_activity"]) {
+            facts.activity = source.activity().await?;
+        }
+        if wants(&["pg_class"]) {
+            facts.sizes = source.sizes().await?;
+        }
+        Ok(facts)
+    }
+}
