@@ -15,6 +15,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Why a restarted primary takes no writes yet.
+const CHECKING: &str = "restarted, and not heard from its standby yet, which may have been promoted";
+
 /// How an engine is set up.
 #[derive(Clone, Debug)]
 pub struct EngineSettings {
@@ -36,6 +39,9 @@ pub struct EngineSettings {
     pub closed_interval: Duration,
     /// How often an idle one does while somebody follows it.
     pub idle_interval: Duration,
+    /// After a restart, a primary that somebody follows takes no writes until a follower has shown
+    /// that nobody was promoted meanwhile (or an operator opens it).
+    pub restart_check: bool,
     /// The physical log.
     pub log: LogSettings,
     /// Chunks.
@@ -55,6 +61,7 @@ impl EngineSettings {
             slot_bytes_max: 16 << 30,
             closed_interval: Duration::from_millis(20),
             idle_interval: Duration::from_millis(500),
+            restart_check: true,
             log: LogSettings::default(),
             state: state::Settings::default(),
         }
@@ -136,9 +143,28 @@ impl Engine {
             if record.state == DatabaseState::Primary {
                 self.finish_promotion(&database).await?;
                 crate::recover::resolve(&database).await?;
+                self.check_after_restart(&record, &database);
             }
         }
         Ok(())
+    }
+
+    /// Keeps writers out of a primary with followers: while it was down, one may have been promoted.
+    fn check_after_restart(&self, record: &meta::Database, database: &Database) {
+        let since = record.promotion.as_ref().map_or(Timestamp::ZERO, |p| p.cut);
+        let followed = record.slots.values().any(|s| s.dropped.is_none() && s.replicated > since);
+        if self.settings.restart_check && followed && record.gate.is_none() {
+            database.writers.close(CHECKING);
+        }
+    }
+
+    /// A follower of a primary has shown that it knows of no later promotion: what
+    /// [`EngineSettings::restart_check`] closed opens.
+    pub fn standby_seen(&self, database: &Database) {
+        if database.gated().as_deref() == Some(CHECKING) {
+            tracing::info!(database = database.name(), "its standby agrees: open for writes");
+            database.writers.open();
+        }
     }
 
     /// This cluster.

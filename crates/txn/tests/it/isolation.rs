@@ -128,3 +128,34 @@ fn a_gate_lets_running_writers_end_and_refuses_new_ones_also_after_a_restart() {
         fresh.commit().await.expect("open again");
     });
 }
+
+#[test]
+fn a_restarted_primary_with_a_follower_waits_for_it_before_it_takes_writes() {
+    env::sim::run(10, |world| async move {
+        let node = world.node();
+        let engine = open(node.env()).await.expect("opens");
+        let (database, table) = bank(&engine, 10).await;
+        let slot = meta::Slot {
+            target_cluster: base::ClusterId(2),
+            target_name: "west".into(),
+            acked: vec![],
+            replicated: engine.oracle.now(),
+            last_seen_ms: 0,
+            dropped: None,
+        };
+        let name = "west".to_owned();
+        let put_slot = meta::Command::PutSlot { database: database.id(), name, slot };
+        engine.meta.apply(put_slot).expect("known database");
+        drop((database, engine));
+        node.crash();
+        let engine = open(node.restart()).await.expect("opens");
+        let database = engine.database("bank").expect("there");
+        let mut txn = begin(&database, ReadCommitted).await;
+        assert_eq!(read(&txn, &table, 1).await, Some(100), "reads go on");
+        let refused = put(&mut txn, &table, 77, 1).await.expect_err("not heard from west");
+        assert_eq!(refused.state, SqlState::READ_ONLY_SQL_TRANSACTION);
+        engine.standby_seen(&database);
+        put(&mut txn, &table, 77, 1).await.expect("west agrees");
+        txn.commit().await.expect("west agrees");
+    });
+}

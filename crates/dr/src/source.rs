@@ -1,0 +1,185 @@
+//! The source's end of links: answers targets from this node's databases. One per node; both
+//! twins of [`Peer`](crate::peer::Peer) call it.
+
+mod answer;
+mod bases;
+mod slots;
+mod stream;
+
+pub use slots::SlotStatus;
+
+use crate::auth::Door;
+use crate::peer::{
+    Ack, Answer, Fetch, FORMAT_VERSION, Hello, HelloRequest, Mode, SaveDiverged, SubscribeRequest,
+    Subscription,
+};
+use crate::vaults::Vaults;
+use base::{DatabaseId, Epoch, Error, Result, SqlState};
+use bytes::Bytes;
+use futures::StreamExt;
+use meta::DatabaseState;
+use parking_lot::Mutex;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use txn::{Database, Engine};
+
+/// Answers targets.
+pub struct Replication {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) vaults: Arc<Vaults>,
+    pub(crate) door: Door,
+    live: Mutex<BTreeMap<(DatabaseId, String), slots::Live>>,
+    bases: Mutex<bases::Bases>,
+}
+
+impl fmt::Debug for Replication {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Replication").finish_non_exhaustive()
+    }
+}
+
+impl Replication {
+    pub(crate) fn new(engine: Arc<Engine>, vaults: Arc<Vaults>) -> Replication {
+        let door = Door::new(engine.env.clone(), engine.meta.clone());
+        let (live, bases) = (Mutex::default(), Mutex::default());
+        Replication { engine, vaults, door, live, bases }
+    }
+
+    /// See [`Peer::hello`](crate::peer::Peer::hello).
+    pub async fn hello(&self, request: HelloRequest) -> Result<Hello> {
+        let version = request.format_version;
+        if version > FORMAT_VERSION {
+            return Err(Error::unsupported(format!("replicating to format {version}"))
+                .detail(format!("this source writes format {FORMAT_VERSION}"))
+                .hint("upgrade the source first"));
+        }
+        let cluster = self.engine.cluster();
+        if request.cluster == cluster {
+            return Err(Error::new(
+                SqlState::INVALID_PARAMETER_VALUE,
+                format!("source and target both have cluster id {cluster}"),
+            )
+            .hint("give every cluster an id of its own (--cluster-id)"));
+        }
+        let database = self.primary(&request.database)?;
+        if let Some(line) = request.line {
+            if line != database.line() {
+                return Err(Error::new(
+                    SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
+                    format!(
+                        "database \"{}\" of the source is of another line of history ({}, not {line})",
+                        database.name(),
+                        database.line()
+                    ),
+                )
+                .hint("drop the target's database and replicate it in full"));
+            }
+            self.check_epoch(&database, request.promotion_epoch)?;
+            self.engine.standby_seen(&database);
+        } else if request.mode != Mode::Copy {
+            return Err(Error::new(SqlState::PROTOCOL_VIOLATION, "a target without a line"));
+        }
+        self.open_slot(&database, &request)?;
+        Ok(Hello {
+            line: database.line(),
+            partitions: u16::try_from(database.local_partitions().len()).unwrap_or(u16::MAX),
+            cluster,
+            promotion_epoch: database.promotion_epoch(),
+            state: database.state(),
+            format_version: FORMAT_VERSION,
+            now: self.engine.oracle.now(),
+        })
+    }
+
+    /// See [`Peer::subscribe`](crate::peer::Peer::subscribe).
+    pub async fn subscribe(self: &Arc<Self>, request: SubscribeRequest) -> Result<Subscription> {
+        let database = self.primary(&request.database)?;
+        self.check_epoch(&database, request.promotion_epoch)?;
+        let partition = database
+            .local_partitions()
+            .get(usize::from(request.partition))
+            .cloned()
+            .ok_or_else(|| {
+                let message = format!("there is no partition {}", request.partition);
+                Error::new(SqlState::PROTOCOL_VIOLATION, message)
+            })?;
+        let answer = self.answer(&database, &partition, &request).await?;
+        let frames = match &answer {
+            Answer::Continue { .. } => {
+                stream::frames(self.engine.clone(), database, partition, request.end.next())
+            }
+            _ => futures::stream::empty().boxed(),
+        };
+        Ok(Subscription { answer, frames })
+    }
+
+    /// See [`Peer::ack`](crate::peer::Peer::ack).
+    pub async fn ack(&self, ack: Ack) -> Result<()> {
+        let database = self.primary(&ack.database)?;
+        self.check_epoch(&database, ack.promotion_epoch)?;
+        self.move_slot(&database, ack)
+    }
+
+    /// See [`Peer::fetch`](crate::peer::Peer::fetch).
+    pub async fn fetch(&self, fetch: Fetch) -> Result<Bytes> {
+        let now = self.engine.env.clock.monotonic();
+        let path = self.bases.lock().path(&fetch, now)?;
+        let disk = self.engine.env.disk.clone();
+        let read = move || bases::read(&disk, &path, &fetch);
+        self.engine.env.blocking(read).await.unwrap_or_else(|| Err(Error::internal("fetch failed")))
+    }
+
+    /// See [`Peer::save_diverged`](crate::peer::Peer::save_diverged).
+    pub async fn save_diverged(&self, request: SaveDiverged) -> Result<()> {
+        let database = self.primary(&request.database)?;
+        let vault = self.vaults.of(database.id())?;
+        let save = move || {
+            vault.add(&request.parts)?;
+            vault.settle(&request.settled)
+        };
+        let saved = self.engine.env.blocking(save).await;
+        saved.unwrap_or_else(|| Err(Error::internal("saving diverged transactions failed")))?;
+        Ok(())
+    }
+
+    /// The database of this name, if it can be a source.
+    fn primary(&self, name: &str) -> Result<Arc<Database>> {
+        let database = self.engine.database(name)?;
+        let state = database.state();
+        if state == DatabaseState::Primary {
+            return Ok(database);
+        }
+        let what = if state.is_target() { "is itself a target" } else { "is not a primary" };
+        Err(Error::new(
+            SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
+            format!("database \"{name}\" of the source {what} ({})", state.name()),
+        )
+        .hint("replicate from its primary"))
+    }
+
+    /// A target that knows of a higher epoch proves that this source is stale: it closes itself
+    /// for writes at once and says so.
+    fn check_epoch(&self, database: &Arc<Database>, theirs: Epoch) -> Result<()> {
+        let ours = database.promotion_epoch();
+        if theirs <= ours {
+            return Ok(());
+        }
+        let reason = format!("another cluster was promoted: epoch {theirs} is above {ours} of here");
+        if database.gated().is_none() {
+            let (engine, name, why) =
+                (self.engine.clone(), database.name().to_owned(), reason.clone());
+            let close = async move {
+                if let Err(error) = engine.gate(&name, "replication", &why).await {
+                    tracing::error!(database = name, %error, "closing a stale source failed");
+                }
+            };
+            self.engine.env.tasks.spawn("fence", Box::pin(close));
+        }
+        Err(Error::new(
+            SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
+            format!("the source is stale and takes no more writes: {reason}"),
+        )
+        .hint("on the source, REPLICATE DATABASE … WITH FORCE DIFFERENTIAL from the new primary"))
+    }
+}
