@@ -10,7 +10,7 @@ pub use slots::SlotStatus;
 
 use crate::auth::Door;
 use crate::peer::{
-    Ack, Answer, Fetch, FORMAT_VERSION, Hello, HelloRequest, Mode, SaveDiverged, SubscribeRequest,
+    Ack, Answer, FORMAT_VERSION, Fetch, Hello, HelloRequest, Mode, SaveDiverged, SubscribeRequest,
     Subscription,
 };
 use crate::vaults::Vaults;
@@ -96,14 +96,13 @@ impl Replication {
     pub async fn subscribe(self: &Arc<Self>, request: SubscribeRequest) -> Result<Subscription> {
         let database = self.primary(&request.database)?;
         self.check_epoch(&database, request.promotion_epoch)?;
-        let partition = database
-            .local_partitions()
-            .get(usize::from(request.partition))
-            .cloned()
-            .ok_or_else(|| {
-                let message = format!("there is no partition {}", request.partition);
-                Error::new(SqlState::PROTOCOL_VIOLATION, message)
-            })?;
+        let partition =
+            database.local_partitions().get(usize::from(request.partition)).cloned().ok_or_else(
+                || {
+                    let message = format!("there is no partition {}", request.partition);
+                    Error::new(SqlState::PROTOCOL_VIOLATION, message)
+                },
+            )?;
         let answer = self.answer(&database, &partition, &request).await?;
         let frames = match &answer {
             Answer::Continue { .. } => {
@@ -165,7 +164,8 @@ impl Replication {
         if theirs <= ours {
             return Ok(());
         }
-        let reason = format!("another cluster was promoted: epoch {theirs} is above {ours} of here");
+        let reason =
+            format!("another cluster was promoted: epoch {theirs} is above {ours} of here");
         if database.gated().is_none() {
             let (engine, name, why) =
                 (self.engine.clone(), database.name().to_owned(), reason.clone());

@@ -1,0 +1,218 @@
+//! From diverged log records to parts for the vault: readable rows, and what is known of each
+//! transaction as a whole.
+
+use crate::json;
+use arrow::array::AsArray;
+use arrow::record_batch::RecordBatch;
+use base::{Error, Lsn, Result, Row, StorageId, TableDescriptor, Timestamp, TxnId, Value};
+use bytes::Bytes;
+use format::record::Op;
+use format::vault::{DivergedPart, DivergedRow};
+use futures::TryStreamExt;
+use partition::DivergedTxn;
+use state::ScanSpec;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use txn::Database;
+
+/// How the table of schema changes is named in the vault.
+const CATALOG_NAME: &str = "(schema)";
+
+/// What a partition must go back to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Fork {
+    pub partition: u16,
+    pub common: Lsn,
+    pub cut: Timestamp,
+}
+
+/// Who collects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Witness {
+    /// The writer itself: it has everything that committed; what it lacks did not commit.
+    Writer,
+    /// A target: it may have received some parts and not others.
+    Target,
+}
+
+/// Collects what a database has beyond the forks. Everything must be durable.
+pub(crate) async fn collect(
+    database: &Arc<Database>,
+    forks: &[Fork],
+    witness: Witness,
+) -> Result<Vec<DivergedPart>> {
+    let mut found: Vec<(u16, DivergedTxn)> = Vec::new();
+    for fork in forks {
+        let partition = database
+            .local_partitions()
+            .get(usize::from(fork.partition))
+            .ok_or_else(|| Error::internal(format!("no partition {}", fork.partition)))?;
+        partition.settled(partition.end()).await?;
+        let txns = partition.diverged(fork.common, fork.cut).await?;
+        found.extend(txns.into_iter().map(|t| (fork.partition, t)));
+    }
+    if found.is_empty() {
+        return Ok(Vec::new());
+    }
+    let cut = forks.iter().map(|f| f.cut).min().unwrap_or_default();
+    let mut tables = tables_at(database, cut).await?;
+    found.iter().for_each(|(_, txn)| learn(&mut tables, txn));
+    Ok(judge(found, witness).iter().map(|j| j.part(&tables)).collect())
+}
+
+type Tables = BTreeMap<StorageId, Arc<TableDescriptor>>;
+
+/// The tables at a cut, read straight from partition 0: the database may not be open for readers.
+async fn tables_at(database: &Arc<Database>, cut: Timestamp) -> Result<Tables> {
+    let Some(first) = database.partitions().first() else { return Ok(Tables::new()) };
+    let (start, end) = format::key::range(StorageId::CATALOG);
+    // A reader must not raise the partition's clock to the end of time.
+    let closed = database.local_partitions().first().map_or(cut, |p| p.newest_timestamp());
+    let spec = ScanSpec {
+        storage: StorageId::CATALOG,
+        start,
+        end,
+        ts: cut.min(closed),
+        columns: format::catalog::layout(),
+        with_key: false,
+        batch_rows: 1024,
+        limit: None,
+    };
+    let batches: Vec<RecordBatch> = first.scan(spec).await?.try_collect().await?;
+    let mut tables = Tables::new();
+    for batch in &batches {
+        let Some(blobs) = batch.column(2).as_binary_opt::<i32>() else { continue };
+        let Some(names) = batch.column(1).as_string_opt::<i32>() else { continue };
+        for i in 0..batch.num_rows() {
+            let row: Row = vec![
+                (2, Value::Text(names.value(i).into())),
+                (3, Value::Bytes(Bytes::copy_from_slice(blobs.value(i)))),
+            ];
+            // The counters are no table and do not decode as one.
+            if let Ok(table) = format::catalog::decode(&row) {
+                tables.insert(table.storage, Arc::new(table));
+            }
+        }
+    }
+    Ok(tables)
+}
+
+/// Learns tables from the diverged schema changes themselves.
+fn learn(tables: &mut Tables, txn: &DivergedTxn) {
+    for (op, _) in &txn.ops {
+        if format::key::storage_of(&op.key) != StorageId::CATALOG {
+            continue;
+        }
+        let descriptor = op.row.as_ref().and_then(|r| descriptor(r));
+        if let Some(table) = descriptor {
+            tables.insert(table.storage, Arc::new(table));
+        }
+    }
+}
+
+fn descriptor(stored: &[u8]) -> Option<TableDescriptor> {
+    format::catalog::decode(&format::row::decode(stored).ok()?).ok()
+}
+
+/// A part with what is known of its transaction as a whole.
+struct Judged {
+    partition: u16,
+    txn: DivergedTxn,
+    commit_ts: Timestamp,
+    complete: bool,
+    decided: bool,
+}
+
+fn judge(found: Vec<(u16, DivergedTxn)>, witness: Witness) -> Vec<Judged> {
+    let mut by_txn: BTreeMap<TxnId, Vec<(u16, DivergedTxn)>> = BTreeMap::new();
+    for part in found {
+        by_txn.entry(part.1.txn).or_default().push(part);
+    }
+    let mut judged = Vec::new();
+    for parts in by_txn.into_values() {
+        let decided = parts.iter().filter(|p| p.1.decided).map(|p| p.1.commit_ts).max();
+        let everywhere = parts
+            .iter()
+            .all(|(_, t)| t.participants.iter().all(|p| parts.iter().any(|q| q.0 == *p)));
+        // Prepared everywhere is committed; the decision only follows.
+        let prepared = everywhere.then(|| parts.iter().map(|p| p.1.commit_ts).max()).flatten();
+        let commit_ts = decided.or(prepared);
+        if witness == Witness::Writer && commit_ts.is_none() {
+            continue;
+        }
+        for (partition, txn) in parts {
+            judged.push(Judged {
+                partition,
+                commit_ts: commit_ts.unwrap_or(txn.commit_ts),
+                complete: everywhere || witness == Witness::Writer,
+                decided: commit_ts.is_some(),
+                txn,
+            });
+        }
+    }
+    judged
+}
+
+impl Judged {
+    fn part(&self, tables: &Tables) -> DivergedPart {
+        let ops = self.txn.ops.iter();
+        DivergedPart {
+            txn: self.txn.txn,
+            partition: self.partition,
+            epoch: self.txn.epoch,
+            lsn: self.txn.lsn,
+            commit_ts: self.commit_ts,
+            origin: self.txn.origin,
+            complete: self.complete,
+            decided: self.decided,
+            rows: ops
+                .filter(|(op, _)| op.key != format::catalog::counters_key())
+                .map(|(op, old)| readable(tables, op, old.as_ref()))
+                .collect(),
+        }
+    }
+}
+
+fn readable(tables: &Tables, op: &Op, old: Option<&Bytes>) -> DivergedRow {
+    let storage = format::key::storage_of(&op.key);
+    let (table, key, show): (_, _, Box<dyn Fn(&Bytes) -> String>) = match tables.get(&storage) {
+        _ if storage == StorageId::CATALOG => {
+            let named = op.row.as_ref().or(old).map_or("{}".to_owned(), |r| schema_row(r));
+            (CATALOG_NAME.to_owned(), named, Box::new(|r: &Bytes| schema_row(r)))
+        }
+        Some(table) => {
+            let of = table.clone();
+            let show = move |r: &Bytes| json::row(&of, r);
+            (table.name.clone(), json::key(table, &op.key), Box::new(show))
+        }
+        None => {
+            let name = format!("(dropped table, storage {storage})");
+            let raw = |r: &Bytes| json::unknown_key(r);
+            (name, json::unknown_key(&op.key), Box::new(raw))
+        }
+    };
+    DivergedRow {
+        table,
+        key,
+        old: old.map(&show),
+        new: op.row.as_ref().map(&show),
+        raw_key: op.key.clone(),
+        raw_old: old.cloned(),
+        raw_new: op.row.clone(),
+    }
+}
+
+fn schema_row(stored: &[u8]) -> String {
+    match descriptor(stored) {
+        Some(t) => {
+            let columns: Vec<_> =
+                t.columns.iter().map(|c| format!("{} {}", c.name, c.ty)).collect();
+            serde_json::json!({ "table": format!("{}.{}", t.schema, t.name), "columns": columns })
+                .to_string()
+        }
+        None => "{}".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,111 @@
+//! Receiving: one pump per partition, and the reporter that acknowledges.
+
+use super::Shared;
+use crate::link::session::slot_name;
+use crate::peer::{Ack, FrameBatch, Peer};
+use base::{Error, Lsn, Result, SqlState, Timestamp};
+use format::frame::decode_batch;
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use partition::Partition;
+use std::sync::Arc;
+use std::time::Duration;
+use txn::Database;
+
+/// A stream without even a sign of life for so long is broken.
+const SILENCE_MAX: Duration = Duration::from_secs(15);
+/// How often progress is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// How often it is acknowledged even if there is none.
+const ACK_EVERY: Duration = Duration::from_secs(1);
+
+/// Puts a partition's frames into its log and state, until something breaks.
+pub(super) async fn pump(
+    shared: Arc<Shared>,
+    partition: Arc<Partition>,
+    mut frames: BoxStream<'static, Result<FrameBatch>>,
+) -> Error {
+    loop {
+        let next = tokio::select! {
+            biased;
+            next = frames.next() => next,
+            () = shared.engine.env.sleep(SILENCE_MAX) => {
+                return broken("the source has been silent for too long");
+            }
+        };
+        let taken = match next {
+            None => Err(broken("the source ended the stream")),
+            Some(Err(error)) => Err(error),
+            Some(Ok(batch)) => take(&shared, &partition, batch).await,
+        };
+        if let Err(error) = taken {
+            return error;
+        }
+    }
+}
+
+fn broken(why: &str) -> Error {
+    Error::new(SqlState::CONNECTION_FAILURE, why)
+}
+
+async fn take(shared: &Shared, partition: &Arc<Partition>, batch: FrameBatch) -> Result<()> {
+    let index = usize::from(partition.number());
+    let mut received = partition.end();
+    if !batch.bytes.is_empty() {
+        let frames = decode_batch(&batch.bytes)?;
+        let payload: usize = frames.iter().map(|f| f.payload.len() + 40).sum();
+        shared.figures.lock().count(batch.bytes.len(), &frames);
+        // The queue of the log is what bounds memory: a slow disk slows the stream.
+        let _room = shared.engine.log.admit(payload).await?;
+        received = partition.ingest(frames)?;
+    }
+    // Commits here must come after everything that was received.
+    shared.engine.oracle.advance(partition.newest_timestamp());
+    let now = shared.engine.env.clock.monotonic();
+    shared.figures.lock().heard(index, received, &batch, now);
+    Ok(())
+}
+
+/// Tells the link how far it is and acknowledges to the source, until something breaks.
+pub(super) async fn report(
+    shared: Arc<Shared>,
+    peer: Arc<dyn Peer>,
+    database: Arc<Database>,
+    reached: impl Fn(Timestamp, bool) + Send,
+) -> Error {
+    let mut acked: Option<(Duration, Vec<Lsn>)> = None;
+    loop {
+        let time = database.replicated_time();
+        reached(time, time >= database.consistent_from());
+        let now = shared.engine.env.clock.monotonic();
+        shared.figures.lock().tick(now);
+        let durable: Vec<Lsn> = database.local_partitions().iter().map(|p| p.durable()).collect();
+        let due = match &acked {
+            None => true,
+            Some((at, last)) => *last != durable || now.saturating_sub(*at) >= ACK_EVERY,
+        };
+        if due {
+            if let Err(error) = acknowledge(&shared, &peer, &database, durable.clone()).await {
+                return error;
+            }
+            acked = Some((now, durable));
+        }
+        shared.engine.env.sleep(LOOK_EVERY).await;
+    }
+}
+
+async fn acknowledge(
+    shared: &Shared,
+    peer: &Arc<dyn Peer>,
+    database: &Arc<Database>,
+    durable: Vec<Lsn>,
+) -> Result<()> {
+    let ack = Ack {
+        database: shared.link()?.source.database,
+        slot: slot_name(&shared.engine, &shared.name),
+        durable,
+        replicated: database.durable_time(),
+        promotion_epoch: database.promotion_epoch(),
+    };
+    peer.ack(ack).await
+}

@@ -1,0 +1,196 @@
+//! The work that a link's core orders: copy, rewind, renew. Each can be repeated from its beginning
+//! after a crash at any place, and then changes nothing twice.
+
+use super::Shared;
+use crate::diverged::{Fork, Witness, collect};
+use crate::peer::{BaseOffer, Fetch, Hello, Peer, SaveDiverged};
+use base::{Epoch, Error, Result, SqlState};
+use env::Disk;
+use format::manifest::ChunkMeta;
+use format::vault::DivergedPart;
+use futures::future::try_join_all;
+use state::State;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// How much of a file is fetched by one call.
+const PIECE_BYTES: u32 = 1 << 20;
+/// Files under way; the partition's own clean-up leaves such names alone.
+const INCOMING: &str = "incoming-";
+
+/// Saves what is beyond the forks here and at the source, then takes it out.
+pub(super) async fn rewind(
+    shared: Arc<Shared>,
+    peer: Arc<dyn Peer>,
+    forks: Vec<Fork>,
+) -> Result<()> {
+    save(&shared, &peer, &forks).await?;
+    let database = shared.database()?;
+    for fork in &forks {
+        let partition = database
+            .local_partitions()
+            .get(usize::from(fork.partition))
+            .ok_or_else(|| Error::internal("no such partition"))?;
+        partition.rewind(fork.common, fork.cut).await?;
+    }
+    database.forget_catalogs();
+    Ok(())
+}
+
+async fn save(shared: &Arc<Shared>, peer: &Arc<dyn Peer>, forks: &[Fork]) -> Result<()> {
+    let database = shared.database()?;
+    let parts = collect(&database, forks, Witness::Writer).await?;
+    let vault = shared.vaults.of(database.id())?;
+    let kept = parts.clone();
+    let news = shared.engine.env.blocking(move || vault.add(&kept)).await;
+    let news = news.unwrap_or_else(|| Err(Error::internal("saving failed")))?;
+    let summary = summary(&parts);
+    let settled = own_epochs(shared, &database);
+    peer.save_diverged(SaveDiverged { database: shared.link()?.source.database, parts, settled })
+        .await?;
+    if news > 0 {
+        shared.note("diverged", summary)?;
+    }
+    Ok(())
+}
+
+fn summary(parts: &[DivergedPart]) -> String {
+    let txns: BTreeSet<_> = parts.iter().map(|p| p.txn).collect();
+    let rows: usize = parts.iter().map(|p| p.rows.len()).sum();
+    format!(
+        "{} transactions with {rows} changed rows that the source never saw are kept in \
+         information_schema.diverged_transactions",
+        txns.len()
+    )
+}
+
+/// The epochs this cluster wrote: it has told all about them.
+fn own_epochs(shared: &Shared, database: &Arc<txn::Database>) -> Vec<Epoch> {
+    let own = shared.engine.cluster();
+    let histories = database.local_partitions().iter().flat_map(|p| p.history().0);
+    let epochs: BTreeSet<Epoch> = histories.map(|e| e.0).filter(|e| e.cluster == own).collect();
+    epochs.into_iter().collect()
+}
+
+/// Announces a full copy, saves what it would destroy, and makes fresh partitions for it.
+pub(super) async fn renew(
+    shared: Arc<Shared>,
+    peer: Arc<dyn Peer>,
+    hello: Hello,
+    reason: String,
+    forks: Vec<Fork>,
+) -> Result<()> {
+    let mut why = reason;
+    if !forks.is_empty()
+        && let Err(error) = save(&shared, &peer, &forks).await
+    {
+        if error.state != SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE {
+            return Err(error);
+        }
+        why = format!("{why}; what the source never saw cannot be told any more: {error}");
+    }
+    shared.note("full copy", format!("a full copy is needed: {why}"))?;
+    shared.engine.fresh_partitions(&shared.name, hello.partitions, hello.line).await?;
+    Ok(())
+}
+
+/// Fetches bases and installs them.
+pub(super) async fn copy(
+    shared: Arc<Shared>,
+    peer: Arc<dyn Peer>,
+    offers: Vec<(u16, BaseOffer)>,
+) -> Result<()> {
+    let database = shared.database()?;
+    let total: u64 = offers.iter().flat_map(|(_, o)| o.manifest.chunks()).map(|c| c.bytes).sum();
+    shared.figures.lock().copying(total);
+    let reason = offers.first().map(|(_, o)| o.reason.clone()).unwrap_or_default();
+    shared.note("copy", format!("copying {total} bytes of chunks: {reason}"))?;
+    let copies = offers.into_iter().map(|(index, offer)| {
+        let (shared, peer) = (shared.clone(), peer.clone());
+        let partition = database.local_partitions().get(usize::from(index)).cloned();
+        async move {
+            let partition = partition.ok_or_else(|| Error::internal("no such partition"))?;
+            let dir = partition.pin_base().dir;
+            for chunk in offer.manifest.chunks() {
+                fetch(&shared, &peer, &dir, offer.pin, chunk).await?;
+            }
+            let disk = shared.engine.env.clone();
+            let install = move || install(&disk, &dir, &offer);
+            let installed = shared.engine.env.blocking(install).await;
+            installed.unwrap_or_else(|| Err(Error::internal("installing a base failed")))
+        }
+    });
+    try_join_all(copies).await?;
+    drop(database);
+    shared.engine.reattach(&shared.name).await?;
+    Ok(())
+}
+
+fn install(env: &env::Env, dir: &Path, offer: &BaseOffer) -> Result<()> {
+    let io = |e| Error::io(format!("installing a base in {}", dir.display()), &e);
+    for chunk in offer.manifest.chunks() {
+        let from = incoming(dir, chunk);
+        if env.disk.exists(&from) {
+            env.disk.rename(&from, &dir.join(&chunk.file)).map_err(io)?;
+        }
+    }
+    env.disk.sync_dir(dir).map_err(io)?;
+    State::install_base(env, dir, &offer.manifest)
+}
+
+fn incoming(dir: &Path, chunk: &ChunkMeta) -> PathBuf {
+    dir.join(format!("{INCOMING}{:08x}-{}", chunk.crc32c, chunk.file))
+}
+
+/// Fetches one file, unless it is here whole already.
+async fn fetch(
+    shared: &Arc<Shared>,
+    peer: &Arc<dyn Peer>,
+    dir: &Path,
+    pin: u64,
+    chunk: &ChunkMeta,
+) -> Result<()> {
+    let path = incoming(dir, chunk);
+    let disk = shared.engine.env.disk.clone();
+    let (probe, want) = ((disk.clone(), path.clone()), chunk.clone());
+    let whole = shared.engine.env.blocking(move || is_whole(&probe.0, &probe.1, &want)).await;
+    if whole.unwrap_or(false) {
+        shared.figures.lock().copied(chunk.bytes, false);
+        return Ok(());
+    }
+    let io = |e| Error::io(format!("writing {}", path.display()), &e);
+    if disk.exists(&path) {
+        disk.remove(&path).map_err(io)?;
+    }
+    let file = disk.create(&path).map_err(io)?;
+    let (mut offset, mut crc) = (0, 0);
+    while offset < chunk.bytes {
+        let ask = Fetch { pin, file: chunk.file.clone(), offset, len: PIECE_BYTES };
+        let piece = peer.fetch(ask).await?;
+        if piece.is_empty() {
+            break;
+        }
+        crc = crc32c::crc32c_append(crc, &piece);
+        let (len, file) = (piece.len() as u64, file.clone());
+        let written = shared.engine.env.blocking(move || file.write_at(&piece, offset)).await;
+        written
+            .unwrap_or_else(|| Err(std::io::Error::other("the write did not end")))
+            .map_err(io)?;
+        offset += len;
+        shared.figures.lock().copied(len, true);
+    }
+    if offset != chunk.bytes || crc != chunk.crc32c {
+        disk.remove(&path).map_err(io)?;
+        let what = format!("chunk {} arrived damaged: its checksum does not match", chunk.file);
+        return Err(Error::corrupt(what));
+    }
+    shared.engine.env.blocking(move || file.sync()).await.unwrap_or(Ok(())).map_err(io)
+}
+
+fn is_whole(disk: &Arc<dyn Disk>, path: &Path, chunk: &ChunkMeta) -> bool {
+    disk.exists(path)
+        && disk.read(path).is_ok_and(|bytes| {
+            bytes.len() as u64 == chunk.bytes && crc32c::crc32c(&bytes) == chunk.crc32c
+        })
+}

@@ -1,0 +1,355 @@
+//! The room's front: every link of this node, and what SQL statements ask of them.
+
+mod promote;
+
+pub use promote::Promoted;
+
+use crate::grpc;
+use crate::link::core::Event;
+use crate::link::session::{check, check_same, slot_name};
+use crate::link::{Link, LinkStatus, PartitionLag, Phase, Shared};
+use crate::peer::{Connect, FORMAT_VERSION, Hello, HelloRequest, Mode};
+use crate::source::{Replication, SlotStatus};
+use crate::vault::DivergedTransaction;
+use crate::vaults::Vaults;
+use base::{Error, Result, SqlState};
+use meta::{Command, Database as Record, DatabaseState, Durability, NewDatabase, Source};
+use parking_lot::Mutex;
+use partition::Role;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+use txn::Engine;
+
+/// The port that a source has if none is named.
+const DEFAULT_PORT: u16 = 5432;
+
+/// `REPLICATE DATABASE …`
+#[derive(Clone, PartialEq)]
+pub struct ReplicateRequest {
+    /// The database here.
+    pub database: String,
+    /// `WITH FORCE DIFFERENTIAL`: it exists here already and comes back.
+    pub differential: bool,
+    /// When commits are acknowledged once it is promoted; synchronous if not given.
+    pub durability: Option<Durability>,
+    /// A superuser at the source.
+    pub user: String,
+    /// Its password there.
+    pub password: Option<String>,
+    /// Where the source is; `https://` in front asks for TLS.
+    pub host: String,
+    /// Its port; 5432 if not given.
+    pub port: Option<u16>,
+    /// Its database; named as here if not given.
+    pub source_database: Option<String>,
+}
+
+impl fmt::Debug for ReplicateRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let source = self.source();
+        write!(f, "{} from {}:{}/{}", self.database, source.host, source.port, source.database)
+    }
+}
+
+impl ReplicateRequest {
+    fn source(&self) -> Source {
+        Source {
+            host: self.host.clone(),
+            port: self.port.unwrap_or(DEFAULT_PORT),
+            user: self.user.clone(),
+            password: self.password.clone().unwrap_or_default(),
+            database: self.source_database.clone().unwrap_or_else(|| self.database.clone()),
+        }
+    }
+}
+
+/// All links of a node.
+#[derive(Debug)]
+pub struct Links {
+    engine: Arc<Engine>,
+    connect: Arc<dyn Connect>,
+    vaults: Arc<Vaults>,
+    replication: Arc<Replication>,
+    running: Mutex<BTreeMap<String, Arc<Link>>>,
+    /// One statement about links at a time.
+    changing: tokio::sync::Mutex<()>,
+}
+
+impl Links {
+    /// Takes up all links that the metadata has, and completes what promotions left undone.
+    pub async fn open(engine: Arc<Engine>, connect: Arc<dyn Connect>) -> Result<Arc<Links>> {
+        let vaults = Arc::new(Vaults::new(engine.clone()));
+        let replication = Arc::new(Replication::new(engine.clone(), vaults.clone()));
+        let links = Arc::new(Links {
+            engine,
+            connect,
+            vaults,
+            replication,
+            running: Mutex::default(),
+            changing: tokio::sync::Mutex::default(),
+        });
+        let records: Vec<Record> =
+            links.engine.meta.read(|s| s.databases.values().cloned().collect());
+        for record in records.iter().filter(|r| r.state != DatabaseState::Dropping) {
+            let promoted = record.promotion.as_ref().map(|p| p.epoch);
+            let vault = links.vaults.of(record.id)?;
+            vault.unstage(promoted)?;
+            if record.link.is_some() {
+                links.start(&record.name)?;
+            }
+        }
+        Ok(links)
+    }
+
+    /// As [`Links::open`], over gRPC.
+    pub async fn open_grpc(
+        engine: Arc<Engine>,
+        settings: grpc::GrpcSettings,
+    ) -> Result<Arc<Links>> {
+        let connect = Arc::new(grpc::GrpcConnect::new(engine.env.clone(), settings));
+        Links::open(engine, connect).await
+    }
+
+    /// The gRPC service that answers other clusters' links.
+    pub fn service(&self) -> grpc::generated::replication_server::ReplicationServer<grpc::Service> {
+        grpc::service(self.replication.clone())
+    }
+
+    /// The source's end, for an in-memory network.
+    pub fn replication(&self) -> Arc<Replication> {
+        self.replication.clone()
+    }
+
+    /// Ends all links of this process (not the relationships) and waits for them.
+    pub async fn stop_all(&self) {
+        let _changing = self.changing.lock().await;
+        let running = std::mem::take(&mut *self.running.lock());
+        for link in running.values() {
+            link.stop().await;
+        }
+    }
+
+    fn start(&self, name: &str) -> Result<()> {
+        let shared = Arc::new(Shared {
+            engine: self.engine.clone(),
+            vaults: self.vaults.clone(),
+            connect: self.connect.clone(),
+            name: name.to_owned(),
+            phase: Mutex::new(Phase::Paused),
+            figures: Mutex::default(),
+        });
+        let link = Arc::new(Link::start(shared)?);
+        self.running.lock().insert(name.to_owned(), link);
+        Ok(())
+    }
+
+    fn running(&self, name: &str) -> Result<Arc<Link>> {
+        self.engine.record(name)?;
+        let running = self.running.lock().get(name).cloned();
+        running.ok_or_else(|| {
+            Error::new(
+                SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
+                format!("database \"{name}\" is not replicating"),
+            )
+        })
+    }
+
+    /// Makes a link. Returns when the source has agreed and the relationship is durable; the copy
+    /// (or the way back) goes on by itself.
+    pub async fn replicate(&self, request: ReplicateRequest) -> Result<()> {
+        let _changing = self.changing.lock().await;
+        if request.differential {
+            return self.come_back(&request).await;
+        }
+        if self.engine.record(&request.database).is_ok() {
+            let message = format!("database \"{}\" already exists", request.database);
+            return Err(Error::new(SqlState::DUPLICATE_DATABASE, message)
+                .hint("WITH FORCE DIFFERENTIAL lets a former primary come back"));
+        }
+        let hello = self.greet(&request, None).await?;
+        let new = NewDatabase {
+            name: request.database.clone(),
+            line: hello.line,
+            partitions: hello.partitions,
+            durability: request.durability.unwrap_or_default(),
+            state: DatabaseState::Copying,
+            epoch: hello.promotion_epoch,
+            link: Some(self.link(&request, &hello)),
+            at_ms: self.engine.env.clock.now_ms(),
+        };
+        self.engine.add_database(new).await?;
+        self.start(&request.database)
+    }
+
+    fn link(&self, request: &ReplicateRequest, hello: &Hello) -> meta::Link {
+        meta::Link {
+            source: request.source(),
+            source_cluster: hello.cluster,
+            paused: false,
+            differential: request.differential,
+            last_error: None,
+            since_ms: self.engine.env.clock.now_ms(),
+        }
+    }
+
+    async fn greet(&self, request: &ReplicateRequest, record: Option<&Record>) -> Result<Hello> {
+        let source = request.source();
+        let peer = self.connect.connect(&source).await?;
+        let cluster = self.engine.meta.read(|s| s.cluster.clone());
+        let hello = peer
+            .hello(HelloRequest {
+                database: source.database,
+                line: record.map(|r| r.line),
+                cluster: cluster.id,
+                cluster_name: cluster.name,
+                slot: slot_name(&self.engine, &request.database),
+                promotion_epoch: record.map(|r| r.promotion_epoch).unwrap_or_default(),
+                format_version: FORMAT_VERSION,
+                mode: if record.is_some() { Mode::Differential } else { Mode::Copy },
+            })
+            .await?;
+        check(&hello, cluster.id)?;
+        Ok(hello)
+    }
+
+    /// A former primary becomes the target of the one that took over.
+    async fn come_back(&self, request: &ReplicateRequest) -> Result<()> {
+        let name = &request.database;
+        let record = self.engine.record(name)?;
+        if record.link.is_some() {
+            let message = format!("database \"{name}\" is replicating already");
+            return Err(Error::new(SqlState::OBJECT_IN_USE, message)
+                .hint(format!("STOP REPLICATING {name} first")));
+        }
+        let hello = self.greet(request, Some(&record)).await?;
+        check_same(&hello, &record)?;
+        let since_ms = self.engine.env.clock.now_ms();
+        let state = DatabaseState::Rewinding { since_ms };
+        let link = self.link(request, &hello);
+        let mut changes = vec![Command::PutLink { database: record.id, link, state }];
+        if let Some(durability) = request.durability
+            && durability != record.durability
+        {
+            let text =
+                "the durability of an existing database cannot be changed while it comes back";
+            return Err(Error::new(SqlState::FEATURE_NOT_SUPPORTED, text));
+        }
+        changes.push(Command::RaiseEpoch { database: record.id, epoch: hello.promotion_epoch });
+        // From here on clients are refused; a crash goes on from the same place.
+        self.engine.meta.apply(Command::Batch(changes))?;
+        let database = self.engine.database(name)?;
+        database.set_state(state);
+        database.set_promotion_epoch(hello.promotion_epoch);
+        for partition in database.local_partitions() {
+            partition.set_role(Role::Follower);
+        }
+        self.start(name)
+    }
+
+    /// Stops a link for now.
+    pub async fn pause(&self, name: &str) -> Result<()> {
+        self.set_paused(name, true, Event::Pause).await
+    }
+
+    /// Lets a paused link go on; one that waits after a failure tries at once.
+    pub async fn resume(&self, name: &str) -> Result<()> {
+        self.set_paused(name, false, Event::Resume).await
+    }
+
+    async fn set_paused(&self, name: &str, paused: bool, event: Event) -> Result<()> {
+        let _changing = self.changing.lock().await;
+        let link = self.running(name)?;
+        let database = self.engine.record(name)?.id;
+        self.engine.meta.apply(Command::PauseLink { database, paused })?;
+        link.tell(event).await;
+        Ok(())
+    }
+
+    /// Ends the link of a database that is about to be dropped; fine if it has none.
+    pub async fn forget(&self, name: &str) {
+        let _changing = self.changing.lock().await;
+        let link = self.running.lock().remove(name);
+        if let Some(link) = link {
+            link.stop().await;
+        }
+    }
+
+    /// Waits until a target is readable and follows its source.
+    pub async fn wait_standby(&self, name: &str) -> Result<()> {
+        loop {
+            let link = self.running(name)?;
+            let phase = *link.shared.phase.lock();
+            if phase == Phase::Streaming {
+                return Ok(());
+            }
+            self.engine.env.sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// All links, as their targets see them.
+    pub fn status(&self) -> Vec<LinkStatus> {
+        let running: Vec<_> = self.running.lock().values().cloned().collect();
+        running.iter().filter_map(|link| status(link)).collect()
+    }
+
+    /// All links, as their sources see them.
+    pub fn slots(&self) -> Vec<SlotStatus> {
+        self.replication.slots()
+    }
+
+    /// What is in a database's vault.
+    pub fn diverged(&self, name: &str) -> Result<Vec<DivergedTransaction>> {
+        let record = self.engine.record(name)?;
+        self.vaults.of(record.id)?.transactions()
+    }
+}
+
+fn status(link: &Link) -> Option<LinkStatus> {
+    let shared = &link.shared;
+    let (record, database) = (shared.record().ok()?, shared.database().ok()?);
+    let relation = record.link.as_ref()?;
+    let source = &relation.source;
+    let figures = shared.figures.lock();
+    let clock = &shared.engine.env.clock;
+    let replicated = database.replicated_time();
+    let partitions = database.local_partitions();
+    let closed: Vec<_> = partitions.iter().map(|p| p.closed()).collect();
+    let lag = figures.lag(replicated, &closed, clock.monotonic(), clock.now_ms());
+    let (received_bytes, received_records, pace) = figures.received();
+    let known = |v: u64| lag.connected.then_some(v);
+    let wire_lag = lag.bytes * figures.compression() / 1_000;
+    Some(LinkStatus {
+        database: record.name.clone(),
+        source: format!("{}@{}:{}/{}", source.user, source.host, source.port, source.database),
+        source_cluster: relation.source_cluster,
+        role: record.state,
+        state: shared.phase.lock().name(),
+        paused: relation.paused,
+        connected: lag.connected,
+        source_gated: lag.gated,
+        lag_records: known(lag.records),
+        lag_rows: known(lag.rows),
+        lag_transactions: known(lag.transactions),
+        lag_bytes: known(lag.bytes),
+        lag_ms: lag.ms,
+        received_bytes,
+        received_records,
+        bytes_per_second: pace,
+        catch_up_ms: (lag.connected && pace > 0).then(|| wire_lag * 1_000 / pace),
+        copy: figures.copy(),
+        replicated,
+        last_error: relation.last_error.clone(),
+        partitions: partitions
+            .iter()
+            .enumerate()
+            .map(|(i, p)| PartitionLag {
+                end: p.end(),
+                durable: p.durable(),
+                source_end: figures.source_end(i),
+                closed: p.closed(),
+            })
+            .collect(),
+    })
+}

@@ -1,0 +1,212 @@
+//! What the target of a link asks its source: the [`Peer`] trait, with a gRPC twin
+//! ([`crate::grpc`]) and an in-memory twin ([`crate::memory`]). A peer is a logged-in session: it is
+//! made by a [`Connect`], and of no use any more after its first failed call.
+
+#[doc(hidden)]
+pub mod wire;
+
+use async_trait::async_trait;
+use base::{ClusterId, Epoch, EpochHistory, LineId, Lsn, Result, Timestamp};
+use bytes::Bytes;
+use format::Manifest;
+use format::vault::DivergedPart;
+use futures::stream::BoxStream;
+use meta::{DatabaseState, Source};
+use std::fmt::Debug;
+use std::sync::Arc;
+
+/// The version of everything that travels on a link, frames included.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// What a target wants of a source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// A first copy: the target has nothing of this line.
+    Copy,
+    /// Go on following.
+    Follow,
+    /// Come back: the target was a primary of the line itself.
+    Differential,
+}
+
+/// The first question.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HelloRequest {
+    /// The source's database.
+    pub database: String,
+    /// The line of what the target has; `None` for a first copy.
+    pub line: Option<LineId>,
+    /// The target's cluster.
+    pub cluster: ClusterId,
+    /// Its name, for people.
+    pub cluster_name: String,
+    /// The slot's name, unique among the targets of the source's database.
+    pub slot: String,
+    /// The highest promotion epoch that the target knows of.
+    pub promotion_epoch: Epoch,
+    /// The target's [`FORMAT_VERSION`].
+    pub format_version: u32,
+    /// What it wants.
+    pub mode: Mode,
+}
+
+/// The source's answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Hello {
+    /// The line of the source's database.
+    pub line: LineId,
+    /// How many partitions it has.
+    pub partitions: u16,
+    /// The source's cluster.
+    pub cluster: ClusterId,
+    /// The source's promotion epoch.
+    pub promotion_epoch: Epoch,
+    /// Its role; always primary at present.
+    pub state: DatabaseState,
+    /// The source's [`FORMAT_VERSION`].
+    pub format_version: u32,
+    /// The source's present.
+    pub now: Timestamp,
+}
+
+/// Asks for the log of one partition.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SubscribeRequest {
+    /// The source's database.
+    pub database: String,
+    /// Whose positions move with the acknowledgements.
+    pub slot: String,
+    /// Which partition.
+    pub partition: u16,
+    /// The last position the target has; [`Lsn::ZERO`] for nothing.
+    pub end: Lsn,
+    /// Who wrote it.
+    pub history: EpochHistory,
+    /// As in [`HelloRequest::promotion_epoch`].
+    pub promotion_epoch: Epoch,
+}
+
+/// How the target gets on.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer {
+    /// The log follows, from `end + 1`.
+    Continue {
+        /// The lowest cut of epochs that began after `end`: a former primary's commits above it
+        /// are void although the source's log has them too.
+        cut: Option<Timestamp>,
+    },
+    /// The target went on alone: take out what is after `common` or above `cut`, then ask again.
+    RewindTo {
+        /// The last position both have.
+        common: Lsn,
+        /// Everything committed above it is void.
+        cut: Timestamp,
+    },
+    /// The log does not reach back to `end`: copy this base, then ask again.
+    NeedBase(Box<BaseOffer>),
+}
+
+/// A base that can be fetched.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BaseOffer {
+    /// Names it in [`Fetch`].
+    pub pin: u64,
+    /// Its files.
+    pub manifest: Manifest,
+    /// Why the log is not enough.
+    pub reason: String,
+    /// What a rewind would have had to take out, if that is still known: it must be saved before
+    /// the copy replaces it.
+    pub diverged: Option<(Lsn, Timestamp)>,
+}
+
+/// Frames and the source's figures. Without frames it is a sign of life.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FrameBatch {
+    /// As made by [`format::frame::encode_batch`]; empty for a sign of life.
+    pub bytes: Bytes,
+    /// The last durable position of the source's partition.
+    pub source_end: Lsn,
+    /// The source's present.
+    pub source_now: Timestamp,
+    /// The newest commit in the source's partition.
+    pub last_commit: Timestamp,
+    /// True if the source takes no writes: what is here is all there is.
+    pub gated: bool,
+}
+
+/// A granted subscription.
+pub struct Subscription {
+    /// How to go on.
+    pub answer: Answer,
+    /// The frames, after [`Answer::Continue`]; empty otherwise.
+    pub frames: BoxStream<'static, Result<FrameBatch>>,
+}
+
+impl Debug for Subscription {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Subscription").field("answer", &self.answer).finish_non_exhaustive()
+    }
+}
+
+/// A target's progress.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ack {
+    /// The source's database.
+    pub database: String,
+    /// The slot.
+    pub slot: String,
+    /// Per partition, the last durable position.
+    pub durable: Vec<Lsn>,
+    /// The target's durable replicated time.
+    pub replicated: Timestamp,
+    /// As in [`HelloRequest::promotion_epoch`].
+    pub promotion_epoch: Epoch,
+}
+
+/// Asks for a piece of a file of a base.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fetch {
+    /// From [`BaseOffer::pin`].
+    pub pin: u64,
+    /// The file.
+    pub file: String,
+    /// From where.
+    pub offset: u64,
+    /// How much at most.
+    pub len: u32,
+}
+
+/// Saves what the target is about to take out.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SaveDiverged {
+    /// The source's database.
+    pub database: String,
+    /// The parts.
+    pub parts: Vec<DivergedPart>,
+    /// With the last call: the epochs whose writer has now told everything, so that incomplete
+    /// parts of these epochs that were not confirmed never committed.
+    pub settled: Vec<Epoch>,
+}
+
+/// A source, as its target sees it. Every error ends the session.
+#[async_trait]
+pub trait Peer: Send + Sync + Debug {
+    /// Introduces the target; the source makes or renews its slot.
+    async fn hello(&self, request: HelloRequest) -> Result<Hello>;
+    /// Asks for the log of a partition.
+    async fn subscribe(&self, request: SubscribeRequest) -> Result<Subscription>;
+    /// Tells the source what it need not keep any more.
+    async fn ack(&self, ack: Ack) -> Result<()>;
+    /// A piece of a base's file; shorter than asked for only at the file's end.
+    async fn fetch(&self, fetch: Fetch) -> Result<Bytes>;
+    /// Saves diverged parts in the source's vault; durable when it returns. Safe to repeat.
+    async fn save_diverged(&self, request: SaveDiverged) -> Result<()>;
+}
+
+/// Opens sessions with sources.
+#[async_trait]
+pub trait Connect: Send + Sync + Debug {
+    /// Connects and logs in.
+    async fn connect(&self, source: &Source) -> Result<Arc<dyn Peer>>;
+}

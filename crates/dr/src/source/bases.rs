@@ -1,0 +1,67 @@
+//! Bases that targets are copying: pinned, so that their files stay.
+
+use crate::peer::Fetch;
+use base::{DatabaseId, Error, Result, SqlState};
+use bytes::Bytes;
+use env::Disk;
+use state::BasePin;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A base that nobody has fetched from for so long is let go.
+const IDLE_MAX: Duration = Duration::from_secs(600);
+/// The most one fetch returns.
+const PIECE_BYTES: u32 = 4 << 20;
+
+/// Whose base: database, slot, partition.
+type Owner = (DatabaseId, String, u16);
+
+/// The pinned bases.
+#[derive(Debug, Default)]
+pub(super) struct Bases {
+    last: u64,
+    pinned: BTreeMap<u64, Pinned>,
+}
+
+#[derive(Debug)]
+struct Pinned {
+    owner: Owner,
+    base: BasePin,
+    used: Duration,
+}
+
+impl Bases {
+    /// Pins a base in place of the owner's last one.
+    pub(super) fn add(&mut self, owner: Owner, base: BasePin, now: Duration) -> u64 {
+        self.pinned.retain(|_, p| p.owner != owner && now.saturating_sub(p.used) < IDLE_MAX);
+        self.last += 1;
+        self.pinned.insert(self.last, Pinned { owner, base, used: now });
+        self.last
+    }
+
+    /// Where a file of a base is.
+    pub(super) fn path(&mut self, fetch: &Fetch, now: Duration) -> Result<PathBuf> {
+        let gone = || {
+            Error::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, "that base is no longer offered")
+        };
+        let pinned = self.pinned.get_mut(&fetch.pin).ok_or_else(gone)?;
+        pinned.used = now;
+        if !pinned.base.files.contains(&fetch.file) {
+            return Err(gone().detail(format!("it has no file {}", fetch.file)));
+        }
+        Ok(pinned.base.dir.join(&fetch.file))
+    }
+}
+
+/// Reads a piece of a file.
+pub(super) fn read(disk: &Arc<dyn Disk>, path: &Path, fetch: &Fetch) -> Result<Bytes> {
+    let io = |e| Error::io(format!("reading {}", path.display()), &e);
+    let file = disk.open(path).map_err(io)?;
+    let left = file.len().map_err(io)?.saturating_sub(fetch.offset);
+    let len = left.min(u64::from(fetch.len.min(PIECE_BYTES)));
+    let mut piece = vec![0; len as usize];
+    file.read_at(&mut piece, fetch.offset).map_err(io)?;
+    Ok(piece.into())
+}

@@ -1,0 +1,316 @@
+//! Where diverged transactions are kept, per database: `vault/parts`, append-only.
+//!
+//! ```text
+//!   record   u32 length of body │ u32 crc32c of kind and body │ u8 kind │ body
+//!   kind 1   body = format::vault::DivergedPart
+//!   kind 2   body = transaction (16) │ partition u16: this incomplete part never committed
+//! ```
+//! Little-endian. The last record of a (transaction, partition) counts; a part replaces another
+//! one only if it knows more (complete over incomplete, decided over undecided), so that saving
+//! the same things again, in any order, changes nothing.
+//!
+//! A promotion's parts are staged in a file of their own (`vault/staged-<epoch>`) before the
+//! promotion is decided, and taken over after it. What was staged for a promotion that was never
+//! decided is thrown away when the database is opened again.
+
+use base::{Epoch, Error, Lsn, Result, Timestamp, TxnId};
+use env::{DiskFile, Env};
+use format::vault::DivergedPart;
+use parking_lot::Mutex;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+const HEADER: usize = 9;
+const PART: u8 = 1;
+const VOID: u8 = 2;
+
+/// A diverged transaction with all that is known of it here.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DivergedTransaction {
+    /// Which one.
+    pub txn: TxnId,
+    /// When it committed, or could have at the earliest.
+    pub commit_ts: Timestamp,
+    /// The cluster that accepted it.
+    pub origin: base::ClusterId,
+    /// True if all its parts are here.
+    pub complete: bool,
+    /// False if it is not known to have committed.
+    pub decided: bool,
+    /// The tables it changed.
+    pub tables: Vec<String>,
+    /// Its parts by partition.
+    pub parts: Vec<DivergedPart>,
+}
+
+type Key = (TxnId, u16);
+
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    offset: u64,
+    len: usize,
+    epoch: Epoch,
+    lsn: Lsn,
+    complete: bool,
+    decided: bool,
+}
+
+/// One database's vault.
+#[derive(Debug)]
+pub struct Vault {
+    env: Env,
+    dir: PathBuf,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    file: Arc<dyn DiskFile>,
+    len: u64,
+    index: BTreeMap<Key, Entry>,
+    void: BTreeSet<Key>,
+}
+
+impl Vault {
+    /// Opens the vault in a folder, or makes it. A torn tail is cut.
+    pub fn open(env: Env, dir: PathBuf) -> Result<Vault> {
+        let path = dir.join("parts");
+        let io = |e| Error::io(format!("opening the vault {}", path.display()), &e);
+        if !env.disk.exists(&path) {
+            env.disk.create_dir(&dir).map_err(io)?;
+            env.disk.create(&path).and_then(|f| f.sync()).map_err(io)?;
+            env.disk.sync_dir(&dir).map_err(io)?;
+            if let Some(parent) = dir.parent() {
+                env.disk.sync_dir(parent).map_err(io)?;
+            }
+        }
+        let file = env.disk.open(&path).map_err(io)?;
+        let bytes = env.disk.read(&path).map_err(io)?;
+        let mut inner = Inner { file, len: 0, index: BTreeMap::new(), void: BTreeSet::new() };
+        let good = scan(&bytes, &path, |kind, offset, body| inner.note(kind, offset, body))?;
+        if good < bytes.len() {
+            inner.file.set_len(good as u64).and_then(|()| inner.file.sync()).map_err(io)?;
+        }
+        inner.len = good as u64;
+        Ok(Vault { env, dir, inner: Mutex::new(inner) })
+    }
+
+    /// Keeps parts; durable when it returns. Returns how many were news.
+    pub fn add(&self, parts: &[DivergedPart]) -> Result<usize> {
+        let mut inner = self.inner.lock();
+        let mut news = BTreeMap::new();
+        for part in parts {
+            let key = (part.txn, part.partition);
+            if inner.is_news(part) && news.get(&key).is_none_or(|p: &&DivergedPart| !p.complete) {
+                news.insert(key, part);
+            }
+        }
+        let bodies: Vec<_> = news.values().map(|p| (PART, p.encode().to_vec())).collect();
+        inner.append(&bodies, &self.dir)?;
+        Ok(bodies.len())
+    }
+
+    /// The writer of these epochs has told everything: parts that are still incomplete never
+    /// committed there. Durable when it returns.
+    pub fn settle(&self, epochs: &[Epoch]) -> Result<usize> {
+        let mut inner = self.inner.lock();
+        let open = inner.index.iter().filter(|(_, e)| !e.complete && epochs.contains(&e.epoch));
+        let bodies: Vec<_> = open
+            .map(|((txn, partition), _)| {
+                let mut body = txn.0.to_le_bytes().to_vec();
+                body.extend_from_slice(&partition.to_le_bytes());
+                (VOID, body)
+            })
+            .collect();
+        inner.append(&bodies, &self.dir)?;
+        Ok(bodies.len())
+    }
+
+    /// Everything, by commit time.
+    pub fn transactions(&self) -> Result<Vec<DivergedTransaction>> {
+        let inner = self.inner.lock();
+        let mut found: BTreeMap<TxnId, Vec<DivergedPart>> = BTreeMap::new();
+        for ((txn, _), entry) in &inner.index {
+            let mut body = vec![0; entry.len];
+            inner
+                .file
+                .read_at(&mut body, entry.offset)
+                .map_err(|e| Error::io(format!("reading the vault {}", self.dir.display()), &e))?;
+            found.entry(*txn).or_default().push(DivergedPart::decode(&body)?);
+        }
+        let mut all: Vec<_> = found.into_iter().map(|(txn, parts)| whole(txn, parts)).collect();
+        all.sort_by_key(|t| (t.commit_ts, t.txn));
+        Ok(all)
+    }
+
+    /// How many transactions are in it.
+    pub fn count(&self) -> usize {
+        let inner = self.inner.lock();
+        inner.index.keys().map(|(txn, _)| txn).collect::<BTreeSet<_>>().len()
+    }
+
+    /// Puts the parts of a promotion that is about to be decided aside; durable.
+    pub fn stage(&self, epoch: Epoch, parts: &[DivergedPart]) -> Result<()> {
+        let mut bytes = Vec::new();
+        parts.iter().for_each(|p| put(&mut bytes, PART, &p.encode()));
+        let path = self.staged(epoch);
+        let io = |e| Error::io(format!("writing {}", path.display()), &e);
+        self.env.disk.replace(&path, &bytes).map_err(io)
+    }
+
+    /// Takes over what was staged for the promotion that was decided, and throws away all else
+    /// that was staged.
+    pub fn unstage(&self, promoted: Option<Epoch>) -> Result<()> {
+        let io = |e| Error::io(format!("staged parts in {}", self.dir.display()), &e);
+        let keep = promoted.map(|epoch| self.staged(epoch));
+        for name in self.env.disk.list(&self.dir).map_err(io)? {
+            let path = self.dir.join(&name);
+            if !name.starts_with("staged-") {
+                continue;
+            }
+            if keep.as_ref() == Some(&path) {
+                let bytes = self.env.disk.read(&path).map_err(io)?;
+                let mut parts = Vec::new();
+                let good = scan(&bytes, &path, |_, _, body| {
+                    parts.push(DivergedPart::decode(body)?);
+                    Ok(())
+                })?;
+                if good < bytes.len() {
+                    let message = format!("{}: damaged at offset {good}", path.display());
+                    return Err(Error::corrupt(message));
+                }
+                self.add(&parts)?;
+            }
+            self.env.disk.remove(&path).map_err(io)?;
+        }
+        self.env.disk.sync_dir(&self.dir).map_err(io)
+    }
+
+    fn staged(&self, epoch: Epoch) -> PathBuf {
+        self.dir.join(format!("staged-{:016x}", epoch.to_u64()))
+    }
+}
+
+fn whole(txn: TxnId, parts: Vec<DivergedPart>) -> DivergedTransaction {
+    let tables: BTreeSet<_> =
+        parts.iter().flat_map(|p| p.rows.iter().map(|r| r.table.clone())).collect();
+    DivergedTransaction {
+        txn,
+        commit_ts: parts.iter().map(|p| p.commit_ts).max().unwrap_or_default(),
+        origin: parts.first().map(|p| p.origin).unwrap_or_default(),
+        complete: parts.iter().all(|p| p.complete),
+        decided: parts.iter().any(|p| p.decided),
+        tables: tables.into_iter().collect(),
+        parts,
+    }
+}
+
+impl Inner {
+    fn is_news(&self, part: &DivergedPart) -> bool {
+        let key = (part.txn, part.partition);
+        match self.index.get(&key) {
+            None => part.complete || !self.void.contains(&key),
+            Some(have) => {
+                (part.complete && !have.complete)
+                    || (part.complete == have.complete && part.decided && !have.decided)
+            }
+        }
+    }
+
+    fn append(&mut self, bodies: &[(u8, Vec<u8>)], dir: &Path) -> Result<()> {
+        if bodies.is_empty() {
+            return Ok(());
+        }
+        let mut bytes = Vec::new();
+        bodies.iter().for_each(|(kind, body)| put(&mut bytes, *kind, body));
+        let written = self.file.write_at(&bytes, self.len).and_then(|()| self.file.sync());
+        if let Err(e) = written {
+            // Nothing of it counts; a torn rest is overwritten by the next try.
+            let _ = self.file.set_len(self.len);
+            return Err(Error::io(format!("writing the vault {}", dir.display()), &e));
+        }
+        let mut offset = self.len;
+        for (kind, body) in bodies {
+            self.note(*kind, offset + HEADER as u64, body)?;
+            offset += (HEADER + body.len()) as u64;
+        }
+        self.len = offset;
+        Ok(())
+    }
+
+    fn note(&mut self, kind: u8, offset: u64, body: &[u8]) -> Result<()> {
+        if kind == VOID {
+            let bad = || Error::corrupt("vault record that ends too early");
+            let (txn, partition) = body.split_first_chunk::<16>().ok_or_else(bad)?;
+            let partition = u16::from_le_bytes(partition.try_into().map_err(|_| bad())?);
+            let key = (TxnId(u128::from_le_bytes(*txn)), partition);
+            self.index.remove(&key);
+            self.void.insert(key);
+            return Ok(());
+        }
+        if kind != PART {
+            return Err(Error::corrupt(format!("vault record of unknown kind {kind}")));
+        }
+        let p = DivergedPart::decode(body)?;
+        let entry = Entry {
+            offset,
+            len: body.len(),
+            epoch: p.epoch,
+            lsn: p.lsn,
+            complete: p.complete,
+            decided: p.decided,
+        };
+        if let Some(old) = self.index.insert((p.txn, p.partition), entry)
+            && (old.epoch, old.lsn) != (entry.epoch, entry.lsn)
+        {
+            tracing::warn!(txn = %p.txn, "a diverged transaction changed its place");
+        }
+        Ok(())
+    }
+}
+
+fn put(out: &mut Vec<u8>, kind: u8, body: &[u8]) {
+    out.extend_from_slice(&(body.len() as u32).to_le_bytes());
+    out.extend_from_slice(&checksum(kind, body).to_le_bytes());
+    out.push(kind);
+    out.extend_from_slice(body);
+}
+
+fn checksum(kind: u8, body: &[u8]) -> u32 {
+    crc32c::crc32c_append(crc32c::crc32c(&[kind]), body)
+}
+
+/// The record at the front of some bytes.
+fn first(bytes: &[u8]) -> Option<(u8, &[u8])> {
+    let (header, rest) = bytes.split_first_chunk::<HEADER>()?;
+    let len = u32::from_le_bytes([header[0], header[1], header[2], header[3]]) as usize;
+    let crc = u32::from_le_bytes([header[4], header[5], header[6], header[7]]);
+    let body = rest.get(..len)?;
+    (checksum(header[8], body) == crc).then_some((header[8], body))
+}
+
+/// Visits all good records; returns where they end. Good ones behind a bad one are an error.
+fn scan(
+    bytes: &[u8],
+    path: &Path,
+    mut visit: impl FnMut(u8, u64, &[u8]) -> Result<()>,
+) -> Result<usize> {
+    let mut at = 0;
+    while let Some((kind, body)) = first(&bytes[at..]) {
+        visit(kind, (at + HEADER) as u64, body)?;
+        at += HEADER + body.len();
+    }
+    // Lengths are not to be trusted behind a bad record: look at every offset for a good one.
+    let damaged = (at + 1..bytes.len()).any(|i| first(&bytes[i..]).is_some_and(|r| r.0 == PART));
+    if damaged {
+        return Err(Error::corrupt(format!(
+            "vault {}: damaged record at offset {at}, and good ones after it",
+            path.display()
+        )));
+    }
+    Ok(at)
+}
+
+#[cfg(test)]
+mod tests;

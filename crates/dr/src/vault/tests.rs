@@ -1,0 +1,118 @@
+use super::*;
+use base::{ClusterId, NodeId};
+use bytes::Bytes;
+use env::sim::run;
+use format::vault::DivergedRow;
+
+fn epoch(number: u32) -> Epoch {
+    Epoch { number, cluster: ClusterId(1), node: NodeId(1) }
+}
+
+fn part(txn: u128, partition: u16, complete: bool) -> DivergedPart {
+    DivergedPart {
+        txn: TxnId(txn),
+        partition,
+        epoch: epoch(1),
+        lsn: Lsn(txn as u64 + 10),
+        commit_ts: Timestamp(txn as u64),
+        origin: ClusterId(1),
+        complete,
+        decided: complete,
+        rows: vec![DivergedRow {
+            table: format!("t{partition}"),
+            key: "{\"id\":1}".into(),
+            old: None,
+            new: Some("{\"id\":1,\"v\":2}".into()),
+            raw_key: Bytes::from_static(b"k"),
+            raw_old: None,
+            raw_new: Some(Bytes::from_static(b"r")),
+        }],
+    }
+}
+
+#[test]
+fn saving_again_changes_nothing_and_complete_replaces_incomplete() {
+    run(1, |world| async move {
+        let node = world.node();
+        let open = || Vault::open(node.env(), "db/1/vault".into()).unwrap();
+        let vault = open();
+        assert_eq!(vault.add(&[part(2, 0, false), part(1, 0, true)]).unwrap(), 2);
+        assert_eq!(vault.add(&[part(2, 0, false), part(1, 0, true)]).unwrap(), 0);
+        assert_eq!(vault.add(&[part(2, 0, true), part(2, 1, true), part(2, 1, true)]).unwrap(), 2);
+        assert_eq!(vault.add(&[part(2, 0, false)]).unwrap(), 0);
+        for vault in [vault, open()] {
+            let all = vault.transactions().unwrap();
+            assert_eq!(all.iter().map(|t| t.txn.0).collect::<Vec<_>>(), [1, 2]);
+            assert!(all.iter().all(|t| t.complete && t.decided));
+            assert_eq!(all[1].tables, ["t0", "t1"]);
+            assert_eq!(vault.count(), 2);
+        }
+    });
+}
+
+#[test]
+fn unconfirmed_parts_are_voided_once_their_writer_has_told_all() {
+    run(1, |world| async move {
+        let node = world.node();
+        let vault = Vault::open(node.env(), "v".into()).unwrap();
+        vault.add(&[part(1, 0, false), part(2, 0, true)]).unwrap();
+        assert_eq!(vault.settle(&[epoch(9)]).unwrap(), 0);
+        assert_eq!(vault.settle(&[epoch(1)]).unwrap(), 1);
+        assert_eq!(vault.add(&[part(1, 0, false)]).unwrap(), 0);
+        let vault = Vault::open(node.env(), "v".into()).unwrap();
+        assert_eq!(vault.count(), 1);
+        assert_eq!(vault.add(&[part(1, 0, true)]).unwrap(), 1, "better knowledge still counts");
+    });
+}
+
+#[test]
+fn staged_parts_count_only_for_the_promotion_that_was_decided() {
+    run(1, |world| async move {
+        let node = world.node();
+        let vault = Vault::open(node.env(), "v".into()).unwrap();
+        vault.stage(epoch(2), &[part(1, 0, false)]).unwrap();
+        vault.unstage(Some(epoch(3))).unwrap();
+        assert_eq!(vault.count(), 0);
+        vault.stage(epoch(2), &[part(1, 0, false)]).unwrap();
+        node.crash();
+        node.restart();
+        let vault = Vault::open(node.env(), "v".into()).unwrap();
+        vault.unstage(Some(epoch(2))).unwrap();
+        vault.unstage(Some(epoch(2))).unwrap();
+        assert_eq!(vault.count(), 1);
+    });
+}
+
+#[test]
+fn torn_tail_is_cut_and_damage_is_named() {
+    run(1, |world| async move {
+        let node = world.node();
+        let path: PathBuf = "v/parts".into();
+        let open = || Vault::open(node.env(), "v".into());
+        open().unwrap().add(&[part(1, 0, true)]).unwrap();
+        open().unwrap().add(&[part(2, 0, true)]).unwrap();
+        let file = node.env().disk.open(&path).unwrap();
+        file.set_len(file.len().unwrap() - 1).unwrap();
+        assert_eq!(open().unwrap().count(), 1);
+        open().unwrap().add(&[part(2, 0, true)]).unwrap();
+        file.write_at(b"#", 30).unwrap();
+        let e = open().unwrap_err();
+        assert!(e.message.contains("v/parts: damaged record at offset 0"), "{e}");
+    });
+}
+
+#[test]
+fn saved_parts_survive_power_loss() {
+    for seed in 0..20 {
+        run(seed, |world| async move {
+            let node = world.node();
+            for n in 0..5 {
+                let vault = Vault::open(node.env(), "db/1/vault".into()).unwrap();
+                assert_eq!(vault.count(), n);
+                vault.add(&[part(n as u128, 0, true)]).unwrap();
+                node.crash();
+                node.restart();
+            }
+        });
+    }
+}
