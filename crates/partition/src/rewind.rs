@@ -115,6 +115,7 @@ impl Partition {
 
     fn collect(&self, common: Lsn, cut: Timestamp) -> Result<Vec<DivergedTxn>> {
         let state = self.state();
+        let oldest = self.manifest().ts;
         let mut found: BTreeMap<TxnId, DivergedTxn> = BTreeMap::new();
         let mut staged: BTreeMap<TxnId, Vec<Op>> = BTreeMap::new();
         let mut next = self.manifest().replay_from;
@@ -136,7 +137,9 @@ impl Partition {
         for txn in &mut diverged {
             for (op, old) in &mut txn.ops {
                 if op.prev > Timestamp::ZERO {
-                    *old = state.get(&op.key, op.prev)?.and_then(|v| v.row);
+                    // Not at `op.prev`: the manifest may be newer than that.
+                    let before = txn.commit_ts.prev().max(oldest);
+                    *old = state.get(&op.key, before)?.and_then(|v| v.row);
                 }
             }
         }
