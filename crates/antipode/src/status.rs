@@ -109,9 +109,9 @@ impl Status {
             let protected =
                 self.why_unprotected(d).map_or("yes".into(), |why| format!("NO: {why}"));
             let writes = match &d.gate {
+                _ if d.role != "primary" => "no".into(),
                 Some(gate) => format!("refused: {gate}"),
-                None if d.role == "primary" => "yes".into(),
-                None => "no".into(),
+                None => "yes".into(),
             };
             let partitions = d.partitions.to_string();
             table.add_row([
@@ -178,7 +178,7 @@ impl Status {
 }
 
 fn is_well(link: &Link) -> bool {
-    link.state == "streaming"
+    matches!(link.state.as_str(), "streaming" | "connected")
         && link.error.is_none()
         && link.lag_ms.is_none_or(|ms| ms <= LAG_MS_MAX)
 }

@@ -87,7 +87,11 @@ async fn a_paused_killed_or_deserted_standby_resumes_where_it_was() {
     assert_eq!(one(&west, "SELECT count(*) FROM t").await, "3000", "readable without its source");
     pair.east.run();
     let client = pair.east.connect("d").await;
-    script(&client, &["INSERT INTO t VALUES (99999, 5)"]).await;
+    // A restarted primary takes no writes until it has heard from its standby.
+    eventually("east takes writes again", Duration::from_secs(30), async || {
+        client.batch_execute("INSERT INTO t VALUES (99999, 5)").await.is_ok()
+    })
+    .await;
     pair.west.agrees_with(&pair.east, "d", CHECK).await;
 }
 
