@@ -67,7 +67,7 @@ impl World {
         World {
             inner: Arc::new(WorldInner {
                 seed,
-                start: tokio::time::Instant::now(),
+                start: outside::now(),
                 rng: Arc::new(SeededRng::new(ChaCha8Rng::seed_from_u64(seed))),
                 nodes: Mutex::new(0),
             }),

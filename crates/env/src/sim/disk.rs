@@ -35,27 +35,23 @@ fn look<T>(node: &NodeShared, life: u64, f: impl FnOnce(&mut Model) -> Result<T>
     f(&mut node.disk.lock())
 }
 
-/// Changes the disk, and carries out a power loss that was ordered for this very change: `f` has
+/// Changes the disk, and carries out an end that was ordered for this very change: `f` has
 /// been started, but nobody will know how far it came.
 fn change<T>(node: &NodeShared, life: u64, f: impl FnOnce(&mut Model) -> Result<T>) -> Result<T> {
     if !node.lives(life) {
         return Err(dead());
     }
-    let (result, crash) = {
+    let (result, end) = {
         let mut disk = node.disk.lock();
         disk.count += 1;
-        let crash = match &mut disk.faults.crash_after {
-            Some(0) => true,
-            Some(left) => {
-                *left -= 1;
-                false
-            }
-            None => false,
-        };
-        (f(&mut disk), crash)
+        let end = disk.faults.end_after.take_if(|end| end.changes == 0);
+        if let Some(later) = &mut disk.faults.end_after {
+            later.changes -= 1;
+        }
+        (f(&mut disk), end)
     };
-    if crash {
-        node.end(true);
+    if let Some(end) = end {
+        node.end(end.power_loss);
         return Err(dead());
     }
     result

@@ -30,7 +30,14 @@ pub(super) struct Faults {
     pub(super) reads: bool,
     pub(super) writes: bool,
     pub(super) syncs: bool,
-    pub(super) crash_after: Option<u64>,
+    pub(super) end_after: Option<EndAfter>,
+}
+
+/// An ordered end of the node's life.
+#[derive(Debug)]
+pub(super) struct EndAfter {
+    pub(super) changes: u64,
+    pub(super) power_loss: bool,
 }
 
 /// One file: as it is read now, and as it is for sure on the disk.

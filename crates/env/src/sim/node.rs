@@ -1,8 +1,8 @@
 //! One simulated node: a disk that outlives the node's lives, and the switches to hurt it.
 
 use super::disk::SimDisk;
-use super::model::Model;
-use super::outside::{SeededRng, SimClock, SimTasks};
+use super::model::{EndAfter, Model};
+use super::outside::{SeededRng, SimClock, SimTasks, now};
 use crate::Env;
 use parking_lot::Mutex;
 use rand::{RngCore, SeedableRng};
@@ -66,7 +66,7 @@ impl NodeShared {
         {
             let mut disk = self.disk.lock();
             disk.locks.clear();
-            disk.faults.crash_after = None;
+            disk.faults.end_after = None;
             if power_loss {
                 disk.crash();
             }
@@ -81,7 +81,7 @@ impl SimNode {
     pub(super) fn new(world_began: Instant, mut chance: ChaCha8Rng) -> SimNode {
         let disk = Model::new(ChaCha8Rng::seed_from_u64(chance.next_u64()));
         let rng = Arc::new(SeededRng::new(chance.clone()));
-        let began = Instant::now();
+        let began = now();
         let life = Life { number: 0, alive: false, tasks: Vec::new(), chance, began, rng };
         let node = SimNode {
             shared: Arc::new(NodeShared {
@@ -125,7 +125,7 @@ impl SimNode {
             let mut life = self.shared.life.lock();
             life.number += 1;
             life.alive = true;
-            life.began = Instant::now();
+            life.began = now();
             let seed = life.chance.next_u64();
             life.rng = Arc::new(SeededRng::new(ChaCha8Rng::seed_from_u64(seed)));
         }
@@ -166,7 +166,12 @@ impl SimNode {
     /// Power loss in the middle of the disk change (write, sync, rename …) after `changes` more of
     /// them: the way to stop between two steps that have no await between them.
     pub fn crash_after(&self, changes: u64) {
-        self.shared.disk.lock().faults.crash_after = Some(changes);
+        self.shared.disk.lock().faults.end_after = Some(EndAfter { changes, power_loss: true });
+    }
+
+    /// As [`SimNode::crash_after`], but the page cache survives.
+    pub fn kill_after(&self, changes: u64) {
+        self.shared.disk.lock().faults.end_after = Some(EndAfter { changes, power_loss: false });
     }
 
     /// How many disk changes this node has begun so far, over all its lives.

@@ -28,6 +28,12 @@ impl Rng for SeededRng {
     }
 }
 
+/// Now, on tokio's paused clock.
+#[expect(clippy::disallowed_methods, reason = "the clock of the simulation")]
+pub(super) fn now() -> Instant {
+    Instant::now()
+}
+
 /// Tokio's paused time plus the node's skew.
 #[derive(Debug)]
 pub(super) struct SimClock {

@@ -150,3 +150,31 @@ fn unknown_logs_and_gaps_are_refused() {
         fill(&log, B, 70..=70, 1, 10).await;
     });
 }
+
+#[test]
+fn threads_and_a_real_disk_do_the_same() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let small = LogSettings { segment_bytes: 64 << 10, ..LogSettings::default() };
+    runtime.block_on(async {
+        let env = env::real::env();
+        let log = Log::open(env.clone(), dir.path().join("log"), small.clone()).unwrap();
+        let mut tasks = Vec::new();
+        for id in (1..=16).map(LogId) {
+            let log = log.clone();
+            let work = async move { fill(&log, id, 1..=40, 1, 300).await };
+            tasks.push(env.tasks.spawn("committer", Box::pin(work)));
+        }
+        for task in &mut tasks {
+            task.join().await;
+        }
+        log.shutdown().await;
+        drop(log);
+        let log = Log::open(env, dir.path().join("log"), small).unwrap();
+        for id in (1..=16).map(LogId) {
+            assert_eq!(content(&log, id), (1..=40).map(|l| (l, 1)).collect::<Vec<_>>());
+        }
+        assert!(log.size().segments > 3);
+        log.shutdown().await;
+    });
+}

@@ -1,5 +1,7 @@
 //! The log as its users see it, on simulated disks.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod basics;
 mod crash;
 mod damage;
