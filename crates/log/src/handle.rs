@@ -15,8 +15,9 @@ use std::pin::pin;
 use std::sync::Arc;
 use tokio::sync::Notify;
 
-/// The node's physical log. Cheap to clone; when the last clone goes, what was appended is still
-/// written, but nobody waits for it: better [`Log::shutdown`].
+/// The node's physical log. Cheap to clone. When the last clone goes, what was appended is still
+/// written, but nobody waits for it: only after [`Log::shutdown`] may the same process open the
+/// folder again.
 #[derive(Clone)]
 pub struct Log {
     owner: Arc<Owner>,
@@ -273,6 +274,7 @@ impl Log {
 
     /// Writes what was accepted, accepts nothing more, and ends.
     pub async fn shutdown(&self) {
+        self.shared().inner.lock().clean = true;
         self.shared().close();
         let tasks = std::mem::take(&mut *self.owner.tasks.lock());
         for mut task in tasks {

@@ -47,6 +47,8 @@ pub(crate) struct Inner {
     /// Why nothing is accepted any more.
     pub(crate) ended: Option<Error>,
     pub(crate) closing: bool,
+    /// Somebody waits for the end: leave a mark that it was a clean one.
+    pub(crate) clean: bool,
 }
 
 struct Waiter {
@@ -87,6 +89,7 @@ impl Inner {
             trouble: None,
             ended: None,
             closing: false,
+            clean: false,
         }
     }
 

@@ -19,11 +19,11 @@ pub(crate) async fn run(shared: Arc<Shared>) {
     let ends = Ends(shared.clone());
     let mut said_clean = false;
     loop {
-        let (idle, closing) = {
+        let (idle, closing, clean) = {
             let inner = shared.inner.lock();
-            (inner.tail.is_idle(), inner.closing)
+            (inner.tail.is_idle(), inner.closing, inner.clean)
         };
-        if idle && closing && said_clean {
+        if idle && closing && (said_clean || !clean) {
             break;
         }
         if idle && closing {
