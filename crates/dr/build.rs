@@ -22,6 +22,7 @@ fn main() {
         .method(method("hello", "Hello", "HelloRequest", "Hello", false))
         .method(method("subscribe", "Subscribe", "SubscribeRequest", "StreamItem", true))
         .method(method("ack", "Ack", "Ack", "Empty", false))
+        .method(method("positions", "Positions", "Named", "Positions", false))
         .method(method("fetch", "Fetch", "Fetch", "Piece", false))
         .method(method("save_diverged", "SaveDiverged", "SaveDiverged", "Empty", false))
         .build();

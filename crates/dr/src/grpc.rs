@@ -23,6 +23,3 @@ const STREAM_WINDOW: u32 = 8 << 20;
 const CONNECTION_WINDOW: u32 = 16 << 20;
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
 const TOKEN: &str = "antipode-token";
-
-#[cfg(test)]
-mod tests;

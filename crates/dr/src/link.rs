@@ -164,12 +164,12 @@ impl Runner {
         while let Some(event) = events.pop_front() {
             let now_ms = self.shared.engine.env.clock.now_ms();
             for command in self.core.on(event, now_ms) {
-                *self.shared.phase.lock() = self.core.phase();
                 if let Err(error) = self.carry_out(command).await {
                     events.push_back(Event::Broken { error });
                     break;
                 }
             }
+            // Only now: whoever waits for a phase relies on what it came with.
             *self.shared.phase.lock() = self.core.phase();
         }
     }

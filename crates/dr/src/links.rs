@@ -93,9 +93,10 @@ impl Links {
         let records: Vec<Record> =
             links.engine.meta.read(|s| s.databases.values().cloned().collect());
         for record in records.iter().filter(|r| r.state != DatabaseState::Dropping) {
-            let promoted = record.promotion.as_ref().map(|p| p.epoch);
-            let vault = links.vaults.of(record.id)?;
-            vault.unstage(promoted)?;
+            if links.vaults.exists(record.id) {
+                let promoted = record.promotion.as_ref().map(|p| p.epoch);
+                links.vaults.of(record.id)?.unstage(promoted)?;
+            }
             if record.link.is_some() {
                 links.start(&record.name)?;
             }
@@ -302,6 +303,9 @@ impl Links {
     /// What is in a database's vault.
     pub fn diverged(&self, name: &str) -> Result<Vec<DivergedTransaction>> {
         let record = self.engine.record(name)?;
+        if !self.vaults.exists(record.id) {
+            return Ok(Vec::new());
+        }
         self.vaults.of(record.id)?.transactions()
     }
 }

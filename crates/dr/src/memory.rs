@@ -2,8 +2,8 @@
 //! that may delay or cut any call and any batch of a stream.
 
 use crate::peer::{
-    Ack, Connect, Fetch, FrameBatch, Hello, HelloRequest, Peer, SaveDiverged, SubscribeRequest,
-    Subscription,
+    Ack, Connect, Fetch, FrameBatch, Hello, HelloRequest, Peer, Positions, SaveDiverged,
+    SubscribeRequest, Subscription,
 };
 use crate::source::Replication;
 use async_trait::async_trait;
@@ -27,7 +27,7 @@ pub struct Call {
     pub from: String,
     /// The address called.
     pub to: String,
-    /// `connect`, `hello`, `subscribe`, `batch`, `ack`, `fetch` or `save_diverged`.
+    /// `connect`, `hello`, `subscribe`, `batch`, `ack`, `positions`, `fetch` or `save_diverged`.
     pub what: &'static str,
 }
 
@@ -210,6 +210,10 @@ impl Peer for MemoryPeer {
 
     async fn ack(&self, ack: Ack) -> Result<()> {
         self.wire.call("ack", self.replication.ack(ack)).await
+    }
+
+    async fn positions(&self, database: &str) -> Result<Positions> {
+        self.wire.call("positions", self.replication.positions(database)).await
     }
 
     async fn fetch(&self, fetch: Fetch) -> Result<Bytes> {

@@ -164,6 +164,15 @@ pub struct Ack {
     pub promotion_epoch: Epoch,
 }
 
+/// How far a source's database is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Positions {
+    /// True if it takes no writes: what it has is all there will be.
+    pub gated: bool,
+    /// Per partition, the last position and the newest commit.
+    pub partitions: Vec<(Lsn, Timestamp)>,
+}
+
 /// Asks for a piece of a file of a base.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fetch {
@@ -198,6 +207,8 @@ pub trait Peer: Send + Sync + Debug {
     async fn subscribe(&self, request: SubscribeRequest) -> Result<Subscription>;
     /// Tells the source what it need not keep any more.
     async fn ack(&self, ack: Ack) -> Result<()>;
+    /// How far a database is at this moment.
+    async fn positions(&self, database: &str) -> Result<Positions>;
     /// A piece of a base's file; shorter than asked for only at the file's end.
     async fn fetch(&self, fetch: Fetch) -> Result<Bytes>;
     /// Saves diverged parts in the source's vault; durable when it returns. Safe to repeat.

@@ -10,8 +10,8 @@ pub use slots::SlotStatus;
 
 use crate::auth::Door;
 use crate::peer::{
-    Ack, Answer, FORMAT_VERSION, Fetch, Hello, HelloRequest, Mode, SaveDiverged, SubscribeRequest,
-    Subscription,
+    Ack, Answer, FORMAT_VERSION, Fetch, Hello, HelloRequest, Mode, Positions, SaveDiverged,
+    SubscribeRequest, Subscription,
 };
 use crate::vaults::Vaults;
 use base::{DatabaseId, Epoch, Error, Result, SqlState};
@@ -120,6 +120,19 @@ impl Replication {
         self.move_slot(&database, ack)
     }
 
+    /// See [`Peer::positions`](crate::peer::Peer::positions).
+    pub async fn positions(&self, database: &str) -> Result<Positions> {
+        let database = self.primary(database)?;
+        // The gate first: what is committed after it was seen open is not promised to be in.
+        let gated = database.gated().is_some();
+        let mut partitions = Vec::new();
+        for partition in database.partitions() {
+            let status = partition.status().await?;
+            partitions.push((status.end, status.last_commit));
+        }
+        Ok(Positions { gated, partitions })
+    }
+
     /// See [`Peer::fetch`](crate::peer::Peer::fetch).
     pub async fn fetch(&self, fetch: Fetch) -> Result<Bytes> {
         let now = self.engine.env.clock.monotonic();
@@ -166,7 +179,8 @@ impl Replication {
         }
         let reason =
             format!("another cluster was promoted: epoch {theirs} is above {ours} of here");
-        if database.gated().is_none() {
+        let gated = self.engine.record(database.name()).is_ok_and(|r| r.gate.is_some());
+        if !gated {
             let (engine, name, why) =
                 (self.engine.clone(), database.name().to_owned(), reason.clone());
             let close = async move {

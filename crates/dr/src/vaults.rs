@@ -4,6 +4,7 @@ use crate::vault::Vault;
 use base::{DatabaseId, Result};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use txn::Engine;
 
@@ -19,14 +20,22 @@ impl Vaults {
         Vaults { engine, open: Mutex::default() }
     }
 
+    /// True if a database has ever had something in its vault.
+    pub(crate) fn exists(&self, database: DatabaseId) -> bool {
+        self.engine.env.disk.exists(&self.dir(database).join("parts"))
+    }
+
+    fn dir(&self, database: DatabaseId) -> PathBuf {
+        self.engine.database_dir(database).join("vault")
+    }
+
     /// The vault of a database.
     pub(crate) fn of(&self, database: DatabaseId) -> Result<Arc<Vault>> {
         let mut open = self.open.lock();
         if let Some(vault) = open.get(&database) {
             return Ok(vault.clone());
         }
-        let dir = self.engine.database_dir(database).join("vault");
-        let vault = Arc::new(Vault::open(self.engine.env.clone(), dir)?);
+        let vault = Arc::new(Vault::open(self.engine.env.clone(), self.dir(database))?);
         open.insert(database, vault.clone());
         Ok(vault)
     }

@@ -4,8 +4,8 @@ use super::errors::error;
 use super::generated::replication_client::ReplicationClient;
 use super::{CONNECTION_WINDOW, KEEP_ALIVE, MESSAGE_BYTES_MAX, STREAM_WINDOW, TOKEN};
 use crate::peer::{
-    Ack, Connect, Fetch, Hello, HelloRequest, Peer, SaveDiverged, SubscribeRequest, Subscription,
-    wire,
+    Ack, Connect, Fetch, Hello, HelloRequest, Peer, Positions, SaveDiverged, SubscribeRequest,
+    Subscription, wire,
 };
 use async_trait::async_trait;
 use base::{Error, Result, SqlState};
@@ -166,6 +166,11 @@ impl Peer for GrpcPeer {
     async fn ack(&self, ack: Ack) -> Result<()> {
         self.client.clone().ack(self.request(ack.into())).await.map_err(broken)?;
         Ok(())
+    }
+
+    async fn positions(&self, database: &str) -> Result<Positions> {
+        let request = self.request(wire::Named { database: database.to_owned() });
+        Ok(self.client.clone().positions(request).await.map_err(broken)?.into_inner().into())
     }
 
     async fn fetch(&self, fetch: Fetch) -> Result<Bytes> {

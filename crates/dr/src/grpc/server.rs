@@ -74,6 +74,15 @@ impl replication_server::Replication for Service {
         Ok(Response::new(wire::Empty {}))
     }
 
+    async fn positions(
+        &self,
+        request: Request<wire::Named>,
+    ) -> Result<Response<wire::Positions>, Status> {
+        let name = self.check(request)?.database;
+        let positions = self.replication.positions(&name).await.map_err(status)?;
+        Ok(Response::new(positions.into()))
+    }
+
     async fn fetch(&self, request: Request<wire::Fetch>) -> Result<Response<wire::Piece>, Status> {
         let fetch = self.check(request)?.into();
         let bytes = self.replication.fetch(fetch).await.map_err(status)?;

@@ -1,6 +1,7 @@
 //! `STOP REPLICATING`: a standby becomes primary at one consistent cut.
 //!
-//! 1. The link ends; what it received is made durable.
+//! 1. If the source can be heard and is gated, everything it has is waited for. Then the link ends;
+//!    what it received is made durable.
 //! 2. The cut is the replicated time. What was received above it is staged in the vault.
 //! 3. **Commit point**: [`meta::Command::Promote`] names cut and epoch, removes the link, and makes
 //!    a slot that keeps the log from the fork on for the former source.
@@ -12,6 +13,7 @@
 
 use super::Links;
 use crate::diverged::{Fork, Witness, collect};
+use crate::peer::Positions;
 use base::{Epoch, Error, Result, SqlState, Timestamp};
 use meta::{Command, DatabaseState, Slot};
 use std::sync::Arc;
@@ -20,6 +22,8 @@ use txn::Database;
 
 /// How long a source that takes no writes any more is given to send the rest.
 const DRAIN: Duration = Duration::from_secs(5);
+/// How long it is given to say how far it is.
+const ANSWER: Duration = Duration::from_secs(2);
 
 /// A promotion that happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +46,7 @@ impl Links {
         let _changing = self.changing.lock().await;
         let link = self.running(name)?;
         check_standby(&self.engine.record(name)?)?;
-        self.drain(name).await;
+        self.drain(name).await?;
         link.stop().await;
         self.running.lock().remove(name);
         let promoted = self.promote(name).await;
@@ -54,19 +58,39 @@ impl Links {
     }
 
     /// Gives a gated source that can be heard the time to send everything: nothing is lost then.
-    async fn drain(&self, name: &str) {
-        let clock = &self.engine.env.clock;
-        let end = clock.monotonic() + DRAIN;
-        while clock.monotonic() < end {
-            let status = self.status().into_iter().find(|s| s.database == name);
-            let wait = status.is_some_and(|s| {
-                s.connected && s.source_gated && (s.lag_records != Some(0) || s.lag_ms != Some(0))
-            });
-            if !wait {
-                return;
-            }
-            self.engine.env.sleep(Duration::from_millis(20)).await;
+    async fn drain(&self, name: &str) -> Result<()> {
+        let connected = self.status().iter().any(|s| s.database == name && s.connected);
+        if !connected {
+            return Ok(());
         }
+        let env = &self.engine.env;
+        let positions = tokio::select! {
+            biased;
+            positions = self.ask_positions(name) => positions,
+            () = env.sleep(ANSWER) => return Ok(()),
+        };
+        let Ok(Positions { gated: true, partitions: want }) = positions else { return Ok(()) };
+        let end = env.clock.monotonic() + DRAIN;
+        while env.clock.monotonic() < end {
+            let database = self.engine.database(name)?;
+            let have = database.local_partitions().iter();
+            if have.zip(&want).all(|(p, (end, commit))| p.end() >= *end && p.closed() >= *commit) {
+                return Ok(());
+            }
+            env.sleep(Duration::from_millis(10)).await;
+        }
+        Err(Error::new(
+            SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
+            "the source takes no writes any more, but what it has does not arrive",
+        )
+        .hint("look at SHOW REPLICATION STATUS; a source that cannot be heard is not waited for"))
+    }
+
+    async fn ask_positions(&self, name: &str) -> Result<Positions> {
+        let record = self.engine.record(name)?;
+        let link = record.link.ok_or_else(|| Error::internal("a link without a source"))?;
+        let peer = self.connect.connect(&link.source).await?;
+        peer.positions(&link.source.database).await
     }
 
     async fn promote(&self, name: &str) -> Result<Promoted> {

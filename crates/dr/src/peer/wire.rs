@@ -148,6 +148,25 @@ pub struct Ack {
     promotion_epoch: u64,
 }
 
+/// A database's name.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Named {
+    /// The source's database.
+    #[prost(string, tag = "1")]
+    pub database: String,
+}
+
+/// See [`peer::Positions`].
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Positions {
+    #[prost(bool, tag = "1")]
+    gated: bool,
+    #[prost(uint64, repeated, tag = "2")]
+    ends: Vec<u64>,
+    #[prost(fixed64, repeated, tag = "3")]
+    commits: Vec<u64>,
+}
+
 /// See [`peer::Fetch`].
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Fetch {
@@ -380,6 +399,20 @@ impl From<Ack> for peer::Ack {
             replicated: Timestamp(m.replicated),
             promotion_epoch: Epoch::from_u64(m.promotion_epoch),
         }
+    }
+}
+
+impl From<peer::Positions> for Positions {
+    fn from(m: peer::Positions) -> Self {
+        let (ends, commits) = m.partitions.iter().map(|(end, ts)| (end.0, ts.0)).unzip();
+        Positions { gated: m.gated, ends, commits }
+    }
+}
+
+impl From<Positions> for peer::Positions {
+    fn from(m: Positions) -> Self {
+        let partitions = m.ends.into_iter().map(Lsn).zip(m.commits.into_iter().map(Timestamp));
+        peer::Positions { gated: m.gated, partitions: partitions.collect() }
     }
 }
 

@@ -103,8 +103,12 @@ impl Replication {
             let slot = live.entry((database.id(), ack.slot.clone())).or_default();
             slot.seen = now;
             slot.acked = ack.durable.clone();
+            // The first readable moment makes the target one that can be promoted: to be known at
+            // once, also after a crash.
+            let first = slot.replicated == Timestamp::ZERO && ack.replicated > Timestamp::ZERO;
+            let due =
+                first || slot.saved.is_none_or(|saved| now.saturating_sub(saved) >= SAVE_EVERY);
             slot.replicated = slot.replicated.max(ack.replicated);
-            let due = slot.saved.is_none_or(|saved| now.saturating_sub(saved) >= SAVE_EVERY);
             if due {
                 slot.saved = Some(now);
             }

@@ -1,0 +1,103 @@
+use crate::world::{BANK, Cluster, fill, open_bank, pair, set};
+use env::sim::{World, run};
+use meta::DatabaseState;
+use std::time::Duration;
+use txn::EngineSettings;
+
+fn forgetful(settings: &mut EngineSettings) {
+    settings.log_retention_bytes = 0;
+    settings.restart_check = false;
+}
+
+/// An east whose log no longer reaches back to its beginning.
+async fn trimmed(world: &World) -> (Cluster, Cluster) {
+    let (east, west) = pair(world).await;
+    let east = east.restart_with(forgetful).await;
+    let table = open_bank(&east, 200).await;
+    for round in 0..30 {
+        fill(&east.bank(), &table, 1_000 + round * 500..1_500 + round * 500).await;
+    }
+    trim(&east).await;
+    (east, west)
+}
+
+async fn trim(east: &Cluster) {
+    // Until the closed timestamps allow chunks, and the upkeep trims.
+    for _ in 0..20 {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        east.engine.spill_above(&east.bank(), 0).await.unwrap();
+    }
+    assert!(east.bank().local_partitions().iter().all(|p| p.first().0 > 1), "the log is trimmed");
+}
+
+#[test]
+fn first_copy_from_chunks_when_the_log_does_not_reach_back() {
+    run(1, |world| async move {
+        let (east, west) = trimmed(&world).await;
+        west.replicate("east").await;
+        west.caught_up(&east).await;
+        assert_eq!(west.balances().await.len(), 15_200);
+        assert_eq!(west.balances().await, east.balances().await);
+        let history = west.engine.meta.read(|s| s.history.clone());
+        assert!(history.iter().any(|h| h.kind == "copy"), "{history:?}");
+        west.crash();
+        let west = west.restart().await;
+        west.caught_up(&east).await;
+        assert_eq!(west.balances().await, east.balances().await);
+    });
+}
+
+#[test]
+fn copy_of_chunks_survives_crashes_of_both_sides() {
+    for seed in 0..6 {
+        run(seed, |world| async move {
+            let (mut east, mut west) = trimmed(&world).await;
+            east.network.set_faults(std::sync::Arc::new(|call| match call.what {
+                "fetch" => dr::memory::Verdict::Delay(Duration::from_millis(40)),
+                _ => dr::memory::Verdict::Pass,
+            }));
+            west.replicate("east").await;
+            for _ in 0..4 {
+                tokio::time::sleep(Duration::from_millis(world.rng().next_u64() % 300)).await;
+                if world.rng().next_u64().is_multiple_of(2) {
+                    east.crash();
+                    east = east.restart_with(forgetful).await;
+                } else {
+                    west.crash();
+                    west = west.restart().await;
+                }
+            }
+            west.caught_up(&east).await;
+            assert_eq!(west.balances().await, east.balances().await, "seed {seed}");
+        });
+    }
+}
+
+#[test]
+fn standby_whose_log_is_gone_says_so_and_copies_in_full() {
+    run(3, |world| async move {
+        let (east, west) = trimmed(&world).await;
+        west.replicate("east").await;
+        west.caught_up(&east).await;
+        west.links.pause(BANK).await.unwrap();
+        // The slot is given up, as if it had held back too much.
+        let (database, at_ms) = (east.bank().id(), 0);
+        let name = "2/bank".to_owned();
+        let reason = Some("too much log".to_owned());
+        east.engine.meta.apply(meta::Command::DropSlot { database, name, reason, at_ms }).unwrap();
+        let table = east.bank().catalog(east.engine.oracle.now()).await.unwrap();
+        let table = table.table("public", "accounts").unwrap().as_ref().clone();
+        for round in 0..10 {
+            set(&east.bank(), &table, &[1, 2, 3], round).await.unwrap();
+            fill(&east.bank(), &table, 50_000 + round * 100..50_100 + round * 100).await;
+        }
+        trim(&east).await;
+        west.links.resume(BANK).await.unwrap();
+        west.caught_up(&east).await;
+        assert_eq!(west.role(), DatabaseState::Standby);
+        assert_eq!(west.balances().await, east.balances().await);
+        let history = west.engine.meta.read(|s| s.history.clone());
+        let told = history.iter().find(|h| h.kind == "full copy").unwrap();
+        assert!(told.detail.contains("the source's log begins at"), "{told:?}");
+    });
+}

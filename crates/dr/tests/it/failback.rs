@@ -1,0 +1,167 @@
+use crate::world::{BANK, Cluster, begin, open_bank, pair, put, set};
+use base::{SqlState, TableDescriptor};
+use env::sim::{World, run};
+use meta::DatabaseState;
+use std::time::Duration;
+
+/// East and west in step, then a network that is cut while east goes on alone with 3 transactions
+/// of which 2 are over several partitions; west is promoted and goes on too.
+async fn split(world: &World) -> (Cluster, Cluster, TableDescriptor) {
+    let (east, west) = pair(world).await;
+    let table = open_bank(&east, 30).await;
+    west.replicate("east").await;
+    west.caught_up(&east).await;
+    east.network.leave("east:5432");
+    for (n, ids) in [[1, 2, 3], [4, 5, 6], [7, 7, 7]].iter().enumerate() {
+        set(&east.bank(), &table, ids, 1_000 + n as i64).await.unwrap();
+    }
+    west.links.stop(BANK).await.unwrap();
+    for id in 10..20 {
+        set(&west.bank(), &table, &[id, id + 1], 2_000).await.unwrap();
+    }
+    east.crash();
+    let east = east.restart().await;
+    (east, west, table)
+}
+
+fn stranded() -> Vec<(String, usize)> {
+    (1..8).map(|id| (format!("{{\"id\":{id}}}"), 1)).collect()
+}
+
+#[test]
+fn old_primary_comes_back_by_difference_and_each_stranded_transaction_is_kept_once() {
+    run(1, |world| async move {
+        let (east, west, table) = split(&world).await;
+        let mut txn = begin(&east.bank()).await;
+        let refused = put(&mut txn, &table, 1, 1).await.unwrap_err();
+        assert_eq!(refused.state, SqlState::READ_ONLY_SQL_TRANSACTION, "not heard from west");
+        drop(txn);
+        let received = west.status_bytes();
+        east.come_back("west").await;
+        east.caught_up(&west).await;
+        assert_eq!(east.balances().await, west.balances().await);
+        assert_eq!(east.balances().await[&1], 100);
+        for side in [&east, &west] {
+            assert_eq!(side.kept().into_iter().collect::<Vec<_>>(), stranded(), "{}", side.name);
+            let all = side.links.diverged(BANK).unwrap();
+            assert_eq!(all.len(), 3);
+            let row = &all[0].parts[0].rows[0];
+            assert_eq!(row.old.as_deref(), Some(&*row.key.replace('}', ",\"balance\":100}")));
+            assert!(row.new.as_ref().is_some_and(|n| n.contains("1000")));
+        }
+        assert_eq!(received, 0);
+        assert!(east.status().received_bytes < 20_000, "only the difference travels");
+        assert!(east.engine.record(BANK).unwrap().slots.is_empty());
+    });
+}
+
+impl Cluster {
+    fn status_bytes(&self) -> u64 {
+        self.links.status().iter().map(|s| s.received_bytes).sum()
+    }
+}
+
+#[test]
+fn hand_over_back_and_forth() {
+    run(2, |world| async move {
+        let (mut east, mut west, table) = split(&world).await;
+        east.come_back("west").await;
+        east.caught_up(&west).await;
+        for round in 0..4 {
+            // West leads at the beginning of each round.
+            set(&west.bank(), &table, &[21, 22, 23], 3_000 + round).await.unwrap();
+            west.engine.gate(BANK, "test", "hand-over").await.unwrap();
+            east.links.stop(BANK).await.unwrap();
+            set(&east.bank(), &table, &[24], round).await.unwrap();
+            west.engine.ungate(BANK).unwrap();
+            west.come_back("east").await;
+            west.caught_up(&east).await;
+            assert_eq!(east.balances().await, west.balances().await);
+            assert_eq!(west.balances().await[&21], 3_000 + round);
+            assert_eq!(west.kept().len(), 7, "a planned hand-over strands nothing");
+            std::mem::swap(&mut east, &mut west);
+        }
+    });
+}
+
+#[test]
+fn way_back_can_be_crashed_at_any_moment() {
+    for seed in 0..12 {
+        run(seed, |world| async move {
+            let (east, mut west, _) = split(&world).await;
+            let mut east = east;
+            east.come_back("west").await;
+            for _ in 0..4 {
+                let pause = world.rng().next_u64() % 120;
+                tokio::time::sleep(Duration::from_millis(pause)).await;
+                if world.rng().next_u64().is_multiple_of(2) {
+                    east.crash();
+                    east = east.restart().await;
+                } else {
+                    west.crash();
+                    west = west.restart().await;
+                }
+            }
+            east.caught_up(&west).await;
+            assert_eq!(east.balances().await, west.balances().await, "seed {seed}");
+            for side in [&east, &west] {
+                let kept: Vec<_> = side.kept().into_iter().collect();
+                assert_eq!(kept, stranded(), "seed {seed} {}", side.name);
+            }
+        });
+    }
+}
+
+#[test]
+fn stale_source_closes_itself_when_a_target_knows_better() {
+    run(4, |world| async move {
+        let (east, west, table) = split(&world).await;
+        // West wrongly asks the old primary: its own line, but a lower epoch.
+        let refused = west.links.replicate(west.request("east", true)).await.unwrap_err();
+        assert!(refused.message.contains("stale"), "{refused}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        let gate = east.engine.record(BANK).unwrap().gate.unwrap();
+        assert_eq!(gate.owner, "replication");
+        assert!(set(&east.bank(), &table, &[1], 1).await.is_err());
+        assert_eq!(west.role(), DatabaseState::Primary);
+    });
+}
+
+#[test]
+fn what_was_received_above_the_cut_is_set_aside_and_settled_by_the_writer() {
+    run(5, |world| async move {
+        let (east, west) = pair(&world).await;
+        let table = open_bank(&east, 30).await;
+        west.replicate("east").await;
+        west.caught_up(&east).await;
+        // Partitions 1 and 2 go on; partition 0 is silent, so nothing new is closed.
+        west.links.pause(BANK).await.unwrap();
+        for n in 0..20 {
+            set(&east.bank(), &table, &[n, n + 1, n + 2], 500 + n).await.unwrap();
+        }
+        let seen = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let count = seen.clone();
+        east.network.set_faults(std::sync::Arc::new(move |call| {
+            use std::sync::atomic::Ordering::SeqCst;
+            let late = call.what == "batch" && count.fetch_add(1, SeqCst) >= 4;
+            if late { dr::memory::Verdict::Cut } else { dr::memory::Verdict::Pass }
+        }));
+        west.links.resume(BANK).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(30)).await;
+        east.network.leave("east:5432");
+        west.links.stop(BANK).await.unwrap();
+        set(&west.bank(), &table, &[29], 1).await.unwrap();
+        let sum: i64 = west.balances().await.len() as i64;
+        assert_eq!(sum, 30);
+        east.network.set_faults(std::sync::Arc::new(|_| dr::memory::Verdict::Pass));
+        east.crash();
+        let east = east.restart().await;
+        east.come_back("west").await;
+        east.caught_up(&west).await;
+        assert_eq!(east.balances().await, west.balances().await);
+        let kept = east.kept();
+        assert_eq!(kept, west.kept());
+        let (a, b) = (east.links.diverged(BANK).unwrap(), west.links.diverged(BANK).unwrap());
+        assert_eq!(a.len(), b.len());
+    });
+}

@@ -1,0 +1,33 @@
+use crate::world::{BANK, open_bank, pair, set};
+use dr::memory::Verdict;
+use env::sim::run;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Links that break at any call and any batch, in any direction, lose and double nothing.
+#[test]
+fn cut_links_converge() {
+    for seed in 0..15 {
+        run(seed, |world| async move {
+            let (east, west) = pair(&world).await;
+            let table = open_bank(&east, 20).await;
+            let rng = world.rng();
+            east.network.set_faults(Arc::new(move |_| match rng.next_u64() % 12 {
+                0 => Verdict::Cut,
+                1 => Verdict::CutAnswer,
+                2 => Verdict::Delay(Duration::from_millis(rng.next_u64() % 300)),
+                _ => Verdict::Pass,
+            }));
+            while west.links.replicate(west.request("east", false)).await.is_err() {}
+            for n in 0..60 {
+                set(&east.bank(), &table, &[n % 20, (n * 7) % 20], n).await.unwrap();
+                tokio::time::sleep(Duration::from_millis(world.rng().next_u64() % 60)).await;
+            }
+            east.network.set_faults(Arc::new(|_| Verdict::Pass));
+            west.caught_up(&east).await;
+            assert_eq!(west.balances().await, east.balances().await, "seed {seed}");
+            let promoted = west.links.stop(BANK).await.unwrap();
+            assert_eq!(promoted.set_aside, 0, "seed {seed}");
+        });
+    }
+}
