@@ -29,6 +29,8 @@ pub struct Call {
     pub to: String,
     /// `connect`, `hello`, `subscribe`, `batch`, `ack`, `positions`, `fetch` or `save_diverged`.
     pub what: &'static str,
+    /// Whose stream it is (`subscribe` and `batch`).
+    pub partition: Option<u16>,
 }
 
 /// What happens to it.
@@ -123,7 +125,7 @@ impl Connect for Connector {
         let refused = || cut(&format!("nobody answers at {to}"));
         let (replication, alive) = found.ok_or_else(refused)?;
         let (network, env, from) = (self.network.clone(), self.env.clone(), self.from.clone());
-        let wire = Wire { network, env, from, to, alive };
+        let wire = Wire { network, env, from, to, alive, partition: None };
         let door = replication.clone();
         wire.call("connect", async move { log_in(&self.env, &door, source) }).await?;
         Ok(Arc::new(MemoryPeer { replication, wire }))
@@ -148,6 +150,7 @@ struct Wire {
     from: String,
     to: String,
     alive: watch::Receiver<()>,
+    partition: Option<u16>,
 }
 
 fn cut(why: &str) -> Error {
@@ -160,7 +163,8 @@ impl Wire {
         what: &'static str,
         work: impl Future<Output = Result<T>>,
     ) -> Result<T> {
-        let call = Call { from: self.from.clone(), to: self.to.clone(), what };
+        let partition = self.partition;
+        let call = Call { from: self.from.clone(), to: self.to.clone(), what, partition };
         let verdict = self.network.judge(&call);
         match verdict {
             Verdict::Cut => return Err(cut(&format!("the link was cut ({what})"))),
@@ -198,8 +202,9 @@ impl Peer for MemoryPeer {
     }
 
     async fn subscribe(&self, request: SubscribeRequest) -> Result<Subscription> {
-        let granted = self.wire.call("subscribe", self.replication.subscribe(request)).await?;
-        let state = (self.wire.clone(), granted.frames);
+        let wire = Wire { partition: Some(request.partition), ..self.wire.clone() };
+        let granted = wire.call("subscribe", self.replication.subscribe(request)).await?;
+        let state = (wire, granted.frames);
         let frames = futures::stream::try_unfold(state, |(wire, mut frames)| async move {
             let next = async { frames.next().await.transpose() };
             let batch: Option<FrameBatch> = wire.call("batch", next).await?;

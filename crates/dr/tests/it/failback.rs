@@ -74,7 +74,7 @@ fn hand_over_back_and_forth() {
             east.links.stop(BANK).await.unwrap();
             set(&east.bank(), &table, &[24], round).await.unwrap();
             west.engine.ungate(BANK).unwrap();
-            west.come_back("east").await;
+            west.come_back(east.name).await;
             west.caught_up(&east).await;
             assert_eq!(east.balances().await, west.balances().await);
             assert_eq!(west.balances().await[&21], 3_000 + round);
@@ -139,17 +139,20 @@ fn what_was_received_above_the_cut_is_set_aside_and_settled_by_the_writer() {
         for n in 0..20 {
             set(&east.bank(), &table, &[n, n + 1, n + 2], 500 + n).await.unwrap();
         }
-        let seen = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
-        let count = seen.clone();
         east.network.set_faults(std::sync::Arc::new(move |call| {
-            use std::sync::atomic::Ordering::SeqCst;
-            let late = call.what == "batch" && count.fetch_add(1, SeqCst) >= 4;
-            if late { dr::memory::Verdict::Cut } else { dr::memory::Verdict::Pass }
+            match (call.what, call.partition) {
+                ("batch", Some(0)) => dr::memory::Verdict::Delay(Duration::from_secs(60)),
+                _ => dr::memory::Verdict::Pass,
+            }
         }));
         west.links.resume(BANK).await.unwrap();
-        tokio::time::sleep(Duration::from_millis(30)).await;
+        tokio::time::sleep(Duration::from_millis(500)).await;
         east.network.leave("east:5432");
-        west.links.stop(BANK).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        let promoted = west.links.stop(BANK).await.unwrap();
+        assert!(promoted.set_aside > 10, "{promoted:?}");
+        let unsure = west.links.diverged(BANK).unwrap();
+        assert!(unsure.iter().any(|t| t.complete) && unsure.iter().any(|t| !t.complete));
         set(&west.bank(), &table, &[29], 1).await.unwrap();
         let sum: i64 = west.balances().await.len() as i64;
         assert_eq!(sum, 30);
