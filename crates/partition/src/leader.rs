@@ -83,11 +83,22 @@ impl Partition {
         let woken = inner.locks.release(txn);
         inner.wake(woken);
         if known && inner.check_leader().is_ok() {
-            // A decision that finds the disk full is not lost: the prepares decide after a restart.
-            let _ = self.append(&mut inner, txn, Vec::new(), |_| Record::Decide { txn, commit_ts });
+            inner.unlogged.push_back((txn, commit_ts));
+            // A decision that finds the disk full stands all the same; it is written before the
+            // next closed timestamp, which followers wait for.
+            let _ = self.log_decisions(&mut inner);
         }
         drop(inner);
         self.decided.notify_waiters();
+        Ok(())
+    }
+
+    /// Writes decisions that are not in the log yet.
+    fn log_decisions(&self, inner: &mut Inner) -> Result<()> {
+        while let Some((txn, commit_ts)) = inner.unlogged.front().copied() {
+            self.append(inner, txn, Vec::new(), |_| Record::Decide { txn, commit_ts })?;
+            inner.unlogged.pop_front();
+        }
         Ok(())
     }
 
@@ -109,6 +120,7 @@ impl Partition {
     pub fn close(&self, now: Timestamp) -> Result<Option<Timestamp>> {
         let mut inner = self.inner.lock();
         inner.check_leader()?;
+        self.log_decisions(&mut inner)?;
         let Some(ts) = inner.order.closable(now) else { return Ok(None) };
         let (_, lsn) =
             self.append(&mut inner, TxnId(0), Vec::new(), |_| Record::Closed { ts })?;

@@ -77,6 +77,8 @@ pub(crate) struct Inner {
     /// Closed timestamps not yet known to be durable.
     pub closing: VecDeque<(Timestamp, Lsn)>,
     pub durable_closed: Timestamp,
+    /// Decisions that found no room in the log.
+    pub unlogged: VecDeque<(TxnId, Option<Timestamp>)>,
     pub transactions: u64,
 }
 
@@ -95,6 +97,7 @@ impl Inner {
             catalog_changes: Vec::new(),
             closing: VecDeque::new(),
             durable_closed: manifest.ts,
+            unlogged: VecDeque::new(),
             transactions: 0,
         }
     }
@@ -281,6 +284,7 @@ fn open_parts(
     let manifest = state.manifest();
     let mut inner = Inner::new(settings.role, &manifest);
     let mut next = manifest.replay_from;
+    log.start_at(settings.log_id, next);
     let end = log.end(settings.log_id);
     if end >= next && log.first(settings.log_id) > next {
         return Err(Error::corrupt(format!(

@@ -6,13 +6,16 @@ use base::{Result, StorageId, Timestamp};
 use env::TaskHandle;
 use format::ColumnLayout;
 use meta::{Command, DatabaseState};
-use partition::{Layouts, Role};
+use partition::{Layouts, Partition, Role};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 /// How often a database that nobody follows closes timestamps and looks at its budgets.
 const ALONE_INTERVAL: Duration = Duration::from_millis(500);
+
+/// How often all partitions move their manifests on while the log is over its retention.
+const LOG_INTERVAL: Duration = Duration::from_secs(30);
 
 /// Starts the upkeep of an engine; it ends with the engine.
 pub(crate) fn start(engine: &Arc<Engine>) -> TaskHandle {
@@ -39,6 +42,7 @@ pub(crate) fn start(engine: &Arc<Engine>) -> TaskHandle {
 struct Done {
     closed: Duration,
     budgets: Duration,
+    log: Duration,
 }
 
 impl Engine {
@@ -65,6 +69,12 @@ impl Engine {
         if now.saturating_sub(done.budgets) >= ALONE_INTERVAL {
             done.budgets = now;
             self.spill(database).await?;
+            let over = self.log.size().bytes > self.settings.log_retention_bytes;
+            if over && now.saturating_sub(done.log) >= LOG_INTERVAL {
+                done.log = now;
+                // An idle partition's manifest would pin the log for all others.
+                self.write_chunks(database, |_| true).await?;
+            }
             self.trim(database)?;
         }
         Ok(())
@@ -102,6 +112,14 @@ impl Engine {
 
     /// Writes the delta of every partition above a size into chunks, as far as readers allow.
     pub async fn spill_above(&self, database: &Arc<Database>, bytes: usize) -> Result<()> {
+        self.write_chunks(database, |p| p.delta_bytes() > bytes).await
+    }
+
+    async fn write_chunks(
+        &self,
+        database: &Arc<Database>,
+        wanted: impl Fn(&Partition) -> bool,
+    ) -> Result<()> {
         let at = database.mergeable();
         if at < database.consistent_from() || at == Timestamp::ZERO {
             return Ok(());
@@ -112,7 +130,7 @@ impl Engine {
             .unwrap_or(at);
         let layouts = self.layouts(database, at).await?;
         for partition in database.local_partitions() {
-            if partition.delta_bytes() > bytes {
+            if wanted(partition) {
                 partition.spill(at, keep, layouts.clone()).await?;
             }
         }
