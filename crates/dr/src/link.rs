@@ -21,6 +21,7 @@ use meta::{Command as Change, DatabaseState};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use txn::{Database, Engine};
@@ -34,6 +35,8 @@ pub(crate) struct Shared {
     pub name: String,
     pub phase: Mutex<Phase>,
     pub figures: Mutex<Figures>,
+    /// The user wants the link to pause or end: a long copy stops at the next piece.
+    pub leaving: AtomicBool,
 }
 
 impl Shared {
@@ -108,6 +111,8 @@ impl Link {
 
     /// Tells the link what the user wants.
     pub(crate) async fn tell(&self, event: Event) {
+        let leaving = matches!(event, Event::Pause | Event::Stop);
+        self.shared.leaving.store(leaving, Ordering::Relaxed);
         // A link that has ended needs no more telling.
         let _ = self.messages.send(Message::User(event)).await;
     }

@@ -1,13 +1,14 @@
 //! The room's front: every link of this node, and what SQL statements ask of them.
 
 mod promote;
+mod status;
 
 pub use promote::Promoted;
 
 use crate::grpc;
 use crate::link::core::Event;
 use crate::link::session::{check, check_same, slot_name};
-use crate::link::{Link, LinkStatus, PartitionLag, Phase, Shared};
+use crate::link::{Link, LinkStatus, Phase, Shared};
 use crate::peer::{Connect, FORMAT_VERSION, Hello, HelloRequest, Mode};
 use crate::source::{Replication, SlotStatus};
 use crate::vault::DivergedTransaction;
@@ -19,6 +20,7 @@ use partition::Role;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use txn::Engine;
 
@@ -140,6 +142,7 @@ impl Links {
             name: name.to_owned(),
             phase: Mutex::new(Phase::Paused),
             figures: Mutex::default(),
+            leaving: AtomicBool::new(false),
         });
         let link = Arc::new(Link::start(shared)?);
         self.running.lock().insert(name.to_owned(), link);
@@ -224,20 +227,20 @@ impl Links {
             return Err(Error::new(SqlState::OBJECT_IN_USE, message)
                 .hint(format!("STOP REPLICATING {name} first")));
         }
+        if request.durability.is_some_and(|wanted| wanted != record.durability) {
+            let text = "changing the durability of a database that comes back";
+            return Err(Error::unsupported(text));
+        }
         let hello = self.greet(request, Some(&record)).await?;
         check_same(&hello, &record)?;
         let since_ms = self.engine.env.clock.now_ms();
         let state = DatabaseState::Rewinding { since_ms };
         let link = self.link(request, &hello);
-        let mut changes = vec![Command::PutLink { database: record.id, link, state }];
-        if let Some(durability) = request.durability
-            && durability != record.durability
-        {
-            let text =
-                "the durability of an existing database cannot be changed while it comes back";
-            return Err(Error::new(SqlState::FEATURE_NOT_SUPPORTED, text));
-        }
-        changes.push(Command::RaiseEpoch { database: record.id, epoch: hello.promotion_epoch });
+        let (database, epoch) = (record.id, hello.promotion_epoch);
+        let changes = vec![
+            Command::PutLink { database, link, state },
+            Command::RaiseEpoch { database, epoch },
+        ];
         // From here on clients are refused; a crash goes on from the same place.
         self.engine.meta.apply(Command::Batch(changes))?;
         let database = self.engine.database(name)?;
@@ -292,7 +295,7 @@ impl Links {
     /// All links, as their targets see them.
     pub fn status(&self) -> Vec<LinkStatus> {
         let running: Vec<_> = self.running.lock().values().cloned().collect();
-        running.iter().filter_map(|link| status(link)).collect()
+        running.iter().filter_map(|link| status::of(link)).collect()
     }
 
     /// All links, as their sources see them.
@@ -308,52 +311,4 @@ impl Links {
         }
         self.vaults.of(record.id)?.transactions()
     }
-}
-
-fn status(link: &Link) -> Option<LinkStatus> {
-    let shared = &link.shared;
-    let (record, database) = (shared.record().ok()?, shared.database().ok()?);
-    let relation = record.link.as_ref()?;
-    let source = &relation.source;
-    let figures = shared.figures.lock();
-    let clock = &shared.engine.env.clock;
-    let replicated = database.replicated_time();
-    let partitions = database.local_partitions();
-    let closed: Vec<_> = partitions.iter().map(|p| p.closed()).collect();
-    let lag = figures.lag(replicated, &closed, clock.monotonic(), clock.now_ms());
-    let (received_bytes, received_records, pace) = figures.received();
-    let known = |v: u64| lag.connected.then_some(v);
-    let wire_lag = lag.bytes * figures.compression() / 1_000;
-    Some(LinkStatus {
-        database: record.name.clone(),
-        source: format!("{}@{}:{}/{}", source.user, source.host, source.port, source.database),
-        source_cluster: relation.source_cluster,
-        role: record.state,
-        state: shared.phase.lock().name(),
-        paused: relation.paused,
-        connected: lag.connected,
-        source_gated: lag.gated,
-        lag_records: known(lag.records),
-        lag_rows: known(lag.rows),
-        lag_transactions: known(lag.transactions),
-        lag_bytes: known(lag.bytes),
-        lag_ms: lag.ms,
-        received_bytes,
-        received_records,
-        bytes_per_second: pace,
-        catch_up_ms: (lag.connected && pace > 0).then(|| wire_lag * 1_000 / pace),
-        copy: figures.copy(),
-        replicated,
-        last_error: relation.last_error.clone(),
-        partitions: partitions
-            .iter()
-            .enumerate()
-            .map(|(i, p)| PartitionLag {
-                end: p.end(),
-                durable: p.durable(),
-                source_end: figures.source_end(i),
-                closed: p.closed(),
-            })
-            .collect(),
-    })
 }

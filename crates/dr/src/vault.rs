@@ -13,6 +13,9 @@
 //! promotion is decided, and taken over after it. What was staged for a promotion that was never
 //! decided is thrown away when the database is opened again.
 
+mod records;
+
+use self::records::{HEADER, PART, VOID, put, scan};
 use base::{Epoch, Error, Lsn, Result, Timestamp, TxnId};
 use env::{DiskFile, Env};
 use format::vault::DivergedPart;
@@ -20,10 +23,6 @@ use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-const HEADER: usize = 9;
-const PART: u8 = 1;
-const VOID: u8 = 2;
 
 /// A diverged transaction with all that is known of it here.
 #[derive(Clone, Debug, PartialEq)]
@@ -268,48 +267,6 @@ impl Inner {
         }
         Ok(())
     }
-}
-
-fn put(out: &mut Vec<u8>, kind: u8, body: &[u8]) {
-    out.extend_from_slice(&(body.len() as u32).to_le_bytes());
-    out.extend_from_slice(&checksum(kind, body).to_le_bytes());
-    out.push(kind);
-    out.extend_from_slice(body);
-}
-
-fn checksum(kind: u8, body: &[u8]) -> u32 {
-    crc32c::crc32c_append(crc32c::crc32c(&[kind]), body)
-}
-
-/// The record at the front of some bytes.
-fn first(bytes: &[u8]) -> Option<(u8, &[u8])> {
-    let (header, rest) = bytes.split_first_chunk::<HEADER>()?;
-    let len = u32::from_le_bytes([header[0], header[1], header[2], header[3]]) as usize;
-    let crc = u32::from_le_bytes([header[4], header[5], header[6], header[7]]);
-    let body = rest.get(..len)?;
-    (checksum(header[8], body) == crc).then_some((header[8], body))
-}
-
-/// Visits all good records; returns where they end. Good ones behind a bad one are an error.
-fn scan(
-    bytes: &[u8],
-    path: &Path,
-    mut visit: impl FnMut(u8, u64, &[u8]) -> Result<()>,
-) -> Result<usize> {
-    let mut at = 0;
-    while let Some((kind, body)) = first(&bytes[at..]) {
-        visit(kind, (at + HEADER) as u64, body)?;
-        at += HEADER + body.len();
-    }
-    // Lengths are not to be trusted behind a bad record: look at every offset for a good one.
-    let damaged = (at + 1..bytes.len()).any(|i| first(&bytes[i..]).is_some_and(|r| r.0 == PART));
-    if damaged {
-        return Err(Error::corrupt(format!(
-            "vault {}: damaged record at offset {at}, and good ones after it",
-            path.display()
-        )));
-    }
-    Ok(at)
 }
 
 #[cfg(test)]

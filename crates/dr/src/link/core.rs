@@ -7,8 +7,8 @@
 //!                │   Copying / Rewinding / Renewing     │
 //!                └──────── Waiting ◀────────┴───────────┘
 //! ```
-//! Work (copying a base, rewinding, making fresh partitions) is never interrupted: a pause or a
-//! stop waits for its end.
+//! Work (copying a base, rewinding, making fresh partitions) is not broken off from outside: a pause
+//! or a stop waits for its end (the shell lets a copy end early).
 
 use crate::diverged::Fork;
 use base::{Error, Lsn, SqlState, Timestamp};

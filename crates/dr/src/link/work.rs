@@ -13,6 +13,7 @@ use state::State;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// How much of a file is fetched by one call.
 const PIECE_BYTES: u32 = 1 << 20;
@@ -166,6 +167,9 @@ async fn fetch(
     let file = disk.create(&path).map_err(io)?;
     let (mut offset, mut crc) = (0, 0);
     while offset < chunk.bytes {
+        if shared.leaving.load(Ordering::Relaxed) {
+            return Err(Error::new(SqlState::ADMIN_SHUTDOWN, "the copy was interrupted"));
+        }
         let ask = Fetch { pin, file: chunk.file.clone(), offset, len: PIECE_BYTES };
         let piece = peer.fetch(ask).await?;
         if piece.is_empty() {

@@ -2,7 +2,7 @@
 //! crash a slot keeps a little more than it has to.
 
 use super::Replication;
-use crate::peer::{Ack, HelloRequest};
+use crate::peer::{Ack, HelloRequest, Mode};
 use base::{Error, Lsn, Result, SqlState, Timestamp};
 use meta::{Command, Slot};
 use std::sync::Arc;
@@ -63,7 +63,8 @@ impl Replication {
     pub(super) fn open_slot(&self, database: &Arc<Database>, hello: &HelloRequest) -> Result<()> {
         let record = self.engine.record(database.name())?;
         let have = record.slots.get(&hello.slot).filter(|s| s.dropped.is_none());
-        if have.is_none_or(|s| s.acked.len() != database.local_partitions().len()) {
+        let fits = |s: &Slot| s.acked.len() == database.local_partitions().len();
+        if hello.mode == Mode::Copy || !have.is_some_and(fits) {
             let partitions = database.local_partitions();
             let slot = Slot {
                 target_cluster: hello.cluster,

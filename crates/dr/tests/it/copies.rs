@@ -1,4 +1,4 @@
-use crate::world::{BANK, Cluster, fill, open_bank, pair, set};
+use crate::world::{BANK, Cluster, fill, open_bank, pair, seeds, set};
 use env::sim::{World, run};
 use meta::DatabaseState;
 use std::time::Duration;
@@ -49,7 +49,7 @@ fn first_copy_from_chunks_when_the_log_does_not_reach_back() {
 
 #[test]
 fn copy_of_chunks_survives_crashes_of_both_sides() {
-    for seed in 0..6 {
+    for seed in seeds(6) {
         run(seed, |world| async move {
             let (mut east, mut west) = trimmed(&world).await;
             east.network.set_faults(std::sync::Arc::new(|call| match call.what {

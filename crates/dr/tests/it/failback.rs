@@ -1,4 +1,4 @@
-use crate::world::{BANK, Cluster, begin, open_bank, pair, put, set};
+use crate::world::{BANK, Cluster, begin, open_bank, pair, put, seeds, set};
 use base::{SqlState, TableDescriptor};
 use env::sim::{World, run};
 use meta::DatabaseState;
@@ -86,7 +86,7 @@ fn hand_over_back_and_forth() {
 
 #[test]
 fn way_back_can_be_crashed_at_any_moment() {
-    for seed in 0..12 {
+    for seed in seeds(12) {
         run(seed, |world| async move {
             let (east, mut west, _) = split(&world).await;
             let mut east = east;

@@ -1,4 +1,4 @@
-use crate::world::{BANK, open_bank, pair, set};
+use crate::world::{BANK, open_bank, pair, seeds, set};
 use dr::memory::Verdict;
 use env::sim::run;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::time::Duration;
 /// Links that break at any call and any batch, in any direction, lose and double nothing.
 #[test]
 fn cut_links_converge() {
-    for seed in 0..15 {
+    for seed in seeds(15) {
         run(seed, |world| async move {
             let (east, west) = pair(&world).await;
             let table = open_bank(&east, 20).await;

@@ -16,6 +16,16 @@ use txn::{Database, Engine, EngineSettings, Isolation, Transaction, TxnOptions};
 pub const PARTITIONS: u16 = 3;
 pub const BANK: &str = "bank";
 
+/// The seeds to try: `n` of them, or what ANTIPODE_SEEDS says (`from..to`).
+pub fn seeds(n: u64) -> std::ops::Range<u64> {
+    let given = std::env::var("ANTIPODE_SEEDS").ok();
+    let range = given
+        .as_deref()
+        .and_then(|s| s.split_once(".."))
+        .map(|(from, to)| from.parse().expect("a number")..to.parse().expect("a number"));
+    range.unwrap_or(0..n)
+}
+
 /// One cluster of one node.
 pub struct Cluster {
     pub id: u8,
