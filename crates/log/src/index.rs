@@ -62,7 +62,8 @@ impl Stream {
 
     /// Without frames, goes on at `next`.
     pub(crate) fn start_at(&mut self, next: Lsn) {
-        if self.first.is_none() && next > Lsn::ZERO {
+        if self.places.is_empty() && self.first.is_none_or(|first| first < next) && next > Lsn::ZERO
+        {
             self.first = Some(next);
             self.durable = Lsn(next.0 - 1);
         }
