@@ -1,0 +1,10 @@
+//! A real engine behind a real socket, with tokio-postgres and raw bytes as clients.
+
+mod copy;
+mod extended;
+mod login;
+mod raw;
+mod server;
+mod simple;
+mod transactions;
+mod types;
