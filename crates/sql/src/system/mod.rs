@@ -29,6 +29,7 @@
 //! * A column that is not known here has PostgreSQL's name and type and a harmless value.
 
 mod cluster;
+mod engine;
 mod functions;
 mod mention;
 mod oids;
@@ -44,7 +45,8 @@ mod types;
 #[cfg(test)]
 mod tests;
 
-pub use show::{show_databases, show_replication_status, show_tables};
+pub use engine::EngineSource;
+pub use show::{show, show_schema};
 pub use source::{
     DatabaseFact, DivergedFact, EventFact, LinkFact, SessionFact, SettingFact, SystemSource,
     UserFact,

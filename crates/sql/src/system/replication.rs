@@ -14,12 +14,18 @@ pub(super) fn status(links: &[LinkFact], sheet: &mut Sheet) {
             ("partition_id", link.partition.into()),
             ("state", (&link.state).into()),
             ("lag_records", link.lag_records.into()),
+            ("lag_rows", link.lag_rows.into()),
+            ("lag_transactions", link.lag_transactions.into()),
             ("lag_bytes", link.lag_bytes.into()),
             ("lag_ms", link.lag_ms.into()),
             ("position", link.position.into()),
             ("source_position", link.source_position.into()),
             ("replicated_at", link.replicated_ms.map_or(super::sheet::Cell::Null, at_ms)),
             ("bytes_received", link.bytes_received.into()),
+            ("bytes_per_second", link.bytes_per_second.into()),
+            ("catch_up_ms", link.catch_up_ms.into()),
+            ("copied_bytes", link.copied_bytes.into()),
+            ("copy_bytes", link.copy_bytes.into()),
             ("last_error", link.last_error.clone().into()),
         ]);
     }

@@ -2,86 +2,99 @@
 
 use super::replication;
 use super::sheet::{Kind, Sheet};
-use super::source::SystemSource;
+use super::source::{DatabaseFact, SystemSource};
+use crate::statement::Stmt;
 use arrow::array::RecordBatch;
-use base::Result;
+use arrow::datatypes::SchemaRef;
+use base::{Catalog, Result};
 
-/// `SHOW DATABASES [EXTENDED]`
-pub async fn show_databases(source: &dyn SystemSource, extended: bool) -> Result<RecordBatch> {
-    let databases = source.databases().await?;
+/// The columns of a `SHOW` statement's result; `None` if the statement is another one.
+pub fn show_schema(stmt: &Stmt) -> Option<SchemaRef> {
+    Some(sheet(stmt)?.schema())
+}
+
+/// The result of a `SHOW` statement; `None` if the statement is another one.
+pub async fn show(source: &dyn SystemSource, stmt: &Stmt) -> Result<Option<RecordBatch>> {
+    let Some(mut sheet) = sheet(stmt) else { return Ok(None) };
+    match stmt {
+        Stmt::ShowDatabases { extended } => {
+            for database in source.databases().await? {
+                database_row(database, *extended, &mut sheet);
+            }
+        }
+        Stmt::ShowReplicationStatus { database } => {
+            let mut links = source.links().await?;
+            // Partitions are for `information_schema.replication_status`.
+            links.retain(|link| link.partition.is_none());
+            links.retain(|link| database.as_ref().is_none_or(|d| link.database == *d));
+            replication::status(&links, &mut sheet);
+        }
+        _ => tables(&source.catalog(), &mut sheet),
+    }
+    sheet.batch().map(Some)
+}
+
+fn sheet(stmt: &Stmt) -> Option<Sheet> {
+    Some(match stmt {
+        Stmt::ShowDatabases { extended: false } => Sheet::new(&[("Database", Kind::Text)]),
+        Stmt::ShowDatabases { extended: true } => Sheet::new(&[
+            ("Database", Kind::Text),
+            ("Role", Kind::Text),
+            ("Partitions", Kind::Int4),
+            ("Durability", Kind::Text),
+            ("Read only", Kind::Text),
+            ("Source", Kind::Text),
+            ("Epoch", Kind::Text),
+            ("Bytes", Kind::Int8),
+        ]),
+        Stmt::ShowTables => Sheet::new(&[("Table", Kind::Text)]),
+        Stmt::ShowReplicationStatus { .. } => Sheet::new(&[
+            ("database_name", Kind::Text),
+            ("role", Kind::Text),
+            ("peer", Kind::Text),
+            ("state", Kind::Text),
+            ("lag_rows", Kind::Int8),
+            ("lag_bytes", Kind::Int8),
+            ("lag_ms", Kind::Int8),
+            ("lag_records", Kind::Int8),
+            ("lag_transactions", Kind::Int8),
+            ("replicated_at", Kind::TimestampTz),
+            ("bytes_received", Kind::Int8),
+            ("bytes_per_second", Kind::Int8),
+            ("catch_up_ms", Kind::Int8),
+            ("copied_bytes", Kind::Int8),
+            ("copy_bytes", Kind::Int8),
+            ("last_error", Kind::Text),
+        ]),
+        _ => return None,
+    })
+}
+
+fn database_row(d: DatabaseFact, extended: bool, sheet: &mut Sheet) {
     if !extended {
-        let mut sheet = Sheet::new(&[("Database", Kind::Text)]);
-        databases.iter().for_each(|d| sheet.full_row([(&d.name).into()]));
-        return sheet.batch();
+        return sheet.full_row([d.name.into()]);
     }
-    let mut sheet = Sheet::new(&[
-        ("Database", Kind::Text),
-        ("Role", Kind::Text),
-        ("Partitions", Kind::Int4),
-        ("Durability", Kind::Text),
-        ("Read only", Kind::Text),
-        ("Source", Kind::Text),
-        ("Epoch", Kind::Text),
-        ("Bytes", Kind::Int8),
+    sheet.full_row([
+        d.name.into(),
+        d.role.into(),
+        d.partitions.into(),
+        d.durability.into(),
+        d.readonly_reason.into(),
+        d.source.into(),
+        d.epoch.into(),
+        d.bytes.into(),
     ]);
-    for d in databases {
-        sheet.full_row([
-            d.name.into(),
-            d.role.into(),
-            d.partitions.into(),
-            d.durability.into(),
-            d.readonly_reason.into(),
-            d.source.into(),
-            d.epoch.into(),
-            d.bytes.into(),
-        ]);
-    }
-    sheet.batch()
 }
 
-/// `SHOW TABLES`: those of the database connected to.
-pub fn show_tables(source: &dyn SystemSource) -> Result<RecordBatch> {
-    let catalog = source.catalog();
-    let mut names: Vec<String> =
-        catalog
-            .tables
-            .values()
-            .map(|t| {
-                if t.schema == "public" {
-                    t.name.clone()
-                } else {
-                    format!("{}.{}", t.schema, t.name)
-                }
-            })
-            .collect();
+fn tables(catalog: &Catalog, sheet: &mut Sheet) {
+    let mut names: Vec<String> = catalog
+        .tables
+        .values()
+        .map(|t| match t.schema.as_str() {
+            "public" => t.name.clone(),
+            schema => format!("{schema}.{}", t.name),
+        })
+        .collect();
     names.sort();
-    let mut sheet = Sheet::new(&[("Table", Kind::Text)]);
     names.into_iter().for_each(|name| sheet.full_row([name.into()]));
-    sheet.batch()
-}
-
-/// `SHOW REPLICATION STATUS [ON d]`: both ends of all links, or those of one database.
-pub async fn show_replication_status(
-    source: &dyn SystemSource,
-    database: Option<&str>,
-) -> Result<RecordBatch> {
-    let mut links = source.links().await?;
-    links.retain(|link| database.is_none_or(|d| link.database == d));
-    let mut sheet = Sheet::new(&[
-        ("database_name", Kind::Text),
-        ("role", Kind::Text),
-        ("peer", Kind::Text),
-        ("partition_id", Kind::Int4),
-        ("state", Kind::Text),
-        ("lag_records", Kind::Int8),
-        ("lag_bytes", Kind::Int8),
-        ("lag_ms", Kind::Int8),
-        ("position", Kind::Int8),
-        ("source_position", Kind::Int8),
-        ("replicated_at", Kind::TimestampTz),
-        ("bytes_received", Kind::Int8),
-        ("last_error", Kind::Text),
-    ]);
-    replication::status(&links, &mut sheet);
-    sheet.batch()
 }

@@ -52,9 +52,13 @@ pub struct LinkFact {
     pub state: String,
     /// Records of the source that the target does not have.
     pub lag_records: Option<u64>,
-    /// Their bytes.
+    /// The row changes in them, estimated.
+    pub lag_rows: Option<u64>,
+    /// The transactions in them, estimated.
+    pub lag_transactions: Option<u64>,
+    /// Their bytes, estimated.
     pub lag_bytes: Option<u64>,
-    /// Age of the oldest of them.
+    /// How far the target is behind.
     pub lag_ms: Option<u64>,
     /// The target's durable position.
     pub position: Option<u64>,
@@ -62,8 +66,16 @@ pub struct LinkFact {
     pub source_position: Option<u64>,
     /// The replicated time in milliseconds since 1970.
     pub replicated_ms: Option<u64>,
-    /// Bytes received since the link was made.
+    /// Bytes received since the process started.
     pub bytes_received: Option<u64>,
+    /// Received lately.
+    pub bytes_per_second: Option<u64>,
+    /// When the lag will be gone at this pace.
+    pub catch_up_ms: Option<u64>,
+    /// Bytes copied, while it makes its first copy.
+    pub copied_bytes: Option<u64>,
+    /// Bytes to copy in all.
+    pub copy_bytes: Option<u64>,
     /// Why it does not run.
     pub last_error: Option<String>,
 }

@@ -91,16 +91,18 @@ impl SystemSource for Fake {
     }
 
     async fn links(&self) -> Result<Vec<LinkFact>> {
-        Ok(vec![LinkFact {
+        let whole = LinkFact {
             database: "shop".into(),
             role: "target".into(),
             peer: "east".into(),
-            partition: Some(0),
             state: "streaming".into(),
             lag_records: Some(3),
+            lag_rows: Some(7),
             replicated_ms: Some(1000),
             ..LinkFact::default()
-        }])
+        };
+        let part = LinkFact { partition: Some(0), replicated_ms: None, ..whole.clone() };
+        Ok(vec![whole, part])
     }
 
     async fn history(&self) -> Result<Vec<EventFact>> {

@@ -36,7 +36,8 @@ async fn standard_views_tell_tables_columns_and_keys() {
 async fn replication_views_tell_links_history_and_what_diverged() {
     let sql = "select database_name, role, partition_id, state, lag_records, replicated_at \
                from information_schema.replication_status";
-    assert_eq!(one(sql).await, "shop|target|0|streaming|3|1970-01-01T00:00:01Z");
+    let expected = "shop|target|-|streaming|3|1970-01-01T00:00:01Z\nshop|target|0|streaming|3|-";
+    assert_eq!(one(sql).await, expected);
     let sql = "select event, detail from information_schema.replication_history";
     assert_eq!(one(sql).await, "promote|cut 5");
     let sql = "select transaction_id, row_count, table_names, complete \
@@ -89,14 +90,22 @@ fn ordinary_statements_are_left_alone() {
     }
 }
 
+async fn shown(sql: &str) -> Vec<String> {
+    let stmt = parse(sql).unwrap().remove(0).stmt;
+    let batch = show(&Fake, &stmt).await.unwrap().expect("a SHOW statement");
+    assert_eq!(Some(batch.schema()), show_schema(&stmt));
+    lines(&batch)
+}
+
 #[tokio::test]
 async fn show_statements_have_rows() {
-    assert_eq!(lines(&show_databases(&Fake, false).await.unwrap()), ["antipode", "shop"]);
-    assert_eq!(
-        lines(&show_databases(&Fake, true).await.unwrap())[1],
-        "shop|standby|4|sync|-|-||20000000"
-    );
-    assert_eq!(lines(&show_tables(&Fake).unwrap()), ["Log", "t"]);
-    assert_eq!(lines(&show_replication_status(&Fake, Some("shop")).await.unwrap()).len(), 1);
-    assert!(lines(&show_replication_status(&Fake, Some("other")).await.unwrap()).is_empty());
+    assert_eq!(shown("show databases").await, ["antipode", "shop"]);
+    assert_eq!(shown("show databases extended").await[1], "shop|standby|4|sync|-|-||20000000");
+    assert_eq!(shown("show tables").await, ["Log", "t"]);
+    let status = shown("show replication status on shop").await;
+    assert_eq!(status.len(), 1);
+    assert!(status[0].starts_with("shop|target|east|streaming|7|"), "{status:?}");
+    assert!(shown("show replication status on other").await.is_empty());
+    let other = parse("select 1").unwrap().remove(0).stmt;
+    assert_eq!(show(&Fake, &other).await.unwrap(), None);
 }

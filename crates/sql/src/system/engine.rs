@@ -1,0 +1,273 @@
+//! The facts of a running node.
+
+use super::source::{
+    DatabaseFact, DivergedFact, EventFact, LinkFact, SessionFact, SettingFact, SystemSource,
+    UserFact,
+};
+use async_trait::async_trait;
+use base::{Catalog, Result, TableId};
+use dr::{DivergedTransaction, LinkStatus, Links, SlotStatus};
+use format::vault::DivergedPart;
+use meta::{Durability, Source};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use txn::Engine;
+
+/// Settings that a session tells if it does not tell them itself.
+const FIXED: &[(&str, &str, &str)] = &[
+    ("client_encoding", "UTF8", "Encoding of the client"),
+    ("max_identifier_length", "63", "Longest name"),
+    ("server_encoding", "UTF8", "Encoding of the server"),
+    ("standard_conforming_strings", "on", "Backslashes in quotes mean themselves"),
+    ("TimeZone", "UTC", "Time zone of the session"),
+];
+
+/// Facts from the engine and its links, as one connection's statement sees them.
+pub struct EngineSource {
+    engine: Arc<Engine>,
+    links: Option<Arc<Links>>,
+    database: String,
+    catalog: Arc<Catalog>,
+    settings: Vec<SettingFact>,
+    activity: Vec<SessionFact>,
+}
+
+impl EngineSource {
+    /// For a connection to `database` whose statement sees `catalog`. Without `links`, nothing
+    /// replicates.
+    pub fn new(
+        engine: Arc<Engine>,
+        links: Option<Arc<Links>>,
+        database: &str,
+        catalog: Arc<Catalog>,
+    ) -> EngineSource {
+        let fixed = |(name, value, description): &(&str, &str, &str)| SettingFact {
+            name: name.to_string(),
+            value: value.to_string(),
+            description: description.to_string(),
+        };
+        let settings = FIXED.iter().map(fixed).collect();
+        let (database, activity) = (database.to_string(), Vec::new());
+        EngineSource { engine, links, database, catalog, settings, activity }
+    }
+
+    /// With the session's settings.
+    #[must_use]
+    pub fn with_settings(mut self, settings: Vec<SettingFact>) -> EngineSource {
+        self.settings.retain(|s| settings.iter().all(|own| own.name != s.name));
+        self.settings.extend(settings);
+        self
+    }
+
+    /// With the connections.
+    #[must_use]
+    pub fn with_activity(mut self, activity: Vec<SessionFact>) -> EngineSource {
+        self.activity = activity;
+        self
+    }
+
+    async fn database_fact(&self, record: meta::Database) -> DatabaseFact {
+        let open = self.engine.database(&record.name).ok();
+        let mut bytes = 0;
+        for partition in open.iter().flat_map(|d| d.partitions()) {
+            // Figures of a partition that cannot be asked now are left out.
+            if let Ok(status) = partition.status().await {
+                bytes += status.chunk_bytes + status.delta_bytes as u64;
+            }
+        }
+        let gate = open.and_then(|d| d.gated()).or(record.gate.map(|g| g.reason));
+        let source = record.link.as_ref().map(|link| address(&link.source));
+        let follows = record.state.is_target().then(|| match &source {
+            Some(source) => format!("follows {source}"),
+            None => "has no source".to_string(),
+        });
+        DatabaseFact {
+            id: record.id.0,
+            name: record.name,
+            partitions: record.partitions.len() as u16,
+            role: record.state.name().to_string(),
+            durability: match record.durability {
+                Durability::Sync => "sync",
+                Durability::Async => "async",
+            }
+            .to_string(),
+            readonly_reason: follows.or(gate),
+            epoch: record.promotion_epoch.to_string(),
+            source,
+            bytes,
+        }
+    }
+}
+
+#[async_trait]
+impl SystemSource for EngineSource {
+    fn database(&self) -> String {
+        self.database.clone()
+    }
+
+    fn catalog(&self) -> Arc<Catalog> {
+        self.catalog.clone()
+    }
+
+    async fn databases(&self) -> Result<Vec<DatabaseFact>> {
+        let records: Vec<meta::Database> =
+            self.engine.meta.read(|s| s.databases.values().cloned().collect());
+        let mut facts = Vec::with_capacity(records.len());
+        for record in records {
+            facts.push(self.database_fact(record).await);
+        }
+        facts.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(facts)
+    }
+
+    async fn users(&self) -> Result<Vec<UserFact>> {
+        Ok(self.engine.meta.read(|s| {
+            let one = |(name, user): (&String, &meta::User)| UserFact {
+                name: name.clone(),
+                superuser: user.superuser,
+            };
+            s.users.iter().map(one).collect()
+        }))
+    }
+
+    async fn links(&self) -> Result<Vec<LinkFact>> {
+        let Some(links) = &self.links else { return Ok(Vec::new()) };
+        let targets = links.status().into_iter().flat_map(as_target);
+        Ok(targets.chain(links.slots().into_iter().flat_map(as_source)).collect())
+    }
+
+    async fn history(&self) -> Result<Vec<EventFact>> {
+        Ok(self.engine.meta.read(|s| {
+            let one = |row: &meta::HistoryRow| EventFact {
+                at_ms: row.at_ms,
+                database: row.database.clone(),
+                event: row.kind.clone(),
+                detail: row.detail.clone(),
+            };
+            s.history.iter().map(one).collect()
+        }))
+    }
+
+    async fn diverged(&self) -> Result<Vec<DivergedFact>> {
+        let Some(links) = &self.links else { return Ok(Vec::new()) };
+        let transactions = links.diverged(&self.database)?;
+        Ok(transactions.iter().flat_map(|txn| diverged(&self.database, txn)).collect())
+    }
+
+    async fn settings(&self) -> Result<Vec<SettingFact>> {
+        Ok(self.settings.clone())
+    }
+
+    async fn activity(&self) -> Result<Vec<SessionFact>> {
+        Ok(self.activity.clone())
+    }
+
+    async fn sizes(&self) -> Result<BTreeMap<TableId, u64>> {
+        let mut sizes = BTreeMap::new();
+        let database = self.engine.database(&self.database)?;
+        for partition in database.local_partitions() {
+            for chunks in &partition.manifest().tables {
+                if let Some(table) = self.catalog.by_storage(chunks.storage) {
+                    let bytes: u64 = chunks.chunks.iter().map(|c| c.bytes).sum();
+                    *sizes.entry(table.id).or_insert(0) += bytes;
+                }
+            }
+        }
+        Ok(sizes)
+    }
+}
+
+fn address(source: &Source) -> String {
+    format!("{}@{}:{}/{}", source.user, source.host, source.port, source.database)
+}
+
+/// A link as its target sees it: the whole, then its partitions.
+fn as_target(status: LinkStatus) -> Vec<LinkFact> {
+    let whole = LinkFact {
+        database: status.database.clone(),
+        role: "target".to_string(),
+        peer: status.source.clone(),
+        state: status.state.to_string(),
+        lag_records: status.lag_records,
+        lag_rows: status.lag_rows,
+        lag_transactions: status.lag_transactions,
+        lag_bytes: status.lag_bytes,
+        lag_ms: status.lag_ms,
+        replicated_ms: Some(status.replicated.ms()).filter(|ms| *ms > 0),
+        bytes_received: Some(status.received_bytes),
+        bytes_per_second: Some(status.bytes_per_second),
+        catch_up_ms: status.catch_up_ms,
+        copied_bytes: status.copy.map(|(done, _)| done),
+        copy_bytes: status.copy.map(|(_, all)| all),
+        last_error: status.last_error.clone(),
+        ..LinkFact::default()
+    };
+    let part = |(i, lag): (usize, &dr::PartitionLag)| LinkFact {
+        database: whole.database.clone(),
+        role: whole.role.clone(),
+        peer: whole.peer.clone(),
+        partition: Some(i as u16),
+        state: whole.state.clone(),
+        lag_records: lag.source_end.map(|end| end.0.saturating_sub(lag.durable.0)),
+        position: Some(lag.durable.0),
+        source_position: lag.source_end.map(|end| end.0),
+        replicated_ms: Some(lag.closed.ms()).filter(|ms| *ms > 0),
+        ..LinkFact::default()
+    };
+    let parts: Vec<LinkFact> = status.partitions.iter().enumerate().map(part).collect();
+    std::iter::once(whole).chain(parts).collect()
+}
+
+/// A link as its source sees it.
+fn as_source(slot: SlotStatus) -> Vec<LinkFact> {
+    let state = match (&slot.dropped, slot.connected) {
+        (Some(_), _) => "given up",
+        (None, true) => "connected",
+        (None, false) => "not connected",
+    };
+    let whole = LinkFact {
+        database: slot.database.clone(),
+        role: "source".to_string(),
+        peer: slot.target.clone(),
+        state: state.to_string(),
+        lag_records: Some(slot.lag_records),
+        lag_ms: Some(slot.lag_ms),
+        replicated_ms: Some(slot.replicated.ms()).filter(|ms| *ms > 0),
+        last_error: slot.dropped.clone(),
+        ..LinkFact::default()
+    };
+    let part = |(i, acked): (usize, &base::Lsn)| LinkFact {
+        database: whole.database.clone(),
+        role: whole.role.clone(),
+        peer: whole.peer.clone(),
+        partition: Some(i as u16),
+        state: whole.state.clone(),
+        position: Some(acked.0),
+        ..LinkFact::default()
+    };
+    let parts: Vec<LinkFact> = slot.acked.iter().enumerate().map(part).collect();
+    std::iter::once(whole).chain(parts).collect()
+}
+
+fn diverged(database: &str, txn: &DivergedTransaction) -> Vec<DivergedFact> {
+    let rows = |part: &DivergedPart| {
+        let (partition, epoch, lsn) = (part.partition, part.epoch.to_string(), part.lsn.0);
+        let one = move |row: &format::vault::DivergedRow| DivergedFact {
+            database: database.to_string(),
+            txn: txn.txn.to_string(),
+            commit_ms: txn.commit_ts.ms(),
+            origin: txn.origin.0,
+            complete: txn.complete,
+            decided: txn.decided,
+            partition,
+            epoch: epoch.clone(),
+            lsn,
+            table: row.table.clone(),
+            key: row.key.clone(),
+            old: row.old.clone(),
+            new: row.new.clone(),
+        };
+        part.rows.iter().map(one).collect::<Vec<_>>()
+    };
+    txn.parts.iter().flat_map(rows).collect()
+}
