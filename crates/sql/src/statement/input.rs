@@ -5,9 +5,7 @@ use base::Result;
 use datafusion::sql::sqlparser::ast::Ident;
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
-use datafusion::sql::sqlparser::tokenizer::{
-    Location, Token, TokenWithSpan, Tokenizer, Whitespace,
-};
+use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
 
 static DIALECT: PostgreSqlDialect = PostgreSqlDialect {};
 
@@ -208,18 +206,4 @@ pub fn fold(ident: &Ident) -> String {
         Some(_) => ident.value.clone(),
         None => ident.value.to_lowercase(),
     }
-}
-
-/// True for blanks and comments.
-pub(super) fn is_blank(token: &Token) -> bool {
-    matches!(
-        token,
-        Token::Whitespace(
-            Whitespace::Space
-                | Whitespace::Newline
-                | Whitespace::Tab
-                | Whitespace::SingleLineComment { .. }
-                | Whitespace::MultiLineComment(_)
-        )
-    )
 }

@@ -2,7 +2,7 @@
 
 use super::Stmt;
 use super::error::{self, Failure};
-use super::input::{self, Input, Walk};
+use super::input::{Input, Walk};
 use datafusion::sql::sqlparser::ast::{Ident, Statement};
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -18,7 +18,7 @@ pub(super) fn create(input: &mut Input<'_>) -> Result<Stmt, Failure> {
             None => break,
         }
     }
-    tokens.retain(|t| !input::is_blank(&t.token));
+    tokens.retain(|t| !matches!(t.token, Token::Whitespace(_)));
     // Without a log nothing could be replicated, so such a table is an ordinary one.
     if tokens.get(1).is_some_and(|t| is_word(&t.token, "unlogged")) {
         tokens.remove(1);

@@ -1,7 +1,7 @@
 //! Finding out whether a statement concerns the system, and which tables it names.
 
+use super::columns::RELATIONS;
 use super::functions;
-use super::sheet::RELATIONS;
 use crate::statement::fold;
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, DataType, Expr, FunctionArguments, ObjectName, ObjectNamePart, Statement,

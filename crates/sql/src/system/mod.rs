@@ -29,8 +29,10 @@
 //! * A column that is not known here has PostgreSQL's name and type and a harmless value.
 
 mod cluster;
+mod columns;
 mod engine;
 mod functions;
+mod keys;
 mod mention;
 mod oids;
 mod relations;
@@ -53,10 +55,11 @@ pub use source::{
 };
 
 use base::{Error, Result};
+use columns::{RELATIONS, Relation};
 use datafusion::catalog::{MemTable, TableProvider};
 use datafusion::logical_expr::ScalarUDF;
 use datafusion::sql::sqlparser::ast::Statement;
-use sheet::{RELATIONS, Relation, Sheet};
+use sheet::Sheet;
 use source::Facts;
 use std::collections::BTreeMap;
 use std::sync::Arc;

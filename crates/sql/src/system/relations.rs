@@ -1,7 +1,9 @@
 //! Tables, columns, keys and schemas in `pg_catalog`.
 
+use super::columns::{RELATIONS, Relation};
+use super::keys::{index_definition, key};
 use super::oids;
-use super::sheet::{Cell, RELATIONS, Relation, Sheet};
+use super::sheet::{Cell, Sheet};
 use super::source::Facts;
 use super::types;
 use base::{Column, TableDescriptor};
@@ -16,18 +18,6 @@ pub(super) fn tables(facts: &Facts) -> impl Iterator<Item = &Arc<TableDescriptor
 /// The columns a user sees, from 1.
 pub(super) fn columns(table: &TableDescriptor) -> impl Iterator<Item = (usize, &Column)> {
     table.columns.iter().filter(|c| !c.hidden).enumerate().map(|(i, c)| (i + 1, c))
-}
-
-/// The primary key's columns by their place; empty if the key is hidden.
-pub(super) fn key(table: &TableDescriptor) -> Vec<i64> {
-    let place = |id: &u32| columns(table).find(|(_, c)| c.id == *id).map(|(i, _)| i as i64);
-    table.primary_key.iter().filter_map(place).collect()
-}
-
-/// The names of the primary key's columns.
-pub(super) fn key_names(table: &TableDescriptor) -> Vec<&str> {
-    let columns = table.primary_key.iter().filter_map(|id| table.column(*id));
-    columns.filter(|c| !c.hidden).map(|c| c.name.as_str()).collect()
 }
 
 /// Every schema there is.
@@ -261,30 +251,4 @@ pub(super) fn index_list(facts: &Facts, sheet: &mut Sheet) {
 pub(super) fn owner(facts: &Facts) -> String {
     let first = facts.users.iter().filter(|u| u.superuser).map(|u| u.name.as_str()).min();
     first.unwrap_or("root").to_string()
-}
-
-/// `CREATE UNIQUE INDEX …` of a primary key.
-pub(super) fn index_definition(table: &TableDescriptor) -> String {
-    format!(
-        "CREATE UNIQUE INDEX {} ON {}.{} USING btree ({})",
-        quoted(&oids::key_name(table)),
-        quoted(&table.schema),
-        quoted(&table.name),
-        key_list(table)
-    )
-}
-
-/// The key's columns as SQL.
-pub(super) fn key_list(table: &TableDescriptor) -> String {
-    key_names(table).iter().map(|n| quoted(n)).collect::<Vec<_>>().join(", ")
-}
-
-/// An identifier, in quotes if it needs them.
-pub(super) fn quoted(name: &str) -> String {
-    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '$';
-    let starts = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_');
-    if starts && name.chars().all(plain) {
-        return name.to_string();
-    }
-    format!("\"{}\"", name.replace('"', "\"\""))
 }

@@ -1,7 +1,8 @@
 //! The results of `SHOW DATABASES`, `SHOW TABLES` and `SHOW REPLICATION STATUS`.
 
+use super::columns::Kind;
 use super::replication;
-use super::sheet::{Kind, Sheet};
+use super::sheet::Sheet;
 use super::source::{DatabaseFact, SystemSource};
 use crate::statement::Stmt;
 use arrow::array::RecordBatch;

@@ -1,8 +1,10 @@
 //! The tables of `information_schema` that the SQL standard names.
 
+use super::columns::RELATIONS;
+use super::keys::key_names;
 use super::oids;
-use super::relations::{columns, key_names, owner, schemas, tables};
-use super::sheet::{Cell, RELATIONS, Sheet};
+use super::relations::{columns, owner, schemas, tables};
+use super::sheet::{Cell, Sheet};
 use super::source::Facts;
 use super::types;
 use base::{Column, SqlType};

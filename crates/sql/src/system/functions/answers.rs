@@ -1,10 +1,9 @@
 //! What each function says.
 
 use super::call::{Args, Result};
-use crate::system::relations::{
-    index_definition as definition_of_index, key_list, key_names, quoted,
-};
-use crate::system::sheet::{Cell, RELATIONS};
+use crate::system::columns::RELATIONS;
+use crate::system::keys::{self, key_list, key_names, quoted};
+use crate::system::sheet::Cell;
 use crate::system::source::Facts;
 use crate::system::{cluster, oids, relations, types};
 use base::{Error, SqlState, TableDescriptor};
@@ -89,7 +88,7 @@ pub(super) fn index_definition(facts: &Facts, args: &Args<'_>) -> Result {
         return Ok(Cell::Null);
     };
     match args.int(1) {
-        None | Some(0) => Ok(definition_of_index(table).into()),
+        None | Some(0) => Ok(keys::index_definition(table).into()),
         Some(n) => {
             let names = key_names(table);
             Ok(usize::try_from(n - 1).ok().and_then(|i| names.get(i)).map(|n| quoted(n)).into())
