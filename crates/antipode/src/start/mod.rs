@@ -98,9 +98,16 @@ async fn run(prepared: Prepared, with_parent: bool) -> Result<()> {
     let mut stop = Stop::listen(with_parent)?;
     let listener = Listener::bind(&settings.listen, tls).await?;
     let started = Instant::now();
-    let engine = Engine::open(env::real::env(), engine_settings(&settings)).await?;
-    make_admin_database(&engine).await?;
-    let links = Links::open_grpc(engine.clone(), GrpcSettings { ca_pem: authorities }).await?;
+    let opening = open(&settings, authorities);
+    let (engine, links) = tokio::select! {
+        biased;
+        // Giving up in the middle is as good as a crash: the next start replays what is there.
+        reason = stop.wait() => {
+            tracing::info!("stopping while opening: {reason}");
+            return Ok(());
+        }
+        opened = opening => opened?,
+    };
     let runtime = sql::Runtime::new(&query_settings(&settings))?;
     let front = Front::new(engine.clone(), links.clone(), runtime, FrontSettings::default());
     let address = listener.address();
@@ -125,6 +132,17 @@ async fn run(prepared: Prepared, with_parent: bool) -> Result<()> {
     engine.shutdown().await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Everything below SQL.
+async fn open(
+    settings: &Settings,
+    authorities: Option<Vec<u8>>,
+) -> Result<(Arc<Engine>, Arc<Links>)> {
+    let engine = Engine::open(env::real::env(), engine_settings(settings)).await?;
+    make_admin_database(&engine).await?;
+    let links = Links::open_grpc(engine.clone(), GrpcSettings { ca_pem: authorities }).await?;
+    Ok((engine, links))
 }
 
 /// A place to connect to before there is any other database.
