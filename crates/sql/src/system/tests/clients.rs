@@ -79,3 +79,17 @@ async fn psql_describes_a_table() {
 async fn pgbench_finds_its_table() {
     assert_eq!(rows("pgbench").await, [["2|-|0"]]);
 }
+
+#[tokio::test]
+async fn other_clients_get_their_answers() {
+    assert_eq!(rows("completion").await, [["t|-"]]);
+    assert_eq!(rows("tokio-postgres").await, [["jsonb|b|0|-|0|pg_catalog|0"]]);
+    assert_eq!(rows("sqlalchemy").await, [["t"]]);
+    assert_eq!(rows("jdbc tables").await, [["-|public|t|TABLE|-|||"]]);
+    let columns = rows("jdbc columns").await;
+    assert_eq!(columns[0].len(), 5);
+    assert_eq!(columns[0][1], "public|t|name|1043|true|24|-1|-1|2|-|-|'x'|-|0|b");
+    assert_eq!(rows("jdbc keys").await, [["t|id|t_pkey"]]);
+    assert_eq!(rows("grafana").await, [["\"Log\"", "t"]]);
+    assert_eq!(rows("dbeaver").await, [["16385|antipode", "16386|shop"]]);
+}

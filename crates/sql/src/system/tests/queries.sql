@@ -486,3 +486,74 @@ ORDER BY 1;
 
 -- pgbench
 select o.n, p.partstrat, pg_catalog.count(i.inhparent) from pg_catalog.pg_class as c join pg_catalog.pg_namespace as n on (n.oid = c.relnamespace) cross join lateral (select pg_catalog.array_position(pg_catalog.current_schemas(true), n.nspname)) as o(n) left join pg_catalog.pg_partitioned_table as p on (p.partrelid = c.oid) left join pg_catalog.pg_inherits as i on (c.oid = i.inhparent) where c.relname = 't' and o.n is not null group by 1, 2 order by 1 asc limit 1;
+
+-- completion
+SELECT c.relname, NULL::pg_catalog.text FROM pg_catalog.pg_class c
+WHERE c.relkind IN ('r', 'S', 'v', 'm', 'f', 'p') AND (c.relname) LIKE 't%'
+  AND pg_catalog.pg_table_is_visible(c.oid)
+  AND c.relnamespace OPERATOR(pg_catalog.<>) (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = 'pg_catalog')
+UNION ALL
+SELECT NULL::pg_catalog.text, n.nspname FROM pg_catalog.pg_namespace n
+WHERE n.nspname LIKE 't%' AND n.nspname NOT LIKE E'pg\\_%'
+LIMIT 1000;
+
+-- tokio-postgres
+SELECT t.typname, t.typtype, t.typelem, r.rngsubtype, t.typbasetype, n.nspname, t.typrelid
+FROM pg_catalog.pg_type t
+LEFT OUTER JOIN pg_catalog.pg_range r ON r.rngtypid = t.oid
+INNER JOIN pg_catalog.pg_namespace n ON t.typnamespace = n.oid
+WHERE t.oid = 3802;
+
+-- sqlalchemy
+SELECT pg_catalog.pg_class.relname
+FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace ON pg_catalog.pg_namespace.oid = pg_catalog.pg_class.relnamespace
+WHERE pg_catalog.pg_class.relname = 't'
+  AND pg_catalog.pg_class.relkind = ANY (ARRAY['r', 'p', 'f', 'v', 'm'])
+  AND pg_catalog.pg_table_is_visible(pg_catalog.pg_class.oid)
+  AND pg_catalog.pg_namespace.nspname != 'pg_catalog';
+
+-- jdbc tables
+SELECT NULL AS TABLE_CAT, n.nspname AS TABLE_SCHEM, c.relname AS TABLE_NAME,
+  CASE n.nspname ~ '^pg_' OR n.nspname = 'information_schema'
+    WHEN true THEN CASE c.relkind WHEN 'r' THEN 'SYSTEM TABLE' WHEN 'v' THEN 'SYSTEM VIEW' ELSE NULL END
+    WHEN false THEN CASE c.relkind WHEN 'r' THEN 'TABLE' WHEN 'i' THEN 'INDEX' WHEN 'v' THEN 'VIEW' ELSE NULL END
+    ELSE NULL END AS TABLE_TYPE,
+  d.description AS REMARKS, '' as TYPE_CAT, '' as TYPE_SCHEM, '' as TYPE_NAME
+FROM pg_catalog.pg_namespace n, pg_catalog.pg_class c
+LEFT JOIN pg_catalog.pg_description d ON (c.oid = d.objoid AND d.objsubid = 0 and d.classoid = 'pg_class'::regclass)
+WHERE c.relnamespace = n.oid AND c.relname LIKE 't'
+  AND (false OR (c.relkind = 'r' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'))
+ORDER BY TABLE_TYPE, TABLE_SCHEM, TABLE_NAME;
+
+-- jdbc columns
+SELECT * FROM (SELECT n.nspname, c.relname, a.attname, a.atttypid,
+    a.attnotnull OR (t.typtype = 'd' AND t.typnotnull) AS attnotnull, a.atttypmod, a.attlen, t.typtypmod,
+    row_number() OVER (PARTITION BY a.attrelid ORDER BY a.attnum) AS attnum,
+    nullif(a.attidentity, '') as attidentity, nullif(a.attgenerated, '') as attgenerated,
+    pg_catalog.pg_get_expr(def.adbin, def.adrelid) AS adsrc, dsc.description, t.typbasetype, t.typtype
+  FROM pg_catalog.pg_namespace n
+  JOIN pg_catalog.pg_class c ON (c.relnamespace = n.oid)
+  JOIN pg_catalog.pg_attribute a ON (a.attrelid = c.oid)
+  JOIN pg_catalog.pg_type t ON (a.atttypid = t.oid)
+  LEFT JOIN pg_catalog.pg_attrdef def ON (a.attrelid = def.adrelid AND a.attnum = def.adnum)
+  LEFT JOIN pg_catalog.pg_description dsc ON (c.oid = dsc.objoid AND a.attnum = dsc.objsubid)
+  LEFT JOIN pg_catalog.pg_class dc ON (dc.oid = dsc.classoid AND dc.relname = 'pg_class')
+  LEFT JOIN pg_catalog.pg_namespace dn ON (dc.relnamespace = dn.oid AND dn.nspname = 'pg_catalog')
+  WHERE c.relkind in ('r', 'p', 'v', 'f', 'm') and a.attnum > 0 AND NOT a.attisdropped AND c.relname LIKE 't') c
+WHERE true ORDER BY nspname, c.relname, attnum;
+
+-- jdbc keys
+SELECT ct.relname, a.attname, ci.relname AS pk_name
+FROM pg_catalog.pg_class ct
+JOIN pg_catalog.pg_attribute a ON (ct.oid = a.attrelid)
+JOIN pg_catalog.pg_index i ON (a.attrelid = i.indrelid)
+JOIN pg_catalog.pg_class ci ON (ci.oid = i.indexrelid)
+WHERE ct.relname = 't' AND i.indisprimary AND a.attnum = ANY(i.indkey);
+
+-- grafana
+SELECT quote_ident(table_name) FROM information_schema.tables
+WHERE quote_ident(table_schema) NOT IN ('information_schema', 'pg_catalog', '_timescaledb_cache')
+  AND table_type = 'BASE TABLE' ORDER BY 1;
+
+-- dbeaver
+SELECT db.oid, db.datname FROM pg_catalog.pg_database db WHERE datallowconn AND NOT datistemplate ORDER BY db.datname;
