@@ -1,0 +1,120 @@
+//! The end of every run: all faults end, the two sides come together, and everything is checked.
+
+use crate::dice::{Dice, Pauses};
+use crate::invariants::{acknowledged, consistent_cut, equal_sides, nothing_stuck, stranded_once};
+use crate::ledger::Told;
+use crate::operator::Operator;
+use crate::picture::{self, Picture};
+use crate::plan::DATABASE;
+use crate::stage::Stage;
+use crate::verdict::Violation;
+use crate::weather::Sky;
+use std::time::Duration;
+
+/// More disk changes than any run makes.
+const NEVER: u64 = 1 << 60;
+
+/// Heals everything and checks it.
+pub async fn heal(operator: &mut Operator, dice: &Dice) -> Result<(), Violation> {
+    let stage = operator.stage.clone();
+    stage.trace.say("healing");
+    stage.set_calm(true);
+    stage.weather.set(Sky::default());
+    stage.weather.split(false);
+    for region in &stage.regions {
+        region.node.set_capacity(None);
+        region.node.crash_after(NEVER);
+        region.hold(false);
+    }
+    operator.await_standby(operator.standby()).await?;
+    stage.set_quiet(true);
+    operator.until("clients", async || all_told(&stage)).await?;
+    settle(operator).await?;
+    check_all(operator).await?;
+    operator.ungate(operator.primary).await?;
+    nothing_stuck::check_locks(&stage, operator.primary, dice).await?;
+    settle(operator).await?;
+    let before = check_all(operator).await?;
+    let power_loss = dice.chance(50);
+    for region in &stage.regions {
+        if power_loss {
+            region.stop(true);
+        } else {
+            region.shut_down().await;
+        }
+    }
+    settle(operator).await?;
+    let after = check_all(operator).await?;
+    if before.rows != after.rows {
+        return Err(Violation::new("equal_sides", "a restart of both sides changed the data"));
+    }
+    stage.verdict.get().map_or(Ok(()), Err)
+}
+
+fn all_told(stage: &Stage) -> Result<Option<()>, String> {
+    let waiting = stage.ledger.entries().into_iter().find(|e| e.told == Told::Nothing);
+    waiting.map_or(Ok(Some(())), |e| Err(format!("transfer {} goes on", e.id)))
+}
+
+/// Gates the primary and waits until the standby has everything.
+async fn settle(operator: &Operator) -> Result<(), Violation> {
+    operator.gate(operator.primary).await?;
+    operator.until("catching up", async || operator.caught_up(operator.standby())).await
+}
+
+/// Everything that must hold while the primary takes no writes and the standby has caught up.
+async fn check_all(operator: &Operator) -> Result<Picture, Violation> {
+    let stage = &operator.stage;
+    let primary = look(operator, operator.primary).await?;
+    let standby = look(operator, operator.standby()).await?;
+    consistent_cut::check(&primary, &stage.plan)?;
+    consistent_cut::check(&standby, &stage.plan)?;
+    equal_sides::check(&primary, &standby)?;
+    // The primary goes on closing timestamps: the ends meet now and then.
+    let logs = async || operator.compare_logs(true).map(Some).map_err(|v| v.to_string());
+    operator.until("comparing logs", logs).await?;
+    let vault = |region: usize| {
+        let access = operator.access(region).map_err(nothing_stuck::violation)?;
+        let vault = access.links.diverged(DATABASE);
+        vault.map_err(|e| nothing_stuck::violation(format!("reading the vault: {e}")))
+    };
+    let (east, west) = (vault(0)?, vault(1)?);
+    stranded_once::check(&east, &west)?;
+    let (in_east, in_west) = (stranded_once::transfers(&east), stranded_once::transfers(&west));
+    acknowledged::check(&stage.ledger, &primary, [&in_east, &in_west])?;
+    no_full_copy(operator)?;
+    let n = primary.transfers().len();
+    stage.trace.say(format_args!("checked: {n} transfers, {} stranded", in_east.len()));
+    Ok(primary)
+}
+
+async fn look(operator: &Operator, region: usize) -> Result<Picture, Violation> {
+    let failed = |e: String| nothing_stuck::violation(format!("reading after healing: {e}"));
+    let access = operator.access(region).map_err(failed)?;
+    let database = access.database().map_err(|e| failed(e.to_string()))?;
+    let pauses = Pauses::new(operator.stage.outside.clone(), operator.dice.clone(), 0, 0);
+    let read = picture::read(&database, &pauses);
+    let limit = operator.stage.sleep(Duration::from_secs(30));
+    tokio::select! {
+        biased;
+        read = read => read.map_err(|e| failed(e.to_string())),
+        () = limit => Err(failed("it takes for ever".to_owned())),
+    }
+}
+
+/// Slots keep what is needed to come back: nobody ever has to copy everything again.
+fn no_full_copy(operator: &Operator) -> Result<(), Violation> {
+    for region in 0..2 {
+        let access = operator.access(region).map_err(nothing_stuck::violation)?;
+        let copied = access.engine.meta.read(|s| {
+            let found = s.history.iter().find(|h| h.kind == "full copy");
+            found.map(|h| h.detail.clone())
+        });
+        if let Some(why) = copied {
+            let name = operator.stage.regions[region].name;
+            let what = format!("{name} did not come back by difference: {why}");
+            return Err(Violation::new("by_difference", what));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,9 @@
+//! What must hold, one file each. Every file begins with its statement.
+
+pub mod acknowledged;
+pub mod consistent_cut;
+pub mod equal_sides;
+pub mod log_prefix;
+pub mod nothing_stuck;
+pub mod one_primary;
+pub mod stranded_once;

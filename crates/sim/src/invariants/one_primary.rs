@@ -1,0 +1,27 @@
+//! # One primary acknowledges
+//! A region acknowledges nothing that was begun
+//! * after its gate was closed for a planned switch, nor
+//! * after it was lost and the other region was promoted in its place, however often it restarts,
+//!   nor
+//! * after it has agreed to come back,
+//!
+//! until it is promoted again itself. (A region that is merely cut off and lives on does not know of
+//! the promotion; what it acknowledges meanwhile is stranded, which other invariants watch.)
+
+use crate::ledger::Ledger;
+use crate::verdict::Violation;
+
+/// Checks a transaction that was acknowledged just now.
+pub fn check(ledger: &Ledger, id: i64) -> Result<(), Violation> {
+    let Some(entry) = ledger.entry(id) else { return Ok(()) };
+    match ledger.closed(entry.region) {
+        Some((since, why)) if entry.began > since => Err(Violation::new(
+            "one_primary",
+            format!(
+                "region {} acknowledged transfer {id}, begun at {:?}, although since {since:?} {why}",
+                entry.region, entry.began
+            ),
+        )),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,189 @@
+//! The statements an operator has, each repeated until it is known to have worked.
+
+use super::Operator;
+use crate::invariants::log_prefix;
+use crate::plan::DATABASE;
+use crate::region::{Access, PORT, USER};
+use crate::verdict::Violation;
+use base::{Error, SqlState};
+use dr::{LinkStatus, ReplicateRequest};
+use meta::DatabaseState;
+
+/// How an attempt to promote ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Promotion {
+    /// The region is the primary.
+    Done,
+    /// It is no standby and can not become one without its source.
+    Impossible,
+}
+
+impl Operator {
+    pub(crate) fn access(&self, region: usize) -> Result<Access, String> {
+        let place = &self.stage.regions[region];
+        place.access().ok_or_else(|| format!("{} is down", place.name))
+    }
+
+    /// Runs a statement in a region; its errors are looked at.
+    pub(crate) async fn ask<T>(
+        &self,
+        region: usize,
+        what: &str,
+        access: &Access,
+        work: impl Future<Output = base::Result<T>>,
+    ) -> Result<T, Error> {
+        let place = &self.stage.regions[region];
+        match place.while_alive(access.life, work).await {
+            Some(Ok(done)) => Ok(done),
+            Some(Err(error)) => {
+                self.stage.judge_error(place, access, what, &error);
+                Err(error)
+            }
+            None => Err(Error::new(SqlState::CONNECTION_FAILURE, format!("{} died", place.name))),
+        }
+    }
+
+    /// `REPLICATE DATABASE … [WITH FORCE DIFFERENTIAL] FROM` the other region.
+    pub(crate) async fn replicate(
+        &self,
+        region: usize,
+        differential: bool,
+    ) -> Result<(), Violation> {
+        let request = ReplicateRequest {
+            database: DATABASE.to_owned(),
+            differential,
+            durability: None,
+            user: USER.0.to_owned(),
+            password: Some(USER.1.to_owned()),
+            host: self.stage.regions[1 - region].name.to_owned(),
+            port: Some(PORT),
+            source_database: None,
+        };
+        self.until("REPLICATE", async || {
+            let access = self.access(region)?;
+            if access.record().is_ok_and(|r| r.link.is_some()) {
+                return Ok(Some(()));
+            }
+            let done = access.links.replicate(request.clone());
+            let done = self.ask(region, "REPLICATE", &access, done).await;
+            done.map(Some).map_err(|e| e.to_string())
+        })
+        .await?;
+        let name = self.stage.regions[region].name;
+        self.stage.trace.say(format_args!("operator: {name} replicates"));
+        Ok(())
+    }
+
+    /// A former primary comes back; from here on it must not acknowledge anything.
+    pub(crate) async fn come_back(&self, region: usize) -> Result<(), Violation> {
+        self.replicate(region, true).await?;
+        self.stage.ledger.close(region, "it has agreed to come back", self.stage.now());
+        Ok(())
+    }
+
+    /// The link's state in a region.
+    pub(crate) fn link(&self, region: usize) -> Result<LinkStatus, String> {
+        let access = self.access(region)?;
+        let found = access.links.status().into_iter().find(|s| s.database == DATABASE);
+        found.ok_or_else(|| "there is no link".to_owned())
+    }
+
+    /// Waits until a region is a standby that follows.
+    pub(crate) async fn await_standby(&self, region: usize) -> Result<(), Violation> {
+        self.until("waiting for the standby", async || {
+            let link = self.link(region)?;
+            let ready = link.role == DatabaseState::Standby && link.state == "streaming";
+            if ready { Ok(Some(())) } else { Err(format!("{} {:?}", link.state, link.last_error)) }
+        })
+        .await
+    }
+
+    /// True if a region's link shows that it has everything of a source that takes no writes.
+    pub(crate) fn caught_up(&self, region: usize) -> Result<Option<()>, String> {
+        let s = self.link(region)?;
+        let all = s.connected && s.source_gated && s.lag_records == Some(0) && s.lag_ms == Some(0);
+        let ready = all && s.role == DatabaseState::Standby && s.state == "streaming";
+        if ready {
+            return Ok(Some(()));
+        }
+        let lag = (s.connected, s.source_gated, s.lag_records, s.lag_ms);
+        Err(format!("{} {:?} {lag:?}", s.state, s.last_error))
+    }
+
+    /// `FLUSH TABLES WITH READ ONLY`
+    pub(crate) async fn gate(&self, region: usize) -> Result<(), Violation> {
+        self.until("gating", async || {
+            let access = self.access(region)?;
+            let done = access.engine.gate(DATABASE, "operator", "moving to the other region");
+            let done = self.ask(region, "FLUSH TABLES", &access, done).await;
+            done.map(Some).map_err(|e| e.to_string())
+        })
+        .await?;
+        let name = self.stage.regions[region].name;
+        self.stage.trace.say(format_args!("operator: {name} is gated"));
+        Ok(())
+    }
+
+    /// `UNLOCK TABLES`
+    pub(crate) async fn ungate(&self, region: usize) -> Result<(), Violation> {
+        self.until("opening", async || {
+            let access = self.access(region)?;
+            let done = async { access.engine.ungate(DATABASE) };
+            let done = self.ask(region, "UNLOCK TABLES", &access, done).await;
+            done.map(Some).map_err(|e| e.to_string())
+        })
+        .await
+    }
+
+    /// `STOP REPLICATING`, before each attempt only if `ready` says so.
+    pub(crate) async fn promote(
+        &self,
+        region: usize,
+        mut ready: impl AsyncFnMut() -> Result<Option<()>, String>,
+    ) -> Result<Promotion, Violation> {
+        let promotion = self
+            .until("STOP REPLICATING", async || {
+                let access = self.access(region)?;
+                let state = access.record().map_err(|e| e.to_string())?.state;
+                match state {
+                    DatabaseState::Primary => return Ok(Some(Promotion::Done)),
+                    DatabaseState::Standby => {}
+                    _ => return Ok(Some(Promotion::Impossible)),
+                }
+                if ready().await?.is_none() {
+                    return Ok(None);
+                }
+                let done = access.links.stop(DATABASE);
+                match self.ask(region, "STOP REPLICATING", &access, done).await {
+                    Ok(done) => {
+                        self.stage.trace.say(format_args!("operator: {done:?}"));
+                        Ok(Some(Promotion::Done))
+                    }
+                    Err(error) => Err(error.to_string()),
+                }
+            })
+            .await?;
+        let name = self.stage.regions[region].name;
+        self.stage.trace.say(format_args!("operator: promotion of {name}: {promotion:?}"));
+        if promotion == Promotion::Done {
+            self.stage.ledger.open(region);
+        }
+        Ok(promotion)
+    }
+
+    /// How many transactions are in both vaults, if both can be asked.
+    pub(crate) fn vaulted(&self) -> Option<[usize; 2]> {
+        let count = |region| self.access(region).ok()?.links.diverged(DATABASE).ok();
+        Some([count(0)?.len(), count(1)?.len()])
+    }
+
+    /// Compares the logs of both sides, if both are there.
+    pub(crate) fn compare_logs(&self, caught_up: bool) -> Result<(), Violation> {
+        let database = |region| self.access(region).ok()?.database().ok();
+        let (Some(east), Some(west)) = (database(0), database(1)) else { return Ok(()) };
+        let checked =
+            log_prefix::check(east.local_partitions(), west.local_partitions(), caught_up);
+        // A machine that dies under the check proves nothing.
+        if self.access(0).is_err() || self.access(1).is_err() { Ok(()) } else { checked }
+    }
+}

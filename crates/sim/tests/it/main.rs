@@ -1,0 +1,54 @@
+//! Seeds: new ones, those that once found something, and one seed twice.
+
+use sim::{Options, Report, run};
+
+/// How many seeds a test run tries.
+const SEEDS: u64 = 24;
+
+fn check(report: &Report) {
+    if let Some(violation) = &report.violation {
+        panic!("seed {}: {violation}\nreplay: {}", report.seed, report.replay());
+    }
+}
+
+#[test]
+fn invariants_hold_even_seeds() {
+    (0..SEEDS).filter(|s| s % 2 == 0).for_each(|seed| {
+        check(&run(Options { seed, rounds: Some(2), ..Options::default() }));
+    });
+}
+
+#[test]
+fn invariants_hold_odd_seeds() {
+    (0..SEEDS).filter(|s| s % 2 == 1).for_each(|seed| {
+        check(&run(Options { seed, rounds: Some(2), ..Options::default() }));
+    });
+}
+
+/// Every line of `seeds.txt`: a seed, its rounds, and what it found.
+#[test]
+fn found_seeds_hold() {
+    for line in include_str!("../seeds.txt").lines() {
+        let line = line.split('#').next().unwrap_or_default().trim();
+        let mut words = line.split_whitespace().map(|w| w.parse::<u64>().expect("a number"));
+        if let Some(seed) = words.next() {
+            let rounds = words.next().map(|r| r as u32);
+            check(&run(Options { seed, rounds, ..Options::default() }));
+        }
+    }
+}
+
+/// Without this, no seed means anything.
+#[test]
+fn a_seed_run_twice_gives_the_same_trace() {
+    for seed in [3, 1_000_003] {
+        let options = Options { seed, rounds: Some(2), full_trace: true, verbose: false };
+        let (one, two) = (run(options), run(options));
+        let mut lines = one.trace.lines().zip(two.trace.lines()).enumerate();
+        if let Some((n, (a, b))) = lines.find(|(_, (a, b))| a != b) {
+            panic!("seed {seed} differs in event {n}:\n{a}\n{b}");
+        }
+        assert_eq!(one.trace.len(), two.trace.len(), "seed {seed}");
+        assert!(one.trace.lines().count() > 1_000, "seed {seed} does next to nothing");
+    }
+}
