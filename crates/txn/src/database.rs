@@ -38,6 +38,8 @@ pub struct Database {
     snapshots: Mutex<BTreeMap<Timestamp, usize>>,
     incarnation: u64,
     transactions: AtomicU64,
+    /// How often it has begun to go back: snapshots from before show nothing any more.
+    rewinds: AtomicU64,
 }
 
 impl fmt::Debug for Database {
@@ -77,6 +79,7 @@ impl Database {
             snapshots: Mutex::new(BTreeMap::new()),
             incarnation,
             transactions: AtomicU64::new(0),
+            rewinds: AtomicU64::new(0),
         }
     }
 
@@ -107,7 +110,11 @@ impl Database {
 
     /// Takes on a role that the metadata has.
     pub fn set_state(&self, state: DatabaseState) {
-        *self.state.write() = state;
+        let mut now = self.state.write();
+        if matches!(state, DatabaseState::Rewinding { .. }) {
+            self.rewinds.fetch_add(1, Ordering::SeqCst);
+        }
+        *now = state;
     }
 
     /// The promotion epoch of its line, as far as known here.
@@ -205,10 +212,11 @@ impl Database {
     /// A snapshot at the newest readable time; versions it needs stay while it lives.
     pub fn snapshot(self: &Arc<Self>) -> Result<Arc<Snapshot>> {
         let mut snapshots = self.snapshots.lock();
+        let rewinds = self.rewinds.load(Ordering::SeqCst);
         let ts = self.read_timestamp()?;
         *snapshots.entry(ts).or_default() += 1;
         drop(snapshots);
-        Ok(Arc::new(Snapshot { database: self.clone(), ts }))
+        Ok(Arc::new(Snapshot { database: self.clone(), ts, rewinds }))
     }
 
     /// Up to where old versions may be merged away: nobody reads below, and every transaction at
@@ -230,9 +238,22 @@ impl Database {
 pub struct Snapshot {
     database: Arc<Database>,
     ts: Timestamp,
+    rewinds: u64,
 }
 
 impl Snapshot {
+    /// To be asked after every read: what was read is of no meaning if the database has begun to
+    /// go back since the snapshot was taken.
+    ///
+    /// # Errors
+    /// 57P03 if it has.
+    pub(crate) fn check(&self) -> Result<()> {
+        if self.database.rewinds.load(Ordering::SeqCst) == self.rewinds {
+            return Ok(());
+        }
+        Err(self.database.not_now("it gives up what its new source does not have"))
+    }
+
     /// The timestamp.
     pub fn ts(&self) -> Timestamp {
         self.ts

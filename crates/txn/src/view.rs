@@ -41,6 +41,8 @@ impl ReadView {
     ) -> Result<Vec<Option<VersionedRow>>> {
         let handle = self.database.partition(partition)?;
         let mut rows = handle.get(self.read_ts(), keys.clone()).await?;
+        self.snapshot.check()?;
+        self.snapshot.check()?;
         for (key, row) in keys.iter().zip(&mut rows) {
             if let Some(pending) = self.writes.get(partition, key) {
                 let ts = row.as_ref().map_or(Timestamp::ZERO, |r| r.ts);
@@ -64,12 +66,11 @@ impl ReadView {
             .map(|(k, p)| (k.clone(), p.row.clone()))
             .collect();
         let snapshot = self.snapshot.clone();
-        let keep = move |batch| {
-            let _alive = &snapshot;
-            batch
-        };
+        let keep = move |batch: Result<RecordBatch>| batch.and_then(|b| snapshot.check().map(|()| b));
         if own.is_empty() {
-            return Ok(handle.scan(spec).await?.map(keep).boxed());
+            let rows = handle.scan(spec).await?;
+            self.snapshot.check()?;
+            return Ok(rows.map(keep).boxed());
         }
         let with_key = spec.with_key;
         let columns = spec.columns.clone();
@@ -77,10 +78,10 @@ impl ReadView {
         // The limit would count rows that own deletions take out.
         spec.limit = None;
         let masked: BTreeSet<Bytes> = own.iter().map(|(k, _)| k.clone()).collect();
-        let stored = handle
-            .scan(spec)
-            .await?
-            .map(move |batch| batch.and_then(|batch| without(&batch, &masked, with_key)));
+        let stored = handle.scan(spec).await?;
+        self.snapshot.check()?;
+        let stored =
+            stored.map(move |batch| batch.and_then(|batch| without(&batch, &masked, with_key)));
         let added = own_batch(&columns, own, with_key)?;
         Ok(stored.chain(futures::stream::iter(added.map(Ok))).map(keep).boxed())
     }
