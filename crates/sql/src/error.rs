@@ -53,9 +53,8 @@ fn borrowed(e: &DataFusionError) -> Error {
         }
         DataFusionError::Execution(message) => execution(message),
         DataFusionError::SQL(inner, _) => Error::new(SqlState::SYNTAX_ERROR, inner.to_string()),
-        other => by_words(&other.strip_backtrace()).unwrap_or_else(|| {
-            Error::internal(tidy(&other.strip_backtrace()))
-        }),
+        other => by_words(&other.strip_backtrace())
+            .unwrap_or_else(|| Error::internal(tidy(&other.strip_backtrace()))),
     }
 }
 
@@ -107,9 +106,10 @@ fn schema(e: &SchemaError) -> Error {
                 format!("column reference \"{name}\" is ambiguous"),
             )
         }
-        SchemaError::DuplicateUnqualifiedField { name } => {
-            Error::new(SqlState::DUPLICATE_COLUMN, format!("column \"{name}\" specified more than once"))
-        }
+        SchemaError::DuplicateUnqualifiedField { name } => Error::new(
+            SqlState::DUPLICATE_COLUMN,
+            format!("column \"{name}\" specified more than once"),
+        ),
         other => Error::new(SqlState::SYNTAX_ERROR, tidy(&other.to_string())),
     }
 }
@@ -145,12 +145,16 @@ fn by_words(message: &str) -> Option<Error> {
         return Some(undefined_function(message));
     } else if has("divide by zero") || has("division by zero") {
         return Some(Error::new(SqlState::DIVISION_BY_ZERO, "division by zero"));
-    } else if has("overflow") || has("out of range") || has("can't cast value") || has("too large to store")
+    } else if has("overflow")
+        || has("out of range")
+        || has("can't cast value")
+        || has("too large to store")
     {
         SqlState::NUMERIC_VALUE_OUT_OF_RANGE
     } else if has("cannot cast string") || has("cannot cast value") {
         SqlState::INVALID_TEXT_REPRESENTATION
-    } else if has("error parsing timestamp") || has("cannot parse") && (has("date") || has("time")) {
+    } else if has("error parsing timestamp") || has("cannot parse") && (has("date") || has("time"))
+    {
         SqlState::INVALID_DATETIME_FORMAT
     } else if has("more than one row") {
         return Some(Error::new(
@@ -161,8 +165,11 @@ fn by_words(message: &str) -> Option<Error> {
         SqlState::UNDEFINED_TABLE
     } else if has("placeholder") && has("type") {
         return Some(
-            Error::new(SqlState::INVALID_PARAMETER_VALUE, "could not determine data type of a parameter")
-                .hint("write a cast, as in $1::int"),
+            Error::new(
+                SqlState::INVALID_PARAMETER_VALUE,
+                "could not determine data type of a parameter",
+            )
+            .hint("write a cast, as in $1::int"),
         );
     } else {
         return None;

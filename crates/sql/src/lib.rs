@@ -38,7 +38,6 @@ pub mod point;
 pub mod scan;
 pub mod shape;
 pub mod statement;
-#[cfg(any())]
 pub mod system;
 pub mod text;
 pub mod types;

@@ -170,7 +170,11 @@ impl Shape {
             SqlState::UNIQUE_VIOLATION,
             format!("duplicate key value violates unique constraint \"{}_pkey\"", self.table.name),
         )
-        .detail(format!("Key ({})=({}) already exists.", names.join(", "), values.join(", ")))
+        .detail(format!(
+            "Key ({})=({}) already exists.",
+            names.join(", "),
+            values.join(", ")
+        ))
     }
 }
 

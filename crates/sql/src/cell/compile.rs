@@ -54,8 +54,7 @@ impl<'a> Compiler<'a> {
     /// The condition or value as DataFusion's expression; parameters are still open.
     pub fn logical(&mut self, ast: &ast::Expr) -> Result<Expr> {
         let rel = SqlToRel::new(self.names);
-        let mut context =
-            PlannerContext::new().with_prepare_param_data_types(fields(&self.types));
+        let mut context = PlannerContext::new().with_prepare_param_data_types(fields(&self.types));
         let e = rel.sql_to_expr(ast.clone(), &self.schema, &mut context).map_err(df)?;
         let e = self.qualified(e)?;
         self.learn(&e)?;
@@ -113,9 +112,7 @@ impl<'a> Compiler<'a> {
             },
             ast::Expr::Value(ValueWithSpan { value, .. }) => match value {
                 ast::Value::Number(n, _) => constant(ScalarValue::Int64(Some(n.parse().ok()?))),
-                ast::Value::SingleQuotedString(s) => {
-                    constant(ScalarValue::Utf8(Some(s.clone())))
-                }
+                ast::Value::SingleQuotedString(s) => constant(ScalarValue::Utf8(Some(s.clone()))),
                 ast::Value::Null => constant(ScalarValue::Null),
                 ast::Value::Boolean(b) => constant(ScalarValue::Boolean(Some(*b))),
                 ast::Value::Placeholder(id) => {
@@ -139,6 +136,12 @@ impl<'a> Compiler<'a> {
                     && let Some(ty) = self.types.get(i).copied().flatten()
                 {
                     return Ok(Cell::Param(i, ty));
+                }
+            }
+            Expr::ScalarFunction(f) => {
+                if let Some(value) = session_value(f.func.name(), &Default::default()) {
+                    let ty = types::natural(&value.data_type());
+                    return Ok(Cell::Session(f.func.name().to_owned(), ty));
                 }
             }
             Expr::Column(c) => {

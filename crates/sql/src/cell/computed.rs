@@ -1,7 +1,6 @@
 //! A physical expression and the columns it needs.
 
 use super::Frame;
-use crate::plan::session_value;
 use crate::types;
 use ::arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use ::arrow::datatypes::{FieldRef, SchemaRef};
@@ -64,9 +63,7 @@ impl Computed {
                 other => one_array(&outside(other, frame)?, rows.len()),
             })
             .collect::<Result<Vec<_>>>()?;
-        self.evaluate(arrays, rows.len())?
-            .into_array(rows.len())
-            .map_err(crate::error::datafusion)
+        self.evaluate(arrays, rows.len())?.into_array(rows.len()).map_err(crate::error::datafusion)
     }
 
     /// True if it is true for the row; NULL counts as false.
@@ -99,8 +96,7 @@ fn one_array(value: &ScalarValue, rows: usize) -> Result<ArrayRef> {
 fn outside(input: &Input, frame: &Frame) -> Result<ScalarValue> {
     match input {
         Input::Param(i) => frame.param(*i).cloned(),
-        Input::Session(name) => session_value(name, &frame.circumstances)
-            .ok_or_else(|| Error::internal(format!("{name} is no session function"))),
+        Input::Session(name) => frame.session(name),
         Input::Row(..) => Err(Error::internal("a row column is not a parameter")),
     }
 }

@@ -15,7 +15,7 @@ mod computed;
 pub use compile::Compiler;
 pub use computed::{Computed, Input};
 
-use crate::plan::Circumstances;
+use crate::plan::{Circumstances, session_value};
 use crate::types::{self, sql_type_of};
 use ::arrow::array::ArrayRef;
 use base::{Error, Result, SqlState, SqlType, Value};
@@ -40,6 +40,12 @@ impl Frame {
             )
         })
     }
+
+    /// The value of a session function.
+    pub fn session(&self, name: &str) -> Result<ScalarValue> {
+        session_value(name, &self.circumstances)
+            .ok_or_else(|| Error::internal(format!("{name} is no session function")))
+    }
 }
 
 /// A compiled expression.
@@ -51,6 +57,8 @@ pub enum Cell {
     Param(usize, SqlType),
     /// A column of the row, by position, and its type.
     Column(usize, SqlType),
+    /// A session function such as `now()`, and its type.
+    Session(String, SqlType),
     /// Anything else.
     Computed(Computed),
 }
@@ -60,7 +68,7 @@ impl Cell {
     pub fn ty(&self) -> SqlType {
         match self {
             Cell::Constant(v) => types::natural(&v.data_type()),
-            Cell::Param(_, ty) | Cell::Column(_, ty) => *ty,
+            Cell::Param(_, ty) | Cell::Column(_, ty) | Cell::Session(_, ty) => *ty,
             Cell::Computed(c) => sql_type_of(&c.field),
         }
     }
@@ -71,18 +79,19 @@ impl Cell {
             Cell::Constant(v) => Ok(v.clone()),
             Cell::Param(i, _) => frame.param(*i).cloned(),
             Cell::Column(i, ty) => Ok(types::to_scalar(&row[*i], *ty)),
+            Cell::Session(name, _) => frame.session(name),
             Cell::Computed(c) => c.one(row, frame),
         }
     }
 
     /// Its values for some rows.
     pub fn values(&self, rows: &[Vec<Value>], frame: &Frame) -> Result<ArrayRef> {
-        let repeat = |v: &ScalarValue| {
-            v.to_array_of_size(rows.len()).map_err(crate::error::datafusion)
-        };
+        let repeat =
+            |v: &ScalarValue| v.to_array_of_size(rows.len()).map_err(crate::error::datafusion);
         match self {
             Cell::Constant(v) => repeat(v),
             Cell::Param(i, _) => repeat(frame.param(*i)?),
+            Cell::Session(name, _) => repeat(&frame.session(name)?),
             Cell::Column(i, ty) => types::to_array(rows.iter().map(|r| &r[*i]), *ty),
             Cell::Computed(c) => c.many(rows, frame),
         }

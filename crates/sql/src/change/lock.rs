@@ -32,10 +32,7 @@ pub async fn lock_and_read(
     if order.len() == places.len() && order.is_sorted() {
         return Ok(found);
     }
-    Ok(places
-        .iter()
-        .map(|p| sorted.binary_search(p).ok().and_then(|i| found[i].clone()))
-        .collect())
+    Ok(places.iter().map(|p| sorted.binary_search(p).ok().and_then(|i| found[i].clone())).collect())
 }
 
 /// Locks the rows that are not locked yet.
@@ -46,8 +43,11 @@ pub async fn lock_new(
     mode: LockMode,
     wait: LockWait,
 ) -> Result<()> {
-    let wanted: Vec<Place> =
-        in_order(places).into_iter().map(|i| places[i].clone()).filter(|p| !held.contains(p)).collect();
+    let wanted: Vec<Place> = in_order(places)
+        .into_iter()
+        .map(|i| places[i].clone())
+        .filter(|p| !held.contains(p))
+        .collect();
     if !wanted.is_empty() {
         txn.lock(&wanted, mode, wait).await?;
         held.extend(wanted);

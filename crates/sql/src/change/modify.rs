@@ -34,7 +34,7 @@ pub struct ModifyPlan {
     /// The table.
     pub shape: Arc<Shape>,
     /// Finds the rows: key columns, then new values.
-    query: Box<LogicalPlan>,
+    pub query: Box<LogicalPlan>,
     /// Which of the two.
     pub kind: Kind,
     /// RETURNING.
@@ -125,7 +125,9 @@ pub fn assignments(shape: &Shape, all: &[Assignment]) -> Result<Vec<(usize, Expr
     for assignment in all {
         match (&assignment.target, &assignment.value) {
             (AssignmentTarget::ColumnName(name), value) => add(&last_part(name)?, value)?,
-            (AssignmentTarget::Tuple(names), Expr::Tuple(values)) if names.len() == values.len() => {
+            (AssignmentTarget::Tuple(names), Expr::Tuple(values))
+                if names.len() == values.len() =>
+            {
                 for (name, value) in names.iter().zip(values) {
                     add(&last_part(name)?, value)?;
                 }

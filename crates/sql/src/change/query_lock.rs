@@ -32,11 +32,13 @@ impl LockPlan {
             return Err(Error::unsupported("FOR UPDATE on this kind of query"));
         };
         let grouped = !matches!(&body.group_by, GroupByExpr::Expressions(e, _) if e.is_empty());
-        if query.locks.len() > 1 || grouped || body.distinct.is_some() || body.from.len() != 1 {
+        let one_table = matches!(body.from.as_slice(), [from] if from.joins.is_empty());
+        if query.locks.len() > 1 || grouped || body.distinct.is_some() || !one_table {
             return Err(Error::unsupported("FOR UPDATE on anything but rows of one table")
                 .hint("select the rows of one table without DISTINCT, GROUP BY or joins"));
         }
         let target = Target::of(scope, &body.from[0])?;
+        scope.names.set_target(target.shape.clone());
         let mode = match clause.lock_type {
             LockType::Share => LockMode::Shared,
             LockType::Update => LockMode::Exclusive,

@@ -82,8 +82,11 @@ impl Returning {
 
     /// The result for all rows, as a stream.
     pub fn rows(&self, rows: &[Vec<Value>], frame: &Frame) -> Result<Rows> {
-        let batches: Vec<Result<RecordBatch>> =
-            rows.chunks(8192).map(|chunk| self.batch(chunk, frame)).map(Ok).collect::<Result<_>>()?;
+        let batches: Vec<Result<RecordBatch>> = rows
+            .chunks(8192)
+            .map(|chunk| self.batch(chunk, frame))
+            .map(Ok)
+            .collect::<Result<_>>()?;
         Ok(futures::stream::iter(batches).boxed())
     }
 }

@@ -96,11 +96,16 @@ async fn add_column(
     if let Some(text) = &column.default {
         column.missing = check_default(run, &catalog, text, column.ty, &column.name)?;
     }
-    if column.not_null && column.missing == Value::Null && !primary_key::is_empty(run, table).await?
+    if column.not_null
+        && column.missing == Value::Null
+        && !primary_key::is_empty(run, table).await?
     {
         return Err(Error::new(
             SqlState::NOT_NULL_VIOLATION,
-            format!("column \"{}\" of relation \"{}\" contains null values", column.name, table.name),
+            format!(
+                "column \"{}\" of relation \"{}\" contains null values",
+                column.name, table.name
+            ),
         )
         .hint("give the column a DEFAULT"));
     }
@@ -156,7 +161,10 @@ async fn alter_column(
             if primary_key::has_null(run, table, name).await? {
                 return Err(Error::new(
                     SqlState::NOT_NULL_VIOLATION,
-                    format!("column \"{name}\" of relation \"{}\" contains null values", table.name),
+                    format!(
+                        "column \"{name}\" of relation \"{}\" contains null values",
+                        table.name
+                    ),
                 ));
             }
             find(table, name)?.not_null = true;

@@ -141,8 +141,9 @@ impl Draft {
     fn constrain(&mut self, constraint: &TableConstraint) -> Result<()> {
         match constraint {
             TableConstraint::PrimaryKey(key) => self.set_key(key_names(&key.columns)?),
-            TableConstraint::Unique(_) => Err(Error::unsupported("UNIQUE")
-                .hint("only the primary key is unique so far")),
+            TableConstraint::Unique(_) => {
+                Err(Error::unsupported("UNIQUE").hint("only the primary key is unique so far"))
+            }
             TableConstraint::ForeignKey(_) => Err(Error::unsupported("FOREIGN KEY")),
             TableConstraint::Check(_) => Err(Error::unsupported("CHECK")),
             other => Err(Error::unsupported(format!("{other}"))),
@@ -184,8 +185,9 @@ pub(super) fn column_of(
             }
             ColumnOption::PrimaryKey(_) => key = true,
             ColumnOption::Unique(_) => {
-                return Err(Error::unsupported("UNIQUE")
-                    .hint("only the primary key is unique so far"));
+                return Err(
+                    Error::unsupported("UNIQUE").hint("only the primary key is unique so far")
+                );
             }
             ColumnOption::ForeignKey(_) => return Err(Error::unsupported("REFERENCES")),
             ColumnOption::Check(_) => return Err(Error::unsupported("CHECK")),

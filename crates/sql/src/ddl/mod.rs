@@ -42,8 +42,7 @@ fn check_default(
     let names = crate::plan::Names::new(run.runtime, catalog, &database, 1);
     let scope =
         Scope { runtime: run.runtime, names: &names, catalog, partitions: 1, types: Vec::new() };
-    let mut compiler =
-        crate::cell::Compiler::without_row(scope.runtime, scope.names, scope.types);
+    let mut compiler = crate::cell::Compiler::without_row(scope.runtime, scope.names, scope.types);
     let cell = compiler.cell(&crate::change::parse_expr(text)?, Some(ty))?;
     cell.assign(&[], run.frame, ty, column)
 }

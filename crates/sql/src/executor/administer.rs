@@ -2,10 +2,14 @@
 //! transaction.
 
 use super::{Executor, Outcome};
-use crate::plan::ResultColumn;
-use crate::statement::{self, GateMode, Stmt, UserOptions};
-use base::{Error, Result, SqlState};
+use crate::plan::{ResultColumn, columns_of, conform};
+use crate::statement::{self, GateMode, Replicate, Stmt, UserOptions};
+use crate::system;
+use base::{Catalog, Error, Result, SqlState};
+use dr::ReplicateRequest;
+use futures::StreamExt;
 use meta::{Command, Durability};
+use std::sync::Arc;
 
 /// Partitions of a database if nothing is said.
 const PARTITIONS: u16 = 8;
@@ -34,14 +38,15 @@ impl Executor {
 
     /// Runs a statement that belongs to no transaction.
     pub async fn execute_alone(&self, stmt: &Stmt) -> Result<Outcome> {
+        if let Stmt::ShowReplicationStatus { .. } | Stmt::ShowDatabases { .. } = stmt {
+            return self.show(stmt, Arc::default()).await;
+        }
         self.check_superuser(stmt)?;
         let tag = match stmt {
             Stmt::CreateDatabase { name, if_not_exists, partitions, durability } => {
                 self.create_database(name, *if_not_exists, *partitions, *durability).await?
             }
-            Stmt::DropDatabase { name, if_exists } => {
-                self.drop_database(name, *if_exists).await?
-            }
+            Stmt::DropDatabase { name, if_exists } => self.drop_database(name, *if_exists).await?,
             Stmt::FlushTables { database, mode } => self.flush(database.as_deref(), *mode).await?,
             Stmt::UnlockTables { database } => self.unlock(database.as_deref())?,
             Stmt::CreateUser { name, if_not_exists, options } => {
@@ -55,8 +60,8 @@ impl Executor {
     }
 
     /// The result columns of a statement that belongs to no transaction.
-    pub fn columns_alone(&self, _stmt: &Stmt) -> Option<Vec<ResultColumn>> {
-        None
+    pub fn columns_alone(&self, stmt: &Stmt) -> Option<Vec<ResultColumn>> {
+        system::show_schema(stmt).map(|schema| columns_of(&schema, &[]))
     }
 
     /// Everything here needs a superuser, but for the own password.
@@ -83,10 +88,7 @@ impl Executor {
         partitions: Option<u16>,
         durability: Option<statement::Durability>,
     ) -> Result<&'static str> {
-        let durability = match durability {
-            Some(statement::Durability::Async) => Durability::Async,
-            _ => Durability::Sync,
-        };
+        let durability = self::durability(durability.unwrap_or(statement::Durability::Sync));
         let partitions = partitions.unwrap_or(PARTITIONS);
         match self.engine.create_database(name, partitions, durability).await {
             Err(e) if if_not_exists && e.state == SqlState::DUPLICATE_DATABASE => {}
@@ -102,6 +104,9 @@ impl Executor {
                 "cannot drop the currently open database",
             )
             .hint("connect to another database first"));
+        }
+        if let Some(links) = &self.links {
+            links.forget(name).await;
         }
         match self.engine.drop_database(name).await {
             Err(e) if if_exists && e.state == SqlState::INVALID_CATALOG_NAME => {}
@@ -174,7 +179,58 @@ impl Executor {
         Ok("DROP ROLE")
     }
 
-    async fn replicate(&self, _stmt: &Stmt) -> Result<&'static str> {
-        Err(Error::unsupported("replication"))
+    /// The result of a SHOW statement.
+    pub(super) async fn show(&self, stmt: &Stmt, catalog: Arc<Catalog>) -> Result<Outcome> {
+        let source = self.source(catalog);
+        let Some(batch) = system::show(&source, stmt).await? else {
+            return Err(Error::internal("this statement shows nothing"));
+        };
+        let columns = columns_of(&batch.schema(), &[]);
+        let rows = conform(futures::stream::iter([Ok(batch)]).boxed(), &columns);
+        Ok(Outcome::Rows { columns, rows, verb: "SHOW" })
+    }
+
+    pub(super) fn source(&self, catalog: Arc<Catalog>) -> system::EngineSource {
+        let (engine, links) = (self.engine.clone(), self.links.clone());
+        system::EngineSource::new(engine, links, &self.database, catalog)
+    }
+
+    async fn replicate(&self, stmt: &Stmt) -> Result<&'static str> {
+        let Some(links) = &self.links else {
+            return Err(Error::unsupported("replication on this connection"));
+        };
+        match stmt {
+            Stmt::Replicate(r) => links.replicate(request(r)).await.map(|()| "REPLICATE DATABASE"),
+            Stmt::PauseReplicating { database } => {
+                links.pause(database).await.map(|()| "PAUSE REPLICATING")
+            }
+            Stmt::ContinueReplicating { database } => {
+                links.resume(database).await.map(|()| "CONTINUE REPLICATING")
+            }
+            Stmt::StopReplicating { database } => {
+                links.stop(database).await.map(|_| "STOP REPLICATING")
+            }
+            _ => Err(Error::internal("this statement belongs in a transaction")),
+        }
+    }
+}
+
+fn request(r: &Replicate) -> ReplicateRequest {
+    ReplicateRequest {
+        database: r.database.clone(),
+        differential: r.differential,
+        durability: r.durability.map(durability),
+        user: r.user.clone(),
+        password: r.password.clone(),
+        host: r.host.clone(),
+        port: r.port,
+        source_database: r.source_database.clone(),
+    }
+}
+
+fn durability(d: statement::Durability) -> Durability {
+    match d {
+        statement::Durability::Sync => Durability::Sync,
+        statement::Durability::Async => Durability::Async,
     }
 }

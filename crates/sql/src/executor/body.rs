@@ -2,14 +2,17 @@
 
 use super::Executor;
 use crate::change::{
-    InsertPlan, LockPlan, ModifyPlan, Scope, Target, delete_relation, output_names, split_with,
+    InsertPlan, LockPlan, ModifyPlan, Scope, Source, Target, delete_relation, output_names,
+    split_with,
 };
 use crate::plan::{Names, ResultColumn, columns_of};
 use crate::point::PointPlan;
 use crate::statement::Stmt;
-use base::{Result, SqlType, TableDescriptor};
-use datafusion::logical_expr::LogicalPlan;
+use crate::system;
+use base::{Error, Result, SqlType, TableDescriptor};
+use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use datafusion::sql::sqlparser::ast::{Query, Statement};
+use std::borrow::Cow;
 use std::sync::Arc;
 use txn::Transaction;
 
@@ -91,17 +94,22 @@ impl Executor {
         types: Vec<Option<SqlType>>,
     ) -> Result<Compiled> {
         let Stmt::Sql(ast) = stmt else {
-            return Err(base::Error::internal("a statement without a plan was compiled"));
+            return Err(Error::internal("a statement without a plan was compiled"));
         };
         let catalog = txn.catalog().await?;
         let partitions = txn.database().partitions().len() as u16;
-        let system = self.system_tables(txn, &catalog, ast).await?;
-        let reads_system = !system.is_empty();
-        let names = Names::new(&self.runtime, &catalog, &self.database, partitions)
-            .with_system(system);
+        let mut ast = Cow::Borrowed(ast.as_ref());
+        let mut names = Names::new(&self.runtime, &catalog, &self.database, partitions);
+        let reads_system = system::concerns(&ast);
+        if reads_system {
+            let source = self.source(catalog.clone());
+            if let Some(found) = system::scope(&source, ast.to_mut()).await? {
+                names = names.with_system(found);
+            }
+        }
         let mut scope =
             Scope { runtime: &self.runtime, names: &names, catalog: &catalog, partitions, types };
-        let mut body = body(&mut scope, ast)?;
+        let mut body = body(&mut scope, &ast)?;
         let params = scope.types.iter().map(|t| t.unwrap_or(SqlType::Text)).collect();
         let mut used = names.used();
         let compiled_target = match &mut body {
@@ -119,51 +127,39 @@ fn body(scope: &mut Scope<'_>, ast: &Statement) -> Result<Body> {
     if let Some(point) = PointPlan::compile(scope, ast) {
         return Ok(Body::Point(point));
     }
-    let (with, inner) = split_with(ast);
-    match inner {
-        Statement::Insert(insert) => InsertPlan::compile(scope, insert, with).map(Body::Insert),
-        Statement::Update(update) => {
-            let target = Target::of(scope, &update.table)?;
-            with_target(scope, target, |scope, target| {
-                ModifyPlan::update(scope, target, update, with).map(Body::Modify)
-            })
-        }
-        Statement::Delete(delete) => {
-            let target = Target::of(scope, delete_relation(delete)?)?;
-            with_target(scope, target, |scope, target| {
-                ModifyPlan::delete(scope, target, delete, with).map(Body::Modify)
-            })
-        }
+    if let Some(change) = change(scope, ast)? {
+        return Ok(change);
+    }
+    match ast {
         Statement::Query(query) => self::query(scope, query),
         Statement::Explain { statement, analyze, verbose, .. } => {
             explain(scope, ast, statement, *analyze, *verbose)
         }
-        other => Err(base::Error::unsupported(format!("{other}"))),
+        other => Err(Error::unsupported(format!("{other}"))),
     }
 }
 
-/// Compiles with a target relation in scope.
-fn with_target<T>(
-    scope: &mut Scope<'_>,
-    target: Target,
-    compile: impl FnOnce(&mut Scope<'_>, Target) -> Result<T>,
-) -> Result<T> {
-    scope.names.set_target(target.shape.clone());
-    compile(scope, target)
+/// INSERT, UPDATE and DELETE by plan; `None` if it is something else.
+fn change(scope: &mut Scope<'_>, ast: &Statement) -> Result<Option<Body>> {
+    let (with, inner) = split_with(ast);
+    Ok(Some(match inner {
+        Statement::Insert(insert) => Body::Insert(InsertPlan::compile(scope, insert, with)?),
+        Statement::Update(update) => {
+            let target = Target::of(scope, &update.table)?;
+            scope.names.set_target(target.shape.clone());
+            Body::Modify(ModifyPlan::update(scope, target, update, with)?)
+        }
+        Statement::Delete(delete) => {
+            let target = Target::of(scope, delete_relation(delete)?)?;
+            scope.names.set_target(target.shape.clone());
+            Body::Modify(ModifyPlan::delete(scope, target, delete, with)?)
+        }
+        _ => return Ok(None),
+    }))
 }
 
 fn query(scope: &mut Scope<'_>, query: &Query) -> Result<Body> {
-    let lock = match query.locks.is_empty() {
-        true => None,
-        false => {
-            if let datafusion::sql::sqlparser::ast::SetExpr::Select(s) = query.body.as_ref()
-                && let [from] = s.from.as_slice()
-            {
-                scope.names.set_target(Target::of(scope, from)?.shape);
-            }
-            LockPlan::compile(scope, query)?
-        }
-    };
+    let lock = LockPlan::compile(scope, query)?;
     let mut plain = query.clone();
     plain.locks.clear();
     let plan = scope.plan(Statement::Query(Box::new(plain)))?;
@@ -173,6 +169,7 @@ fn query(scope: &mut Scope<'_>, query: &Query) -> Result<Body> {
     Ok(Body::Query { plan: Box::new(plan), columns, lock, verb: "SELECT" })
 }
 
+/// EXPLAIN of a query, or of the query that finds the rows of a change.
 fn explain(
     scope: &mut Scope<'_>,
     whole: &Statement,
@@ -180,10 +177,18 @@ fn explain(
     analyze: bool,
     verbose: bool,
 ) -> Result<Body> {
-    let _ = (analyze, verbose);
     let plan = match split_with(inner).1 {
         Statement::Query(_) => scope.plan(whole.clone())?,
-        _ => return Err(base::Error::unsupported("EXPLAIN of anything but a query")),
+        _ if analyze => return Err(Error::unsupported("EXPLAIN ANALYZE of anything but a query")),
+        _ => {
+            let query = match change(scope, inner)? {
+                Some(Body::Modify(plan)) => plan.query,
+                Some(Body::Insert(InsertPlan { source: Source::Query(query), .. })) => query,
+                _ => return Err(Error::unsupported("EXPLAIN of this statement")),
+            };
+            let explained = LogicalPlanBuilder::from(*query).explain(verbose, false);
+            explained.and_then(LogicalPlanBuilder::build).map_err(crate::error::datafusion)?
+        }
     };
     let columns = vec![ResultColumn { name: "QUERY PLAN".into(), ty: SqlType::Text }];
     Ok(Body::Query { plan: Box::new(plan), columns, lock: None, verb: "EXPLAIN" })

@@ -24,7 +24,7 @@ pub use prepared::Prepared;
 
 use crate::cell::Frame;
 use crate::plan::{Circumstances, ResultColumn, Rows, Runtime};
-use base::{Result, StorageId, TxnId};
+use base::{Result, StorageId, TableId, TxnId};
 use parking_lot::Mutex;
 use partition::LockWait;
 use std::collections::{BTreeMap, BTreeSet};
@@ -66,12 +66,15 @@ struct Current {
     txn: TxnId,
     now_micros: i64,
     private: BTreeSet<StorageId>,
+    /// Tables locked against alteration.
+    tables: BTreeSet<TableId>,
 }
 
 /// Executes one connection's statements.
 pub struct Executor {
     runtime: Arc<Runtime>,
     engine: Arc<Engine>,
+    links: Option<Arc<dr::Links>>,
     database: String,
     user: String,
     pid: i32,
@@ -81,10 +84,12 @@ pub struct Executor {
 }
 
 impl Executor {
-    /// For a connection of `user` to `database`; `pid` is its number.
+    /// For a connection of `user` to `database`; `pid` is its number. Without `links` there is no
+    /// replication.
     pub fn new(
         runtime: Arc<Runtime>,
         engine: Arc<Engine>,
+        links: Option<Arc<dr::Links>>,
         database: &str,
         user: &str,
         pid: i32,
@@ -92,6 +97,7 @@ impl Executor {
         Executor {
             runtime,
             engine,
+            links,
             database: database.to_owned(),
             user: user.to_owned(),
             pid,
@@ -122,7 +128,7 @@ impl Executor {
             *current = Current {
                 txn: txn.id(),
                 now_micros: (self.engine.env.clock.now_ms() as i64).saturating_mul(1000),
-                private: BTreeSet::new(),
+                ..Current::default()
             };
         }
         Circumstances {
@@ -144,6 +150,14 @@ impl Executor {
 
     fn add_private(&self, storage: impl IntoIterator<Item = StorageId>) {
         self.current.lock().private.extend(storage);
+    }
+
+    fn has_locked(&self, table: TableId) -> bool {
+        self.current.lock().tables.contains(&table)
+    }
+
+    fn note_locked(&self, table: TableId) {
+        self.current.lock().tables.insert(table);
     }
 
     async fn snapshot(&self, txn: &mut Transaction) -> Result<()> {

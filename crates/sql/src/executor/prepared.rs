@@ -1,7 +1,7 @@
 //! A statement that can be executed many times.
 
-use super::body::{Body, Compiled};
 use super::Executor;
+use super::body::{Body, Compiled};
 use crate::plan::{ResultColumn, count_placeholders};
 use crate::statement::Stmt;
 use base::{Catalog, Result, SqlType};
@@ -73,9 +73,7 @@ impl Executor {
         let declared = prepared.params.iter().copied().map(Some).collect();
         let plan = Arc::new(self.compile(txn, &prepared.stmt, declared).await?);
         let same = |a: &Option<Vec<ResultColumn>>, b: &Option<Vec<ResultColumn>>| match (a, b) {
-            (Some(a), Some(b)) => {
-                a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.ty == b.ty)
-            }
+            (Some(a), Some(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.ty == b.ty),
             (None, None) => true,
             _ => false,
         };
@@ -95,7 +93,10 @@ impl Executor {
 fn is_valid(plan: &Compiled, catalog: &Catalog) -> bool {
     !plan.system
         && plan.used.iter().all(|used| {
-            catalog.tables.get(&used.id).is_some_and(|now| Arc::ptr_eq(now, used) || **now == **used)
+            catalog
+                .tables
+                .get(&used.id)
+                .is_some_and(|now| Arc::ptr_eq(now, used) || **now == **used)
         })
 }
 

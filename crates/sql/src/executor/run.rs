@@ -45,11 +45,14 @@ impl Executor {
         for _ in 0..TRIES {
             let compiled = self.current_plan(txn, prepared).await?;
             if let Some(table) = compiled.target()
-                && txn.lock_table(table.id, LockMode::Shared, self.wait()).await?
+                && !self.has_locked(table.id)
             {
-                // The table was altered after the snapshot: see it as it is now.
-                self.snapshot(txn).await?;
-                continue;
+                if txn.lock_table(table.id, LockMode::Shared, self.wait()).await? {
+                    // The table was altered after the snapshot: see it as it is now.
+                    self.snapshot(txn).await?;
+                    continue;
+                }
+                self.note_locked(table.id);
             }
             return self.run(txn, compiled, &frame).await;
         }
@@ -86,8 +89,7 @@ impl Executor {
                 if let Some(lock) = lock {
                     lock_rows(&mut run, lock).await?;
                 }
-                let bound =
-                    plan::bind(plan.as_ref().clone(), &frame.params, &frame.circumstances)?;
+                let bound = plan::bind(plan.as_ref().clone(), &frame.params, &frame.circumstances)?;
                 let rows = plan::execute(&self.runtime, &bound, run.txn.view()?).await?;
                 let columns = columns.clone();
                 if *verb == "EXPLAIN" {

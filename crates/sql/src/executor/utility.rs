@@ -6,28 +6,13 @@ use crate::change::Run;
 use crate::ddl;
 use crate::plan::ResultColumn;
 use crate::statement::Stmt;
-use base::{Catalog, Error, Result};
-use datafusion::catalog::TableProvider;
+use base::{Error, Result};
 use datafusion::sql::sqlparser::ast::{ObjectType, Statement};
-use std::collections::BTreeMap;
-use std::sync::Arc;
 use txn::Transaction;
 
-/// System tables that a statement names, by schema and name.
-pub(super) type SystemTables = BTreeMap<(String, String), Arc<dyn TableProvider>>;
-
 impl Executor {
-    pub(super) async fn system_tables(
-        &self,
-        _txn: &mut Transaction,
-        _catalog: &Catalog,
-        _ast: &Statement,
-    ) -> Result<SystemTables> {
-        Ok(SystemTables::new())
-    }
-
-    pub(super) fn utility_columns(&self, _stmt: &Stmt) -> Option<Vec<ResultColumn>> {
-        None
+    pub(super) fn utility_columns(&self, stmt: &Stmt) -> Option<Vec<ResultColumn>> {
+        self.columns_alone(stmt)
     }
 
     pub(super) async fn utility(
@@ -40,11 +25,14 @@ impl Executor {
         let mut run =
             Run { runtime: &self.runtime, txn, frame, wait: self.wait(), private: &private };
         match stmt {
+            Stmt::ShowTables => {
+                let catalog = run.txn.catalog().await?;
+                self.show(stmt, catalog).await
+            }
             Stmt::Noop { tag } => Ok(Outcome::command(*tag)),
             Stmt::CreateTable { ast, shard_key } => {
                 if let Some(query) = &ast.query {
-                    let made =
-                        ddl::create_as(&mut run, ast, shard_key.as_deref(), query).await?;
+                    let made = ddl::create_as(&mut run, ast, shard_key.as_deref(), query).await?;
                     return Ok(Outcome::command(match made {
                         Some(rows) => format!("SELECT {rows}"),
                         None => "CREATE TABLE AS".into(),

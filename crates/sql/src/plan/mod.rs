@@ -8,6 +8,7 @@
 //! Plans are made once and bound many times, so nothing of one execution may get into a plan:
 //! no snapshot (see [`crate::scan::Snapshot`]), no time, no parameter value.
 
+mod arithmetic;
 mod bind;
 mod functions;
 mod names;
@@ -20,8 +21,9 @@ mod statement;
 pub use bind::bind;
 pub use functions::{Circumstances, session_value};
 pub use names::{Names, TARGET, no_table};
-pub use parameters::{assigned, check_count, count_placeholders, fields, has_placeholder, placeholder_index};
+pub use parameters::{
+    assigned, check_count, count_placeholders, fields, has_placeholder, placeholder_index,
+};
 pub use run::{ResultColumn, Rows, columns_of, conform, execute};
 pub use runtime::{Runtime, RuntimeSettings};
 pub use statement::plan_statement;
-

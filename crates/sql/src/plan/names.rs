@@ -4,9 +4,9 @@ use super::operators::CastTypes;
 use super::runtime::Runtime;
 use crate::scan::Table;
 use crate::shape::Shape;
+use crate::system;
 use ::arrow::datatypes::{DataType, SchemaRef};
 use base::{Catalog, Error, SqlState, TableDescriptor};
-use datafusion::catalog::TableProvider;
 use datafusion::catalog::cte_worktable::CteWorkTable;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::{Result, TableReference};
@@ -17,7 +17,6 @@ use datafusion::logical_expr::{
     AggregateUDF, Expr, HigherOrderUDF, ScalarUDF, TableSource, WindowUDF,
 };
 use parking_lot::Mutex;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The name under which a statement that changes rows reads its own target, hidden columns
@@ -31,8 +30,8 @@ pub struct Names<'a> {
     catalog: &'a Catalog,
     database: &'a str,
     partitions: u16,
-    /// System tables the statement mentions, by schema and name.
-    system: BTreeMap<(String, String), Arc<dyn TableProvider>>,
+    /// What the statement mentions of the system.
+    system: system::Scope,
     /// What [`TARGET`] is.
     target: Mutex<Option<Arc<Shape>>>,
     /// User tables that were looked up.
@@ -53,18 +52,15 @@ impl<'a> Names<'a> {
             catalog,
             database,
             partitions,
-            system: BTreeMap::new(),
+            system: system::Scope::default(),
             target: Mutex::new(None),
             used: Mutex::new(Vec::new()),
         }
     }
 
-    /// With system tables.
+    /// With system tables and functions.
     #[must_use]
-    pub fn with_system(
-        mut self,
-        system: BTreeMap<(String, String), Arc<dyn TableProvider>>,
-    ) -> Names<'a> {
+    pub fn with_system(mut self, system: system::Scope) -> Names<'a> {
         self.system = system;
         self
     }
@@ -88,14 +84,14 @@ impl<'a> Names<'a> {
 
     fn system_table(&self, schema: &str, name: &str) -> Option<Arc<dyn TableSource>> {
         let key = (schema.to_owned(), name.to_owned());
-        self.system.get(&key).map(|t| provider_as_source(t.clone()))
+        self.system.tables.get(&key).map(|t| provider_as_source(t.clone()))
     }
 
     fn find(&self, name: &TableReference) -> Option<Arc<dyn TableSource>> {
         match name {
-            TableReference::Bare { table } => self
-                .system_table("pg_catalog", table)
-                .or_else(|| self.user_table("public", table)),
+            TableReference::Bare { table } => {
+                self.system_table("pg_catalog", table).or_else(|| self.user_table("public", table))
+            }
             TableReference::Partial { schema, table } => {
                 self.system_table(schema, table).or_else(|| self.user_table(schema, table))
             }
@@ -130,11 +126,7 @@ impl ContextProvider for Names<'_> {
         self.runtime.table_function(name, args)
     }
 
-    fn create_cte_work_table(
-        &self,
-        name: &str,
-        schema: SchemaRef,
-    ) -> Result<Arc<dyn TableSource>> {
+    fn create_cte_work_table(&self, name: &str, schema: SchemaRef) -> Result<Arc<dyn TableSource>> {
         Ok(provider_as_source(Arc::new(CteWorkTable::new(name, schema))))
     }
 
@@ -147,7 +139,8 @@ impl ContextProvider for Names<'_> {
     }
 
     fn get_function_meta(&self, name: &str) -> Option<Arc<ScalarUDF>> {
-        self.state.scalar_functions().get(name).cloned()
+        let own = self.system.functions.get(name);
+        own.or_else(|| self.state.scalar_functions().get(name)).cloned()
     }
 
     fn get_higher_order_meta(&self, name: &str) -> Option<Arc<HigherOrderUDF>> {

@@ -3,11 +3,11 @@
 
 use crate::error::wrap;
 use crate::types::{arrow_type, fit, sql_type_of, to_scalar};
+use ::arrow::datatypes::FieldRef;
 use base::SqlType;
 use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr, TypePlanner};
 use datafusion::logical_expr::{Expr, ExprSchemable};
-use ::arrow::datatypes::FieldRef;
 use datafusion::sql::sqlparser::ast::{BinaryOperator, DataType};
 use std::sync::Arc;
 

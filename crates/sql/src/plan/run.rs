@@ -38,8 +38,7 @@ pub fn columns_of(schema: &Schema, names: &[Option<String>]) -> Vec<ResultColumn
 
 /// Optimises a bound plan and starts it at a snapshot.
 pub async fn execute(runtime: &Runtime, plan: &LogicalPlan, view: ReadView) -> Result<Rows> {
-    let physical =
-        runtime.state().create_physical_plan(plan).await.map_err(error::datafusion)?;
+    let physical = runtime.state().create_physical_plan(plan).await.map_err(error::datafusion)?;
     let stream = execute_stream(physical, runtime.task(view)).map_err(error::datafusion)?;
     Ok(stream.map(|batch| batch.map_err(error::datafusion)).boxed())
 }

@@ -9,9 +9,9 @@ use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::execution::{FunctionRegistry, TaskContext};
+use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::{Expr, TableSource};
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
-use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::prelude::SessionConfig;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -62,6 +62,9 @@ impl Runtime {
             let named = uuid.as_ref().clone().with_aliases(["gen_random_uuid"]);
             state.register_udf(Arc::new(named)).map_err(error::datafusion)?;
         }
+        state
+            .register_function_rewrite(Arc::new(super::arithmetic::Checked::new()))
+            .map_err(error::datafusion)?;
         Ok(Arc::new(Runtime { state }))
     }
 
@@ -72,7 +75,8 @@ impl Runtime {
 
     /// A task that reads a snapshot.
     pub fn task(&self, view: txn::ReadView) -> Arc<TaskContext> {
-        let config = self.state.config().clone().with_extension(Arc::new(crate::scan::Snapshot(view)));
+        let config =
+            self.state.config().clone().with_extension(Arc::new(crate::scan::Snapshot(view)));
         let context = TaskContext::from(&self.state).with_session_config(config);
         Arc::new(context)
     }

@@ -98,7 +98,8 @@ fn select(scope: &mut Scope<'_>, query: &Query) -> Result<Option<PointPlan>> {
 }
 
 fn is_plain(select: &Select) -> bool {
-    let ungrouped = matches!(&select.group_by, GroupByExpr::Expressions(e, m) if e.is_empty() && m.is_empty());
+    let ungrouped =
+        matches!(&select.group_by, GroupByExpr::Expressions(e, m) if e.is_empty() && m.is_empty());
     let stars_are_plain = select.projection.iter().all(|item| match item {
         SelectItem::Wildcard(options) | SelectItem::QualifiedWildcard(_, options) => {
             options.opt_exclude.is_none()
@@ -232,10 +233,7 @@ fn comparable(cell: &Cell, ty: SqlType) -> bool {
         return true;
     }
     let exact = |t: SqlType| {
-        matches!(
-            t,
-            SqlType::SmallInt | SqlType::Int | SqlType::BigInt | SqlType::Numeric { .. }
-        )
+        matches!(t, SqlType::SmallInt | SqlType::Int | SqlType::BigInt | SqlType::Numeric { .. })
     };
     let text = |t: SqlType| matches!(t, SqlType::Text | SqlType::Varchar(_));
     let is = match cell {

@@ -43,8 +43,7 @@ impl Bounds {
     pub fn of(shape: &Shape, filters: &[Expr]) -> Bounds {
         let conjuncts: Vec<&Expr> = filters.iter().flat_map(split_conjunction).collect();
         let mut bounds = Bounds::all(shape);
-        let limits: Vec<Limits> =
-            shape.key.iter().map(|i| limits(shape, *i, &conjuncts)).collect();
+        let limits: Vec<Limits> = shape.key.iter().map(|i| limits(shape, *i, &conjuncts)).collect();
         bounds.empty = limits.iter().any(|l| l.nothing);
         let mut prefix = key::encode(shape.table.storage, &[]).to_vec();
         for limit in &limits {
@@ -101,6 +100,12 @@ fn limits(shape: &Shape, position: usize, conjuncts: &[&Expr]) -> Limits {
     for conjunct in conjuncts {
         match conjunct {
             Expr::BinaryExpr(b) => {
+                if b.op == Operator::Or {
+                    if let Some(values) = alternatives(conjunct, &column.name) {
+                        limits.span(&values, column.ty);
+                    }
+                    continue;
+                }
                 let (op, literal) = match (b.left.as_ref(), b.right.as_ref()) {
                     (Expr::Column(c), Expr::Literal(v, _)) if c.name == column.name => (b.op, v),
                     (Expr::Literal(v, _), Expr::Column(c)) if c.name == column.name => {
@@ -122,13 +127,66 @@ fn limits(shape: &Shape, position: usize, conjuncts: &[&Expr]) -> Limits {
                     limits.add(Operator::LtEq, high, column.ty);
                 }
             }
+            Expr::InList(list) if !list.negated => {
+                if let Expr::Column(c) = list.expr.as_ref()
+                    && c.name == column.name
+                {
+                    limits.span(&list.list, column.ty);
+                }
+            }
             _ => {}
         }
     }
     limits
 }
 
+/// The values of `c = 1 OR c = 2 OR …`, which is what short IN lists become.
+fn alternatives(e: &Expr, column: &str) -> Option<Vec<Expr>> {
+    let Expr::BinaryExpr(b) = e else { return None };
+    match (b.op, b.left.as_ref(), b.right.as_ref()) {
+        (Operator::Or, left, right) => {
+            let mut all = alternatives(left, column)?;
+            all.extend(alternatives(right, column)?);
+            Some(all)
+        }
+        (Operator::Eq, Expr::Column(c), v @ Expr::Literal(..))
+        | (Operator::Eq, v @ Expr::Literal(..), Expr::Column(c))
+            if c.name == column =>
+        {
+            Some(vec![v.clone()])
+        }
+        _ => None,
+    }
+}
+
 impl Limits {
+    /// The column is one of these: it lies between the least and the greatest.
+    fn span(&mut self, values: &[Expr], ty: base::SqlType) {
+        let mut keys: Vec<(Vec<u8>, Value)> = Vec::with_capacity(values.len());
+        for value in values {
+            match value {
+                Expr::Literal(v, _) => match exact(v, ty) {
+                    Exact::Value(value) => {
+                        let mut bytes = Vec::new();
+                        key::put_value(&mut bytes, &value);
+                        keys.push((bytes, value));
+                    }
+                    Exact::Nothing => {}
+                    Exact::Unknown => return,
+                },
+                _ => return,
+            }
+        }
+        keys.sort_by(|a, b| a.0.cmp(&b.0));
+        match (keys.first(), keys.last()) {
+            (Some((_, least)), Some((_, greatest))) => {
+                self.lower = Some((least.clone(), true));
+                self.upper = Some((greatest.clone(), true));
+            }
+            _ => self.nothing = true,
+        }
+    }
+
     fn add(&mut self, op: Operator, literal: &ScalarValue, ty: base::SqlType) {
         let value = match exact(literal, ty) {
             Exact::Value(value) => value,

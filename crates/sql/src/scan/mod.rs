@@ -17,4 +17,3 @@ mod table;
 pub use bounds::Bounds;
 pub use exec::Snapshot;
 pub use table::Table;
-

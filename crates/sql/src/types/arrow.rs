@@ -107,7 +107,8 @@ fn as_text(array: &ArrayRef) -> Result<ArrayRef> {
         return Ok(super::scalar::interval_text(array));
     }
     let options = FormatOptions::default();
-    let formatter = ArrayFormatter::try_new(array, &options).map_err(|e| crate::error::arrow(&e))?;
+    let formatter =
+        ArrayFormatter::try_new(array, &options).map_err(|e| crate::error::arrow(&e))?;
     let mut out = Vec::with_capacity(array.len());
     for row in 0..array.len() {
         let text = formatter.value(row).try_to_string();

@@ -28,8 +28,9 @@ impl Assigner {
         if self.same {
             return fit(state::value_at(array.as_ref(), row, self.ty), self.ty);
         }
-        let scalar = ScalarValue::try_from_array(array, row)
-            .map_err(|e| Error::internal(format!("reading a value for column \"{column}\": {e}")))?;
+        let scalar = ScalarValue::try_from_array(array, row).map_err(|e| {
+            Error::internal(format!("reading a value for column \"{column}\": {e}"))
+        })?;
         assign(&scalar, self.ty, column)
     }
 }
@@ -102,10 +103,7 @@ pub fn fit(value: Value, ty: SqlType) -> Result<Value> {
 }
 
 fn too_long(ty: SqlType) -> Error {
-    Error::new(
-        SqlState::STRING_DATA_RIGHT_TRUNCATION,
-        format!("value too long for type {ty}"),
-    )
+    Error::new(SqlState::STRING_DATA_RIGHT_TRUNCATION, format!("value too long for type {ty}"))
 }
 
 /// Text blank-padded, or stripped of blanks, to `n` characters; longer if more than blanks is over.
@@ -228,9 +226,8 @@ fn round(v: i128, from: i32, to: i32) -> Option<i128> {
 
 fn to_text(scalar: &ScalarValue) -> Result<Value> {
     let ty = natural(&scalar.data_type());
-    let array = scalar
-        .to_array()
-        .map_err(|e| Error::internal(format!("writing a value as text: {e}")))?;
+    let array =
+        scalar.to_array().map_err(|e| Error::internal(format!("writing a value as text: {e}")))?;
     let array = super::normalise(&array, ty)?;
     let value = state::value_at(array.as_ref(), 0, ty);
     Ok(Value::Text(crate::text::format(ty, &value).into()))

@@ -13,10 +13,9 @@ pub fn sql_type(ast: &DataType) -> Result<SqlType> {
         }
         DataType::BigInt(_) | DataType::Int8(_) | DataType::Int64 => SqlType::BigInt,
         DataType::Real | DataType::Float4 | DataType::Float32 => SqlType::Real,
-        DataType::Double(_)
-        | DataType::DoublePrecision
-        | DataType::Float8
-        | DataType::Float64 => SqlType::Double,
+        DataType::Double(_) | DataType::DoublePrecision | DataType::Float8 | DataType::Float64 => {
+            SqlType::Double
+        }
         DataType::Float(info) => match info {
             ExactNumberInfo::Precision(p) if *p <= 24 => SqlType::Real,
             _ => SqlType::Double,
@@ -56,10 +55,7 @@ fn custom(name: &str, args: &[String]) -> Result<SqlType> {
         }
         ("bpchar", 0) => Ok(SqlType::Text),
         ("name", 0) => Ok(SqlType::Varchar(63)),
-        _ => Err(Error::new(
-            SqlState::UNDEFINED_OBJECT,
-            format!("type \"{name}\" does not exist"),
-        )),
+        _ => Err(Error::new(SqlState::UNDEFINED_OBJECT, format!("type \"{name}\" does not exist"))),
     }
 }
 

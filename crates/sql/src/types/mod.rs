@@ -16,6 +16,5 @@ pub use assign::{Assigner, assign, default_scalar, fit};
 pub use ast::sql_type;
 pub use scalar::{Exact, exact, from_scalar, to_array, to_scalar};
 
-
 #[cfg(test)]
 mod tests;

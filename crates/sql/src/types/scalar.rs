@@ -46,14 +46,12 @@ pub fn to_scalar(value: &Value, ty: SqlType) -> ScalarValue {
             };
             ScalarValue::Decimal128(v, precision, scale as i8)
         }
-        SqlType::Text
-        | SqlType::Varchar(_)
-        | SqlType::Char(_)
-        | SqlType::Uuid
-        | SqlType::Jsonb => ScalarValue::Utf8(match value {
-            Value::Text(v) => Some(v.to_string()),
-            _ => None,
-        }),
+        SqlType::Text | SqlType::Varchar(_) | SqlType::Char(_) | SqlType::Uuid | SqlType::Jsonb => {
+            ScalarValue::Utf8(match value {
+                Value::Text(v) => Some(v.to_string()),
+                _ => None,
+            })
+        }
         SqlType::Bytea => ScalarValue::Binary(match value {
             Value::Bytes(v) => Some(v.to_vec()),
             _ => None,
@@ -87,11 +85,7 @@ pub fn from_scalar(scalar: &ScalarValue, ty: SqlType) -> Option<Value> {
         }
         (
             ScalarValue::Utf8(Some(v)),
-            SqlType::Text
-            | SqlType::Varchar(_)
-            | SqlType::Char(_)
-            | SqlType::Uuid
-            | SqlType::Jsonb,
+            SqlType::Text | SqlType::Varchar(_) | SqlType::Char(_) | SqlType::Uuid | SqlType::Jsonb,
         ) => Value::Text(v.as_str().into()),
         (ScalarValue::Binary(Some(v)), SqlType::Bytea) => Value::Bytes(Bytes::copy_from_slice(v)),
         (ScalarValue::Date32(Some(v)), SqlType::Date) => Value::Date(*v),
@@ -234,7 +228,8 @@ fn interval(months: i32, days: i32, nanos: i64) -> String {
     part(days, "day");
     if nanos != 0 || out.is_empty() {
         let micros = nanos / 1000;
-        let (sign, us) = if micros < 0 { ("-", micros.unsigned_abs()) } else { ("", micros as u64) };
+        let (sign, us) =
+            if micros < 0 { ("-", micros.unsigned_abs()) } else { ("", micros as u64) };
         let space = if out.is_empty() { "" } else { " " };
         let (s, fraction) = (us / 1_000_000, us % 1_000_000);
         let _ = write!(out, "{space}{sign}{:02}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60);

@@ -12,7 +12,8 @@ async fn table(ddl: &str) -> (World, Session) {
 #[tokio::test]
 async fn insert_fills_defaults_and_checks_nulls() {
     let (_w, mut s) =
-        table("CREATE TABLE t (id int PRIMARY KEY, a text DEFAULT 'x' || 'y', b int NOT NULL)").await;
+        table("CREATE TABLE t (id int PRIMARY KEY, a text DEFAULT 'x' || 'y', b int NOT NULL)")
+            .await;
     assert_eq!(s.tag("INSERT INTO t (id, b) VALUES (1, 2), (2, 3)").await, "INSERT 0 2");
     assert_eq!(s.tag("INSERT INTO t VALUES (3, DEFAULT, 4), (4, NULL, 5)").await, "INSERT 0 2");
     assert_eq!(
@@ -51,7 +52,10 @@ async fn a_key_can_be_taken_only_once() {
 async fn on_conflict_skips_or_updates() {
     let (_w, mut s) = table("CREATE TABLE t (id int PRIMARY KEY, n int DEFAULT 0)").await;
     s.run("INSERT INTO t VALUES (1, 10)").await.expect("new");
-    assert_eq!(s.tag("INSERT INTO t VALUES (1, 5), (2, 5) ON CONFLICT DO NOTHING").await, "INSERT 0 1");
+    assert_eq!(
+        s.tag("INSERT INTO t VALUES (1, 5), (2, 5) ON CONFLICT DO NOTHING").await,
+        "INSERT 0 1"
+    );
     assert_eq!(
         s.rows(
             "INSERT INTO t VALUES (1, 5), (3, 5) ON CONFLICT (id) DO UPDATE SET n = t.n + excluded.n \
@@ -61,10 +65,8 @@ async fn on_conflict_skips_or_updates() {
         ["1|15", "3|5"]
     );
     assert_eq!(
-        s.tag(
-            "INSERT INTO t VALUES (1, 5) ON CONFLICT (id) DO UPDATE SET n = 0 WHERE t.n < 0"
-        )
-        .await,
+        s.tag("INSERT INTO t VALUES (1, 5) ON CONFLICT (id) DO UPDATE SET n = 0 WHERE t.n < 0")
+            .await,
         "INSERT 0 0"
     );
     assert_eq!(
@@ -80,7 +82,9 @@ async fn insert_select_copies_and_casts() {
         "CREATE TABLE a (id int PRIMARY KEY, v numeric(6,2)); CREATE TABLE b (id bigint, v text)",
     )
     .await;
-    s.run("INSERT INTO a SELECT i, i / 4.0 FROM generate_series(1, 100) AS g(i)").await.expect("rows");
+    s.run("INSERT INTO a SELECT i, i / 4.0 FROM generate_series(1, 100) AS g(i)")
+        .await
+        .expect("rows");
     assert_eq!(s.tag("INSERT INTO b SELECT id, v FROM a WHERE id <= 3").await, "INSERT 0 3");
     assert_eq!(s.rows("SELECT * FROM b ORDER BY id").await, ["1|0.25", "2|0.50", "3|0.75"]);
     s.run("INSERT INTO a SELECT id + 1000, v FROM a").await.expect("reads only what was there");
@@ -106,8 +110,16 @@ async fn update_computes_from_the_row_and_from_others() {
     assert_eq!(
         s.rows("SELECT id, n, s FROM t ORDER BY id").await,
         [
-            "1|400|x", "2|400|x", "3|300|x", "4|400|x", "5|5|x", "6|6|x", "7|7|x", "8|8|x",
-            "9|90|x9", "10|100|x10"
+            "1|400|x",
+            "2|400|x",
+            "3|300|x",
+            "4|400|x",
+            "5|5|x",
+            "6|6|x",
+            "7|7|x",
+            "8|8|x",
+            "9|90|x9",
+            "10|100|x10"
         ]
     );
     assert_eq!(s.tag("UPDATE t SET n = 1 WHERE false").await, "UPDATE 0");
@@ -154,7 +166,10 @@ async fn delete_never_takes_more_than_its_condition_says() {
     }
     assert_eq!(s.tag("DELETE FROM t USING f WHERE t.id = f.k * 3").await, "DELETE 2");
     assert_eq!(s.rows("DELETE FROM t WHERE id < 3 RETURNING *").await, ["1|1", "2|2"]);
-    assert_eq!(s.rows("SELECT id FROM t ORDER BY id").await, ["10", "11", "13", "14", "15", "16", "17", "18"]);
+    assert_eq!(
+        s.rows("SELECT id FROM t ORDER BY id").await,
+        ["10", "11", "13", "14", "15", "16", "17", "18"]
+    );
     assert_eq!(s.tag("DELETE FROM t").await, "DELETE 8");
 }
 

@@ -8,7 +8,9 @@ use txn::Isolation;
 async fn concurrent_updates_of_a_row_both_count() {
     let world = World::new().await;
     let mut a = world.session();
-    a.run("CREATE TABLE t (id int PRIMARY KEY, n int); INSERT INTO t VALUES (1, 0), (2, 0)").await.expect("t");
+    a.run("CREATE TABLE t (id int PRIMARY KEY, n int); INSERT INTO t VALUES (1, 0), (2, 0)")
+        .await
+        .expect("t");
     for update in ["UPDATE t SET n = n + 1 WHERE id = 1", "UPDATE t SET n = n + 1 WHERE id < 2"] {
         let mut b = world.session();
         a.begin();
@@ -26,7 +28,9 @@ async fn concurrent_updates_of_a_row_both_count() {
 async fn a_condition_is_checked_again_on_the_row_that_is_overwritten() {
     let world = World::new().await;
     let mut a = world.session();
-    a.run("CREATE TABLE t (id int PRIMARY KEY, open bool); INSERT INTO t VALUES (1, true)").await.expect("t");
+    a.run("CREATE TABLE t (id int PRIMARY KEY, open bool); INSERT INTO t VALUES (1, true)")
+        .await
+        .expect("t");
     for sql in [
         "UPDATE t SET open = false WHERE id = 1 AND open",
         "DELETE FROM t WHERE open AND id + 0 = 1",
@@ -48,7 +52,9 @@ async fn repeatable_read_refuses_to_overwrite_what_it_did_not_see() {
     let world = World::new().await;
     let mut a = world.session();
     let mut b = world.session();
-    a.run("CREATE TABLE t (id int PRIMARY KEY, n int); INSERT INTO t VALUES (1, 0)").await.expect("t");
+    a.run("CREATE TABLE t (id int PRIMARY KEY, n int); INSERT INTO t VALUES (1, 0)")
+        .await
+        .expect("t");
     for sql in ["UPDATE t SET n = n + 1 WHERE id = 1", "UPDATE t SET n = n + 1"] {
         b.begin_with(Isolation::RepeatableRead);
         let before = b.rows("SELECT n FROM t").await;
@@ -78,7 +84,9 @@ async fn a_deadlock_ends_with_one_victim() {
     let world = World::new().await;
     let mut a = world.session();
     let mut b = world.session();
-    a.run("CREATE TABLE t (id int PRIMARY KEY, n int); INSERT INTO t VALUES (1, 0), (2, 0)").await.expect("t");
+    a.run("CREATE TABLE t (id int PRIMARY KEY, n int); INSERT INTO t VALUES (1, 0), (2, 0)")
+        .await
+        .expect("t");
     a.begin();
     b.begin();
     a.run("UPDATE t SET n = 1 WHERE id = 1").await.expect("an update");
@@ -92,7 +100,8 @@ async fn a_deadlock_ends_with_one_victim() {
     let second = b.run("UPDATE t SET n = 2 WHERE id = 1").await;
     b.rollback().await;
     let first = first.await.expect("a task");
-    let states: Vec<_> = [first, second].into_iter().filter_map(|r| r.err()).map(|e| e.state.0).collect();
+    let states: Vec<_> =
+        [first, second].into_iter().filter_map(|r| r.err()).map(|e| e.state.0).collect();
     assert_eq!(states, ["40P01"]);
 }
 
@@ -101,11 +110,16 @@ async fn select_for_update_keeps_others_away() {
     let world = World::new().await;
     let mut a = world.session();
     let mut b = world.session();
-    a.run("CREATE TABLE t (id int PRIMARY KEY, n int); INSERT INTO t VALUES (1, 0), (2, 0)").await.expect("t");
+    a.run("CREATE TABLE t (id int PRIMARY KEY, n int); INSERT INTO t VALUES (1, 0), (2, 0)")
+        .await
+        .expect("t");
     a.begin();
     assert_eq!(a.rows("SELECT n FROM t WHERE id = 1 FOR UPDATE").await, ["0"]);
     assert_eq!(b.fails("SELECT n FROM t WHERE id = 1 FOR UPDATE NOWAIT").await.0, "55P03");
-    assert_eq!(b.rows("SELECT n FROM t WHERE id = 1 FOR UPDATE SKIP LOCKED").await, Vec::<String>::new());
+    assert_eq!(
+        b.rows("SELECT n FROM t WHERE id = 1 FOR UPDATE SKIP LOCKED").await,
+        Vec::<String>::new()
+    );
     assert_eq!(b.rows("SELECT n FROM t WHERE id = 2 FOR UPDATE").await, ["0"]);
     assert_eq!(b.fails("SELECT id FROM t ORDER BY id FOR UPDATE NOWAIT").await.0, "55P03");
     a.rollback().await;

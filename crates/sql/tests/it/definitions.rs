@@ -54,7 +54,9 @@ async fn create_table_as_takes_columns_and_rows() {
 async fn columns_can_be_added_and_dropped() {
     let world = World::new().await;
     let mut s = world.session();
-    s.run("CREATE TABLE t (id int PRIMARY KEY, a text); INSERT INTO t VALUES (1, 'x')").await.expect("t");
+    s.run("CREATE TABLE t (id int PRIMARY KEY, a text); INSERT INTO t VALUES (1, 'x')")
+        .await
+        .expect("t");
     assert_eq!(s.tag("ALTER TABLE t ADD COLUMN b int NOT NULL DEFAULT 7").await, "ALTER TABLE");
     s.run("ALTER TABLE t ADD c text").await.expect("a nullable column");
     assert_eq!(s.fails("ALTER TABLE t ADD d int NOT NULL").await.0, "23502");
@@ -76,7 +78,9 @@ async fn columns_can_be_added_and_dropped() {
 async fn a_primary_key_can_be_added_to_rows_that_allow_it() {
     let world = World::new().await;
     let mut s = world.session();
-    s.run("CREATE TABLE t (a int, b text); INSERT INTO t VALUES (1, 'x'), (2, 'y')").await.expect("t");
+    s.run("CREATE TABLE t (a int, b text); INSERT INTO t VALUES (1, 'x'), (2, 'y')")
+        .await
+        .expect("t");
     assert_eq!(s.tag("ALTER TABLE t ADD PRIMARY KEY (a)").await, "ALTER TABLE");
     assert_eq!(s.rows("SELECT * FROM t ORDER BY a").await, ["1|x", "2|y"]);
     assert_eq!(s.fails("INSERT INTO t VALUES (1, 'z')").await.0, "23505");

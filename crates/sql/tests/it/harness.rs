@@ -46,13 +46,8 @@ impl World {
     }
 
     pub fn session(&self) -> Session {
-        let executor = Executor::new(
-            self.runtime.clone(),
-            self.engine.clone(),
-            "test",
-            "root",
-            7,
-        );
+        let executor =
+            Executor::new(self.runtime.clone(), self.engine.clone(), None, "test", "root", 7);
         Session { engine: self.engine.clone(), executor, txn: None }
     }
 }
@@ -103,7 +98,8 @@ impl Session {
             return show(self.executor.execute_stmt(txn, stmt).await?).await;
         }
         self.begin();
-        let result = match self.executor.execute_stmt(self.txn(), stmt).await {
+        let txn = self.txn.as_mut().expect("a transaction");
+        let result = match self.executor.execute_stmt(txn, stmt).await {
             Ok(outcome) => show(outcome).await,
             Err(e) => Err(e),
         };

@@ -21,13 +21,18 @@ async fn lifted(s: &mut Session, sql: &str) -> Option<Vec<String>> {
 async fn statements_about_one_row_are_lifted() {
     let world = World::new().await;
     let mut s = world.session();
-    s.run("CREATE TABLE t (id int PRIMARY KEY, n int, s text); INSERT INTO t VALUES (1, 1, 'a')").await.expect("t");
+    s.run("CREATE TABLE t (id int PRIMARY KEY, n int, s text); INSERT INTO t VALUES (1, 1, 'a')")
+        .await
+        .expect("t");
     let one = |s: &str| Some(vec![s.to_owned()]);
     for _ in 0..2 {
         assert_eq!(lifted(&mut s, "UPDATE t SET n = n + 5 WHERE id = 1;").await, one("UPDATE 1"));
     }
     assert_eq!(lifted(&mut s, "SELECT n FROM t WHERE id = 1").await, one("11"));
-    assert_eq!(lifted(&mut s, "UPDATE t SET n = n + -1, s = 'it''s' WHERE id = 1").await, one("UPDATE 1"));
+    assert_eq!(
+        lifted(&mut s, "UPDATE t SET n = n + -1, s = 'it''s' WHERE id = 1").await,
+        one("UPDATE 1")
+    );
     assert_eq!(lifted(&mut s, "SELECT s, n FROM t WHERE id = 1").await, one("it's|10"));
     assert_eq!(
         lifted(&mut s, "INSERT INTO t (id, n, s) VALUES (2, 3, 'x'), (3, 4, NULL)").await,
@@ -40,11 +45,21 @@ async fn statements_about_one_row_are_lifted() {
 #[test]
 fn literals_are_found_and_nothing_else() {
     let text = |sql| sql::normalise(sql).map(|(text, literals)| (text, literals.len()));
-    assert_eq!(text("SELECT a1 FROM t2 WHERE x=1"), Some(("SELECT a1 FROM t2 WHERE x=$1".into(), 1)));
+    assert_eq!(
+        text("SELECT a1 FROM t2 WHERE x=1"),
+        Some(("SELECT a1 FROM t2 WHERE x=$1".into(), 1))
+    );
     assert_eq!(text("SELECT 'a''b', 12"), Some(("SELECT $1, $2".into(), 2)));
     assert_eq!(text("SELECT \"c 1\" + 1.50"), None);
     assert_eq!(text("SELECT 1.50, 2"), Some(("SELECT 1.50, $1".into(), 1)));
-    for sql in ["SELECT $1", "SELECT 1 -- x", "SELECT 1 /* x */", "SELECT 1; SELECT 2", "SELECT E'x\\n'", "SELECT a"] {
+    for sql in [
+        "SELECT $1",
+        "SELECT 1 -- x",
+        "SELECT 1 /* x */",
+        "SELECT 1; SELECT 2",
+        "SELECT E'x\\n'",
+        "SELECT a",
+    ] {
         assert_eq!(text(sql), None, "{sql}");
     }
 }

@@ -30,10 +30,21 @@ async fn reads_agree() {
         "n > 5 AND m < 2, n IS NULL",
         "1, 'lit', NULL, now() > d, current_user",
     ] {
-        for row in [(1, "x", ""), (2, "x", ""), (3, "x", ""), (1, "x", " AND n > 5"), (1, "x", " AND n > 50")] {
-            let point = format!("SELECT {items} FROM t WHERE a = {} AND b = '{}'{}", row.0, row.1, row.2);
-            let planned = format!("SELECT {items} FROM t WHERE a + 0 = {} AND b = '{}'{}", row.0, row.1, row.2);
-            let (point, planned) = (s.run(&point).await.expect(&point), s.run(&planned).await.expect(&planned));
+        for row in [
+            (1, "x", ""),
+            (2, "x", ""),
+            (3, "x", ""),
+            (1, "x", " AND n > 5"),
+            (1, "x", " AND n > 50"),
+        ] {
+            let point =
+                format!("SELECT {items} FROM t WHERE a = {} AND b = '{}'{}", row.0, row.1, row.2);
+            let planned = format!(
+                "SELECT {items} FROM t WHERE a + 0 = {} AND b = '{}'{}",
+                row.0, row.1, row.2
+            );
+            let (point, planned) =
+                (s.run(&point).await.expect(&point), s.run(&planned).await.expect(&planned));
             assert_eq!(point, planned, "{items} {row:?}");
         }
     }
@@ -61,13 +72,18 @@ async fn keys_compare_exactly() {
 
 #[tokio::test]
 async fn changes_agree() {
-    for set in ["n = n + 5", "n = 7, m = m * 2 + n", "d = '2024-02-29', n = NULL", "b = 'moved'", "m = n"] {
+    for set in
+        ["n = n + 5", "n = 7, m = m * 2 + n", "d = '2024-02-29', n = NULL", "b = 'moved'", "m = n"]
+    {
         let (_w, mut s) = world().await;
         let point = format!("UPDATE t SET {set} WHERE a = 1 AND b = 'x' AND n > 5 RETURNING *");
-        let planned = format!("UPDATE t SET {set} WHERE a + 0 = 1 AND b = 'x' AND n > 5 RETURNING *");
-        let by_key = (s.run(&point).await.expect(&point), s.rows("SELECT * FROM t ORDER BY a").await);
+        let planned =
+            format!("UPDATE t SET {set} WHERE a + 0 = 1 AND b = 'x' AND n > 5 RETURNING *");
+        let by_key =
+            (s.run(&point).await.expect(&point), s.rows("SELECT * FROM t ORDER BY a").await);
         let (_w, mut s) = world().await;
-        let by_plan = (s.run(&planned).await.expect(&planned), s.rows("SELECT * FROM t ORDER BY a").await);
+        let by_plan =
+            (s.run(&planned).await.expect(&planned), s.rows("SELECT * FROM t ORDER BY a").await);
         assert_eq!(by_key, by_plan, "{set}");
     }
     let (_w, mut s) = world().await;
@@ -82,11 +98,10 @@ async fn parameters_work_on_the_fast_path() {
     let (_w, mut s) = world().await;
     for (by, n) in [(1, "11"), (2, "13")] {
         let shown = s
-            .with("UPDATE t SET n = n + $1 WHERE a = $2 AND b = $3 RETURNING n", &[
-                Value::Int(by),
-                Value::Int(1),
-                Value::Text("x".into()),
-            ])
+            .with(
+                "UPDATE t SET n = n + $1 WHERE a = $2 AND b = $3 RETURNING n",
+                &[Value::Int(by), Value::Int(1), Value::Text("x".into())],
+            )
             .await
             .expect("an update");
         assert_eq!(shown.rows, [n]);

@@ -114,10 +114,7 @@ async fn errors_carry_their_sqlstate() {
         let (got, message) = s.fails(sql).await;
         assert_eq!(got, state, "{sql}: {message}");
     }
-    assert_eq!(
-        s.fails("SELECT * FROM nope").await.1,
-        "relation \"nope\" does not exist"
-    );
+    assert_eq!(s.fails("SELECT * FROM nope").await.1, "relation \"nope\" does not exist");
 }
 
 #[tokio::test]
@@ -128,7 +125,10 @@ async fn session_functions_tell_about_the_session() {
         s.rows("SELECT current_database(), current_schema(), current_user, pg_backend_pid()").await,
         ["test|public|root|7"]
     );
-    assert_eq!(s.rows("SELECT now() = current_timestamp, now()::date = current_date").await, ["t|t"]);
+    assert_eq!(
+        s.rows("SELECT now() = current_timestamp, now()::date = current_date").await,
+        ["t|t"]
+    );
     s.begin();
     let first = s.rows("SELECT now()").await;
     assert_eq!(s.rows("SELECT now()").await, first);
@@ -140,10 +140,10 @@ async fn parameters_take_their_types_from_where_they_stand() {
     let (_world, mut s) = sample().await;
     use base::Value;
     let shown = s
-        .with("SELECT name FROM items WHERE qty > $1 ORDER BY id LIMIT $2", &[
-            Value::Int(4),
-            Value::Int(1),
-        ])
+        .with(
+            "SELECT name FROM items WHERE qty > $1 ORDER BY id LIMIT $2",
+            &[Value::Int(4), Value::Int(1)],
+        )
         .await
         .expect("rows");
     assert_eq!(shown.rows, ["apple"]);

@@ -18,9 +18,11 @@ async fn every_type_keeps_its_values() {
     .expect("values of every type");
     assert_eq!(
         s.rows("SELECT * FROM t").await,
-        ["1|t|-32768|9223372036854775807|1.5|0.1|123456789.125|1.5000000000|é|abc|ab  |\\xdeadbeef|\
+        [
+            "1|t|-32768|9223372036854775807|1.5|0.1|123456789.125|1.5000000000|é|abc|ab  |\\xdeadbeef|\
           2024-02-29|12:34:56.789|2024-02-29 12:00:00|2024-02-29 10:00:00+00|\
-          550e8400-e29b-41d4-a716-446655440000|{\"a\": 1}"]
+          550e8400-e29b-41d4-a716-446655440000|{\"a\": 1}"
+        ]
     );
     s.run("INSERT INTO t (id) VALUES (2)").await.expect("nulls");
     assert_eq!(s.rows("SELECT b, s, j FROM t WHERE id = 2").await, ["NULL|NULL|NULL"]);
@@ -66,10 +68,43 @@ async fn assignment_rounds_or_refuses() {
         }
         s.run("DELETE FROM t").await.expect("empty");
     }
-    s.run("INSERT INTO t (id, s, i, n, v) VALUES (1, 1.5, 2.5, 1.005, 'abc   ')").await.expect("rounded");
+    s.run("INSERT INTO t (id, s, i, n, v) VALUES (1, 1.5, 2.5, 1.005, 'abc   ')")
+        .await
+        .expect("rounded");
     assert_eq!(s.rows("SELECT s, i, n, v FROM t").await, ["2|3|1.01|abc"]);
     assert_eq!(
         s.fails("INSERT INTO t (id, i) VALUES (2, 2147483647 + 1)").await,
         ("22003", "integer out of range".into())
     );
+}
+
+#[tokio::test]
+async fn integer_arithmetic_fails_instead_of_wrapping_around() {
+    let world = World::new().await;
+    let mut s = world.session();
+    s.run(
+        "CREATE TABLE t (id int PRIMARY KEY, i int, l bigint);
+         INSERT INTO t VALUES (1, 2147483647, 9223372036854775807)",
+    )
+    .await
+    .expect("data");
+    for sql in [
+        "SELECT i + i FROM t",
+        "SELECT l + 1 FROM t",
+        "SELECT l + 1 FROM t WHERE id = 1",
+        "SELECT -2 - l FROM t",
+        "SELECT l * 2 FROM t WHERE id = 1",
+        "SELECT count(*) FROM t GROUP BY l + 1",
+        "UPDATE t SET l = l + 1 WHERE id = 1",
+        "UPDATE t SET l = l + 1 WHERE id < 2",
+        "SELECT 9223372036854775807 + 1",
+    ] {
+        let (state, message) = s.fails(sql).await;
+        assert_eq!(state, "22003", "{sql}: {message}");
+    }
+    assert_eq!(
+        s.rows("SELECT i + 1::bigint, i - 1, l - 1 FROM t").await,
+        ["2147483648|2147483646|9223372036854775806"]
+    );
+    assert_eq!(s.rows("SELECT i - 1, count(*) FROM t GROUP BY i - 1").await, ["2147483646|1"]);
 }

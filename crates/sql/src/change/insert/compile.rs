@@ -1,0 +1,190 @@
+//! Compiling INSERT.
+
+use super::conflict::conflict;
+use super::{Conflict, InsertPlan, Source};
+use crate::cell::{Cell, Compiler};
+use crate::change::ast::{fold, is_default, last_part, parse_expr};
+use crate::change::{Returning, Scope, Target};
+use crate::plan::assigned;
+use crate::shape::Shape;
+use base::{Error, Result, SqlState};
+use datafusion::sql::sqlparser::ast::{
+    Insert, Query, SelectItem, SetExpr, Statement, TableObject, Values, With,
+};
+use std::sync::Arc;
+
+impl InsertPlan {
+    /// Compiles it.
+    pub fn compile(scope: &mut Scope<'_>, ast: &Insert, with: Option<With>) -> Result<InsertPlan> {
+        let TableObject::TableName(name) = &ast.table else {
+            return Err(Error::unsupported("INSERT into anything but a table"));
+        };
+        if ast.replace_into || ast.ignore || ast.overwrite || !ast.assignments.is_empty() {
+            return Err(Error::unsupported("this form of INSERT"));
+        }
+        let alias = ast.table_alias.as_ref().map(|a| fold(&a.alias));
+        let target = Target::named(scope, name, alias)?;
+        let named = ast.columns.iter().map(last_part).collect::<Result<Vec<_>>>()?;
+        let mut columns = column_list(&target.shape, &named)?;
+        let source = match &ast.source {
+            None => {
+                columns.clear();
+                Source::Values(vec![Vec::new()])
+            }
+            Some(query) => source(scope, &target, &mut columns, query, with, !named.is_empty())?,
+        };
+        let defaults = defaults(scope, &target.shape, &columns, &source)?;
+        let conflict = match &ast.on {
+            None => Conflict::Fail,
+            Some(on) => conflict(scope, &target, on)?,
+        };
+        let returning = match &ast.returning {
+            Some(items) => Some(Returning::compile(scope, &target, items)?),
+            None => None,
+        };
+        Ok(InsertPlan { shape: target.shape, columns, source, defaults, conflict, returning })
+    }
+
+    /// For rows that come from elsewhere (COPY) into these columns.
+    pub fn for_rows(
+        scope: &mut Scope<'_>,
+        shape: Arc<Shape>,
+        named: &[String],
+    ) -> Result<InsertPlan> {
+        let columns = column_list(&shape, named)?;
+        let source = Source::Values(Vec::new());
+        let defaults = defaults(scope, &shape, &columns, &source)?;
+        Ok(InsertPlan {
+            shape,
+            columns,
+            source,
+            defaults,
+            conflict: Conflict::Fail,
+            returning: None,
+        })
+    }
+}
+
+fn column_list(shape: &Shape, named: &[String]) -> Result<Vec<usize>> {
+    if named.is_empty() {
+        return Ok(shape.visible().map(|(i, _)| i).collect());
+    }
+    let mut columns = Vec::with_capacity(named.len());
+    for name in named {
+        let position = shape.position(name)?;
+        if columns.contains(&position) {
+            return Err(Error::new(
+                SqlState::DUPLICATE_COLUMN,
+                format!("column \"{name}\" specified more than once"),
+            ));
+        }
+        columns.push(position);
+    }
+    Ok(columns)
+}
+
+/// Fits the target columns to the width of the source.
+fn fit_width(columns: &mut Vec<usize>, width: usize, explicit: bool) -> Result<()> {
+    if width > columns.len() {
+        return Err(Error::new(
+            SqlState::SYNTAX_ERROR,
+            "INSERT has more expressions than target columns",
+        ));
+    }
+    if width < columns.len() && explicit {
+        return Err(Error::new(
+            SqlState::SYNTAX_ERROR,
+            "INSERT has more target columns than expressions",
+        ));
+    }
+    columns.truncate(width);
+    Ok(())
+}
+
+fn source(
+    scope: &mut Scope<'_>,
+    target: &Target,
+    columns: &mut Vec<usize>,
+    query: &Query,
+    with: Option<With>,
+    explicit: bool,
+) -> Result<Source> {
+    if let SetExpr::Values(values) = query.body.as_ref()
+        && query.with.is_none()
+        && with.is_none()
+        && query.order_by.is_none()
+        && query.limit_clause.is_none()
+    {
+        let width = values.rows.first().map_or(0, |r| r.content.len());
+        fit_width(columns, width, explicit)?;
+        match values_source(scope, target, columns, values) {
+            Err(e) if e.state == SqlState::FEATURE_NOT_SUPPORTED => {}
+            other => return other,
+        }
+    }
+    let mut query = query.clone();
+    if with.is_some() {
+        query.with = with;
+    }
+    if let SetExpr::Select(select) = query.body.as_ref() {
+        for (item, position) in select.projection.iter().zip(columns.iter()) {
+            if let SelectItem::UnnamedExpr(e) | SelectItem::ExprWithAlias { expr: e, .. } = item {
+                assigned(&mut scope.types, e, target.shape.columns()[*position].ty);
+            }
+        }
+    }
+    let plan = scope.plan(Statement::Query(Box::new(query)))?;
+    fit_width(columns, plan.schema().fields().len(), explicit)?;
+    Ok(Source::Query(Box::new(plan)))
+}
+
+fn values_source(
+    scope: &mut Scope<'_>,
+    target: &Target,
+    columns: &[usize],
+    values: &Values,
+) -> Result<Source> {
+    let types = std::mem::take(&mut scope.types);
+    let mut compiler = Compiler::without_row(scope.runtime, scope.names, types);
+    let mut rows = Vec::with_capacity(values.rows.len());
+    for row in &values.rows {
+        if row.content.len() != columns.len() {
+            return Err(Error::new(
+                SqlState::SYNTAX_ERROR,
+                "VALUES lists must all be the same length",
+            ));
+        }
+        let mut cells = Vec::with_capacity(columns.len());
+        for (e, position) in row.content.iter().zip(columns) {
+            let ty = target.shape.columns()[*position].ty;
+            let cell = if is_default(e) { None } else { Some(compiler.cell(e, Some(ty))?) };
+            cells.push(cell);
+        }
+        rows.push(cells);
+    }
+    scope.types = compiler.types;
+    Ok(Source::Values(rows))
+}
+
+/// Compiles the defaults that may be needed.
+fn defaults(
+    scope: &mut Scope<'_>,
+    shape: &Shape,
+    given: &[usize],
+    source: &Source,
+) -> Result<Vec<(usize, Cell)>> {
+    let explicit = match source {
+        Source::Values(rows) => rows.iter().flatten().any(Option::is_none),
+        Source::Query(_) => false,
+    };
+    let mut compiler = Compiler::without_row(scope.runtime, scope.names, Vec::new());
+    let mut all = Vec::new();
+    for (i, column) in shape.visible() {
+        if let Some(text) = &column.default
+            && (explicit || !given.contains(&i))
+        {
+            all.push((i, compiler.cell(&parse_expr(text)?, Some(column.ty))?));
+        }
+    }
+    Ok(all)
+}

@@ -1,0 +1,47 @@
+//! INSERT.
+
+mod compile;
+mod conflict;
+mod run;
+
+pub use run::{insert, insert_rows};
+
+use super::returning::Returning;
+use crate::cell::{Cell, Computed};
+use crate::shape::Shape;
+use datafusion::logical_expr::LogicalPlan;
+use std::sync::Arc;
+
+/// Where the rows come from.
+pub enum Source {
+    /// `VALUES`, one vector of expressions per row; `None` is `DEFAULT`.
+    Values(Vec<Vec<Option<Cell>>>),
+    /// Any other query.
+    Query(Box<LogicalPlan>),
+}
+
+/// What to do if the key exists.
+pub enum Conflict {
+    /// 23505.
+    Fail,
+    /// Leave the row out.
+    Skip,
+    /// Change the existing row: `(column, value)`, if the condition holds. Expressions are over the
+    /// existing row followed by the one that was to be inserted.
+    Update(Vec<(usize, Cell)>, Option<Computed>),
+}
+
+/// A compiled INSERT.
+pub struct InsertPlan {
+    /// The table.
+    pub shape: Arc<Shape>,
+    /// The columns the source's columns go to, by position.
+    pub columns: Vec<usize>,
+    /// The rows.
+    pub source: Source,
+    /// Defaults of the other columns.
+    pub(super) defaults: Vec<(usize, Cell)>,
+    pub(super) conflict: Conflict,
+    /// RETURNING.
+    pub returning: Option<Returning>,
+}
