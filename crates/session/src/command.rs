@@ -2,7 +2,7 @@
 
 use crate::lexer;
 use crate::reader::Reader;
-use base::{Error, Result, SqlState};
+use base::{Error, Result};
 
 /// Isolation levels a client can ask for. `READ UNCOMMITTED` is `READ COMMITTED`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -60,9 +60,8 @@ impl Session {
     fn set(&mut self, name: &str, value: Option<&str>, reach: Reach) -> Result<&'static str> {
         // Spelled as a setting, but it is the transaction's.
         if let Some(modes) = transaction_setting(name, value)? {
-            if let Block::Open(_) = self.block {
-                return self.set_transaction_now(modes);
-            }
+            self.set_transaction(modes)?;
+            return Ok("SET");
         }
         let local = reach == Reach::Transaction;
         self.settings.set(name, value, local)?;

@@ -155,7 +155,7 @@ impl Session {
         Ok("ROLLBACK".into())
     }
 
-    fn set_transaction(&mut self, modes: Modes) -> Result<String> {
+    pub(crate) fn set_transaction(&mut self, modes: Modes) -> Result<String> {
         match &mut self.block {
             Block::Open(running) => {
                 let mut options = running.txn.options();

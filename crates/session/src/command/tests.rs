@@ -1,4 +1,5 @@
 use super::*;
+use base::SqlState;
 
 fn one(sql: &str) -> Command {
     parse(sql).expect("parses").expect("is a session command")
