@@ -32,7 +32,7 @@ async fn errors_leave_the_connection_usable() {
     let client = server.client().await;
     let error = client.prepare("select * from nonsense").await.expect_err("no table");
     assert_eq!(code(&error), "42P01");
-    let divide = client.prepare_typed("select 1 / $1", &[Type::INT4]).await.expect("prepares");
+    let divide = client.prepare_typed("select 1::int / $1", &[Type::INT4]).await.expect("prepares");
     let error = client.query(&divide, &[&0_i32]).await.expect_err("division by zero");
     assert_eq!(code(&error), "22012");
     let one = client.query_one(&divide, &[&1_i32]).await.expect("fine");

@@ -14,7 +14,6 @@ pub const PASSWORD: &str = "secret, with = and ,";
 pub struct Server {
     pub front: Arc<Front>,
     pub address: SocketAddr,
-    pub engine: Arc<Engine>,
     _dir: tempfile::TempDir,
 }
 
@@ -48,7 +47,7 @@ impl Server {
                 tokio::spawn(wire_pg::serve_connection(door.clone(), socket, tls.clone(), peer));
             }
         });
-        Server { front, address, engine, _dir: dir }
+        Server { front, address, _dir: dir }
     }
 
     pub fn config(&self) -> Config {
