@@ -198,7 +198,7 @@ impl<'a> Compiler<'a> {
         refuse_relational(&e)?;
         let schema: SchemaRef = Arc::new(Schema::new(schema_fields));
         let df_schema = DFSchema::try_from(schema.clone()).map_err(df)?;
-        let expr = self.runtime.state().create_physical_expr(e, &df_schema).map_err(df)?;
+        let expr = self.runtime.physical_expr(e, &df_schema).map_err(df)?;
         let field = expr.return_field(&schema).map_err(df)?;
         Ok(Computed { inputs, schema, expr, field })
     }

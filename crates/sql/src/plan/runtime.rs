@@ -4,6 +4,8 @@ use super::{functions, operators};
 use crate::error;
 use base::{Error, Result};
 use datafusion::catalog::TableFunctionArgs;
+use datafusion::common::DFSchema;
+use datafusion::common::tree_node::TreeNode;
 use datafusion::datasource::provider_as_source;
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
@@ -12,6 +14,7 @@ use datafusion::execution::{FunctionRegistry, TaskContext};
 use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::{Expr, TableSource};
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
+use datafusion::physical_expr::PhysicalExpr;
 use datafusion::prelude::SessionConfig;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -79,6 +82,26 @@ impl Runtime {
             self.state.config().clone().with_extension(Arc::new(crate::scan::Snapshot(view)));
         let context = TaskContext::from(&self.state).with_session_config(config);
         Arc::new(context)
+    }
+
+    /// Makes an expression executable, by the same steps as the expressions of a plan.
+    pub fn physical_expr(
+        &self,
+        e: Expr,
+        schema: &DFSchema,
+    ) -> datafusion::common::Result<Arc<dyn PhysicalExpr>> {
+        let options = self.state.config_options();
+        let context = SimplifyContext::builder()
+            .with_schema(Arc::new(schema.clone()))
+            .with_config_options(options.clone());
+        let simplifier = ExprSimplifier::new(context.build());
+        let mut e = e;
+        // Overflow checks come before constants are folded, which would wrap around.
+        for rewrite in self.state.analyzer().function_rewrites() {
+            e = e.transform_up(|e| rewrite.rewrite(e, schema, options))?.data;
+        }
+        let e = simplifier.simplify(simplifier.coerce(e, schema)?)?;
+        self.state.create_physical_expr(e, schema)
     }
 
     /// A table function's result (`generate_series` …).

@@ -17,7 +17,7 @@ pub struct Assigner {
 impl Assigner {
     /// For a source column of this Arrow type.
     pub fn new(source: &::arrow::datatypes::DataType, ty: SqlType) -> Assigner {
-        Assigner { ty, same: source == &arrow_type(ty) }
+        Assigner { ty, same: source == &arrow_type(ty) && !is_spelled(ty) }
     }
 
     /// The cell as a value of the target column.
@@ -40,7 +40,9 @@ pub fn assign(scalar: &ScalarValue, ty: SqlType, column: &str) -> Result<Value> 
     if scalar.is_null() {
         return Ok(Value::Null);
     }
-    if let Some(value) = from_scalar(scalar, ty) {
+    if !is_spelled(ty)
+        && let Some(value) = from_scalar(scalar, ty)
+    {
         return fit(value, ty);
     }
     if let Some(Some(text)) = scalar.try_as_str() {
@@ -68,6 +70,11 @@ pub fn assign(scalar: &ScalarValue, ty: SqlType, column: &str) -> Result<Value> 
         Some(value) => fit(value, ty),
         None => Err(mismatch(scalar, ty, column)),
     }
+}
+
+/// Types that are stored as text but have a syntax: any text for them has to be read.
+fn is_spelled(ty: SqlType) -> bool {
+    matches!(ty, SqlType::Uuid | SqlType::Jsonb)
 }
 
 fn mismatch(scalar: &ScalarValue, ty: SqlType, column: &str) -> Error {

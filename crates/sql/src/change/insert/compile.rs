@@ -3,13 +3,14 @@
 use super::conflict::conflict;
 use super::{Conflict, InsertPlan, Source};
 use crate::cell::{Cell, Compiler};
-use crate::change::ast::{fold, is_default, last_part, parse_expr};
+use crate::change::ast::{fold, is_default, last_part, parse_expr, select};
 use crate::change::{Returning, Scope, Target};
 use crate::plan::assigned;
 use crate::shape::Shape;
 use base::{Error, Result, SqlState};
 use datafusion::sql::sqlparser::ast::{
-    Insert, Query, SelectItem, SetExpr, Statement, TableObject, Values, With,
+    Insert, Query, SelectItem, SetExpr, SetOperator, SetQuantifier, Statement, TableObject, Values,
+    With,
 };
 use std::sync::Arc;
 
@@ -126,6 +127,9 @@ fn source(
     if with.is_some() {
         query.with = with;
     }
+    if let SetExpr::Values(values) = query.body.as_ref() {
+        query.body = Box::new(selects(values)?);
+    }
     if let SetExpr::Select(select) = query.body.as_ref() {
         for (item, position) in select.projection.iter().zip(columns.iter()) {
             if let SelectItem::UnnamedExpr(e) | SelectItem::ExprWithAlias { expr: e, .. } = item {
@@ -136,6 +140,25 @@ fn source(
     let plan = scope.plan(Statement::Query(Box::new(query)))?;
     fit_width(columns, plan.schema().fields().len(), explicit)?;
     Ok(Source::Query(Box::new(plan)))
+}
+
+/// `SELECT … UNION ALL SELECT …` for VALUES with subqueries in them.
+fn selects(values: &Values) -> Result<SetExpr> {
+    let mut all: Option<SetExpr> = None;
+    for row in &values.rows {
+        let items = row.content.iter().cloned().map(SelectItem::UnnamedExpr);
+        let body = *select(|s| s.projection = items.collect())?.body;
+        all = Some(match all {
+            None => body,
+            Some(before) => SetExpr::SetOperation {
+                op: SetOperator::Union,
+                set_quantifier: SetQuantifier::All,
+                left: Box::new(before),
+                right: Box::new(body),
+            },
+        });
+    }
+    all.ok_or_else(|| Error::new(SqlState::SYNTAX_ERROR, "VALUES without rows"))
 }
 
 fn values_source(
