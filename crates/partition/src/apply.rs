@@ -34,7 +34,7 @@ impl Inner {
             Record::Decide { txn, commit_ts } => self.apply_decide(state, txn, commit_ts),
             Record::Closed { ts } => {
                 self.order.close(ts);
-                self.closing.push_back((ts, frame.lsn));
+                self.note_closed(ts, frame.lsn);
             }
             Record::EpochStart { cut, .. } => self.apply_cut(state, cut),
             Record::Gate { .. } => {}
@@ -99,6 +99,7 @@ impl Inner {
         self.order.cut(cut);
         self.catalog_changes.retain(|ts| *ts <= cut);
         self.closing.clear();
+        self.closes.retain(|(ts, _)| *ts <= cut);
         self.durable_closed = self.durable_closed.min(cut);
     }
 

@@ -125,7 +125,7 @@ impl Partition {
         let (_, lsn) =
             self.append(&mut inner, TxnId(0), Vec::new(), |_| Record::Closed { ts })?;
         inner.order.close(ts);
-        inner.closing.push_back((ts, lsn));
+        inner.note_closed(ts, lsn);
         Ok(Some(ts))
     }
 

@@ -16,6 +16,11 @@ use tokio::sync::{Notify, oneshot};
 /// How many bytes of log are decoded at a time when replaying.
 const REPLAY_BYTES: usize = 8 << 20;
 
+/// Places of closed timestamps are remembered at least so far apart.
+const CLOSES_MS: u64 = 100;
+/// So many of them at most; then every other one is forgotten.
+const CLOSES_MAX: usize = 1 << 16;
+
 /// Who writes this partition's log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
@@ -77,6 +82,8 @@ pub(crate) struct Inner {
     /// Closed timestamps not yet known to be durable.
     pub closing: VecDeque<(Timestamp, Lsn)>,
     pub durable_closed: Timestamp,
+    /// Where closed timestamps stand in the log, ascending and thinned out, back to the manifest's.
+    pub closes: VecDeque<(Timestamp, Lsn)>,
     /// Decisions that found no room in the log.
     pub unlogged: VecDeque<(TxnId, Option<Timestamp>)>,
     pub transactions: u64,
@@ -97,6 +104,7 @@ impl Inner {
             catalog_changes: Vec::new(),
             closing: VecDeque::new(),
             durable_closed: manifest.ts,
+            closes: VecDeque::new(),
             unlogged: VecDeque::new(),
             transactions: 0,
         }
@@ -117,6 +125,38 @@ impl Inner {
             "this copy of the database follows another one and takes no writes",
         )
         .hint("write to the primary, or promote this one with STOP REPLICATING"))
+    }
+
+    /// Notes where a closed timestamp stands.
+    pub fn note_closed(&mut self, ts: Timestamp, lsn: Lsn) {
+        self.closing.push_back((ts, lsn));
+        if self.closes.back().is_none_or(|(last, _)| ts.ms() >= last.ms() + CLOSES_MS) {
+            self.closes.push_back((ts, lsn));
+        }
+        if self.closes.len() > CLOSES_MAX {
+            let mut nth = 0;
+            self.closes.retain(|_| {
+                nth += 1;
+                nth % 2 == 1
+            });
+        }
+    }
+
+    /// From where the log must be replayed over a manifest at `at` that follows one replayed from
+    /// `last`. Never beyond the place where `at` was closed: a standby that is promoted at or
+    /// above `at` has the log at least to there, and what follows may be superseded by its own.
+    pub fn replay_from(&self, at: Timestamp, last: Lsn) -> Lsn {
+        let closed = self.closes.iter().rev().find(|(ts, _)| *ts <= at);
+        let limit = closed.map_or(last, |(_, lsn)| lsn.next());
+        self.order.replay_from(at, self.end).min(limit)
+    }
+
+    /// Forgets what a manifest at `at` covers.
+    pub fn forget(&mut self, at: Timestamp, replay_from: Lsn) {
+        self.order.forget(at, replay_from);
+        while self.closes.get(1).is_some_and(|(ts, _)| *ts <= at) {
+            self.closes.pop_front();
+        }
     }
 
     /// Hands queued locks to those who wait for them.

@@ -157,7 +157,13 @@ impl Partition {
                 this.set_role(Role::Follower);
                 this.reach_back(cut)?;
                 this.log.truncate_after(this.settings.log_id, common)?;
-                this.reopen()?;
+                if let Err(error) = this.reopen() {
+                    // The log ends there already, whatever is still in memory.
+                    let mut inner = this.inner.lock();
+                    inner.end = inner.end.min(common);
+                    inner.history.truncate_after(common);
+                    return Err(error);
+                }
                 let mut inner = this.inner.lock();
                 let state = this.state();
                 inner.apply_cut(&state, cut);

@@ -28,7 +28,8 @@ impl Partition {
             .blocking(move || {
                 let (replay_from, history) = {
                     let inner = this.inner.lock();
-                    (inner.order.replay_from(at, inner.end), inner.history.clone())
+                    let last = this.manifest().replay_from;
+                    (inner.replay_from(at, last), inner.history.clone())
                 };
                 this.state().spill(SpillRequest {
                     at,
@@ -37,7 +38,7 @@ impl Partition {
                     layouts: layouts.as_ref(),
                     keep_newest_at_or_below: keep,
                 })?;
-                this.inner.lock().order.forget(at, replay_from);
+                this.inner.lock().forget(at, replay_from);
                 Ok(())
             })
             .await
