@@ -86,6 +86,11 @@ impl Session {
         self.place.id()
     }
 
+    /// Who is logged in.
+    pub fn user(&self) -> &str {
+        &self.user
+    }
+
     /// What a cancel request has to know.
     pub fn secret(&self) -> i32 {
         self.place.secret()

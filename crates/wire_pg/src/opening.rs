@@ -126,10 +126,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Line<S> {
         };
         match login {
             Ok(session) => {
-                info!(%peer, session = session.id(), "session opened");
+                debug!(%peer, session = session.id(), user = session.user(), "session opened");
                 let id = session.id();
                 Connection::new(self.reader, self.writer, session).run().await;
-                info!(%peer, session = id, "session closed");
+                debug!(%peer, session = id, "session closed");
             }
             Err(error) => {
                 info!(%peer, %error, "login refused");

@@ -11,7 +11,7 @@ fn values_are_checked_and_shown_in_one_form() {
         ("STATEMENT_TIMEOUT", "5000", "5s"),
         ("lock_timeout", "1500", "1500ms"),
         ("extra_float_digits", "3", "3"),
-        ("client_encoding", "utf-8", "UTF8"),
+        ("client_encoding", "'utf-8'", "UTF8"),
         ("datestyle", "ISO, DMY", "ISO, DMY"),
         ("timezone", "utc", "UTC"),
         ("TimeZone", "Europe/Berlin", "UTC"),

@@ -45,7 +45,8 @@ pub(super) fn check(definition: &Definition, value: &str) -> Result<String> {
             None => Err(invalid(name, value)
                 .hint(format!("Available values: {}.", choices.join(", ")))),
         },
-        Kind::Encoding => match lower.replace(['-', '_'], "").as_str() {
+        // Only letters and digits count; a driver sends `'utf-8'` with its quotes.
+        Kind::Encoding => match lower.replace(|c: char| !c.is_ascii_alphanumeric(), "").as_str() {
             "utf8" | "unicode" => Ok("UTF8".into()),
             _ => Err(invalid(name, value).hint("Only UTF8 is supported.")),
         },
