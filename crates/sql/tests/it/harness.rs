@@ -2,9 +2,12 @@
 
 use arrow::record_batch::RecordBatch;
 use base::{ClusterId, Error, NodeId, Result, Value};
+use datafusion::sql::sqlparser::ast::ObjectName;
 use futures::TryStreamExt;
 use meta::{Bootstrap, Durability};
-use sql::{Executor, Outcome, Prepared, ResultColumn, Runtime, RuntimeSettings, statement};
+use sql::{
+    CopyTarget, Executor, Outcome, Prepared, ResultColumn, Runtime, RuntimeSettings, statement,
+};
 use std::sync::Arc;
 use txn::{Engine, EngineSettings, Isolation, Transaction, TxnOptions};
 
@@ -146,6 +149,29 @@ impl Session {
     pub async fn execute(&mut self, prepared: &Prepared, params: &[Value]) -> Result<Outcome> {
         let txn = self.txn.as_mut().expect("a transaction");
         self.executor.execute(txn, prepared, params).await
+    }
+
+    /// See [`Executor::prepare`].
+    pub async fn prepare(&mut self, sql: &str) -> Arc<Prepared> {
+        let parsed = statement::parse(sql).expect("a statement").remove(0);
+        let txn = self.txn.as_mut().expect("a transaction");
+        self.executor.prepare(txn, &parsed.stmt, &[]).await.expect("prepared")
+    }
+
+    /// See [`Executor::copy_target`].
+    pub async fn copy_target(
+        &mut self,
+        table: &ObjectName,
+        names: &[String],
+    ) -> Result<CopyTarget> {
+        let txn = self.txn.as_mut().expect("a transaction");
+        self.executor.copy_target(txn, table, names).await
+    }
+
+    /// See [`Executor::copy_rows`].
+    pub async fn copy_rows(&mut self, to: &CopyTarget, rows: Vec<Vec<Value>>) -> Result<u64> {
+        let txn = self.txn.as_mut().expect("a transaction");
+        self.executor.copy_rows(txn, to, rows).await
     }
 
     /// The rows of a query, one string per row, columns joined by `|`.

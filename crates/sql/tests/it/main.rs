@@ -5,6 +5,8 @@ mod conflicts;
 mod definitions;
 mod harness;
 mod lifted;
+mod pgbench;
 mod point;
 mod queries;
+mod system;
 mod values;
