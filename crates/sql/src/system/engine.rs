@@ -13,11 +13,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use txn::Engine;
 
+const SPOKEN: &str = concat!("16.0 (Antipode ", env!("CARGO_PKG_VERSION"), ")");
+
 /// Settings that a session tells if it does not tell them itself.
 const FIXED: &[(&str, &str, &str)] = &[
     ("client_encoding", "UTF8", "Encoding of the client"),
     ("max_identifier_length", "63", "Longest name"),
     ("server_encoding", "UTF8", "Encoding of the server"),
+    ("server_version", SPOKEN, "Version of PostgreSQL that is spoken"),
+    ("server_version_num", "160000", "The same as a number"),
     ("standard_conforming_strings", "on", "Backslashes in quotes mean themselves"),
     ("TimeZone", "UTC", "Time zone of the session"),
 ];

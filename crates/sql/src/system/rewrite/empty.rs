@@ -4,7 +4,7 @@
 //! them exists here, so the answer is known without planning the query, whose expressions are the
 //! hardest of all.
 
-use super::{arguments, column_name, function_name, null};
+use super::{arguments, function_name, names, null};
 use crate::system::mention::relation;
 use datafusion::sql::sqlparser::ast::{
     CastKind, DataType, Expr, GroupByExpr, JoinOperator, Query, Select, SelectItem, SetExpr,
@@ -121,7 +121,7 @@ fn replace_select(select: &mut Select) -> bool {
     for item in &mut select.projection {
         let alias = match item {
             SelectItem::ExprWithAlias { alias, .. } => alias.clone(),
-            SelectItem::UnnamedExpr(expr) => column_name(expr),
+            SelectItem::UnnamedExpr(expr) => names::of(expr),
             _ => continue,
         };
         *item = SelectItem::ExprWithAlias { expr: null_text(), alias };

@@ -14,6 +14,7 @@
 mod casts;
 mod empty;
 mod lateral;
+mod names;
 mod subquery;
 
 use super::mention::parts;
@@ -40,6 +41,7 @@ impl VisitorMut for Rewriter {
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
         lateral::inline(select);
+        names::keep(&mut select.projection);
         ControlFlow::Continue(())
     }
 
@@ -152,18 +154,4 @@ fn arguments(function: &Function) -> Vec<&Expr> {
 /// The name of a function, without schema.
 fn function_name(function: &Function) -> String {
     parts(&function.name).pop().unwrap_or_default()
-}
-
-/// The name PostgreSQL gives an unnamed result column.
-fn column_name(expr: &Expr) -> Ident {
-    match expr {
-        Expr::Identifier(ident) => ident.clone(),
-        Expr::CompoundIdentifier(idents) => {
-            idents.last().cloned().unwrap_or_else(|| Ident::new("?column?"))
-        }
-        Expr::Function(function) => Ident::new(function_name(function)),
-        Expr::Cast { expr, .. } | Expr::Nested(expr) => column_name(expr),
-        Expr::Case { .. } => Ident::new("case"),
-        _ => Ident::with_quote('"', "?column?"),
-    }
 }

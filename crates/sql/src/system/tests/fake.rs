@@ -132,8 +132,19 @@ impl SystemSource for Fake {
     }
 }
 
+/// The names of a statement's result columns.
+pub(super) async fn names(sql: &str) -> Result<Vec<String>, String> {
+    let batches = batches(sql).await?;
+    let batch = batches.first().ok_or("no batch")?;
+    Ok(batch.schema().fields().iter().map(|f| f.name().clone()).collect())
+}
+
 /// Runs a statement; the rows as text, `|` between cells, `-` for NULL.
 pub(super) async fn run(sql: &str) -> Result<Vec<String>, String> {
+    Ok(batches(sql).await?.iter().flat_map(lines).collect())
+}
+
+async fn batches(sql: &str) -> Result<Vec<RecordBatch>, String> {
     let Stmt::Sql(mut ast) = parse(sql).map_err(|e| e.to_string())?.remove(0).stmt else {
         return Err(format!("no plain SQL: {sql}"));
     };
@@ -145,8 +156,7 @@ pub(super) async fn run(sql: &str) -> Result<Vec<String>, String> {
         let plan = context.state().statement_to_plan(statement).await?;
         context.execute_logical_plan(plan).await?.collect().await
     };
-    let batches = run.await.map_err(|e| format!("{e}\nin {shown}"))?;
-    Ok(batches.iter().flat_map(lines).collect())
+    run.await.map_err(|e| format!("{e}\nin {shown}"))
 }
 
 fn context(scope: Scope) -> SessionContext {

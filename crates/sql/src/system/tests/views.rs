@@ -1,6 +1,6 @@
 //! `information_schema`, functions, casts and `SHOW`.
 
-use super::fake::{Fake, lines, run};
+use super::fake::{Fake, lines, names, run};
 use crate::statement::{Stmt, parse};
 use crate::system::*;
 
@@ -74,6 +74,20 @@ async fn names_and_numbers_of_relations() {
         assert_eq!(one(sql).await, expected, "{sql}");
     }
     assert!(run("select 'nothing'::regclass").await.is_err_and(|e| e.contains("does not exist")));
+}
+
+#[tokio::test]
+async fn what_is_rewritten_keeps_its_name() {
+    for (sql, expected) in [
+        ("select 't'::regclass::oid", vec!["oid"]),
+        ("select oid::regclass, relname from pg_class", vec!["oid", "relname"]),
+        ("select relname::name from pg_class", vec!["relname"]),
+        ("select (select nspname from pg_namespace where oid = 11)", vec!["nspname"]),
+    ] {
+        assert_eq!(names(sql).await.unwrap(), expected, "{sql}");
+    }
+    assert!(run("select 't'::regclass, 'Log'::regclass from pg_am").await.is_err());
+    assert!(run("select relname, relname::name, oid::regclass, oid from pg_class").await.is_ok());
 }
 
 #[test]
