@@ -12,11 +12,8 @@ use std::ops::Range;
 /// `CREATE [UNLOGGED] TABLE t (…)`, with `SHARD KEY (a, b)` as a table constraint or at the end.
 pub(super) fn create(input: &mut Input<'_>) -> Result<Stmt, Failure> {
     let mut tokens = Vec::new();
-    loop {
-        match input.parser.next_token_no_skip() {
-            Some(token) => tokens.push(token.clone()),
-            None => break,
-        }
+    while let Some(token) = input.parser.next_token_no_skip() {
+        tokens.push(token.clone());
     }
     tokens.retain(|t| !matches!(t.token, Token::Whitespace(_)));
     // Without a log nothing could be replicated, so such a table is an ordinary one.
