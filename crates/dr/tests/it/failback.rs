@@ -168,3 +168,32 @@ fn what_was_received_above_the_cut_is_set_aside_and_settled_by_the_writer() {
         assert_eq!(a.len(), b.len());
     });
 }
+
+/// Chunks that are older than the fork, written when the log had gone on beyond it.
+#[test]
+fn manifest_from_before_the_fork_does_not_hide_the_new_log() {
+    run(6, |world| async move {
+        let (east, west) = pair(&world).await;
+        let table = open_bank(&east, 30).await;
+        west.replicate("east").await;
+        let reader = begin(&east.bank()).await;
+        west.caught_up(&east).await;
+        east.network.leave("east:5432");
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        east.engine.spill_above(&east.bank(), 0).await.unwrap();
+        drop(reader);
+        west.links.stop(BANK).await.unwrap();
+        for id in 0..30 {
+            set(&west.bank(), &table, &[id], 7_000 + id).await.unwrap();
+        }
+        east.crash();
+        let east = east.restart().await;
+        east.come_back("west").await;
+        east.caught_up(&west).await;
+        assert_eq!(east.balances().await, west.balances().await);
+        east.crash();
+        let east = east.restart().await;
+        east.caught_up(&west).await;
+        assert_eq!(east.balances().await, west.balances().await, "after replaying its own log");
+    });
+}
