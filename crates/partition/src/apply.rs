@@ -95,6 +95,11 @@ impl Inner {
     /// A new epoch: everything above its cut is void.
     pub fn apply_cut(&mut self, state: &State, cut: Timestamp) {
         state.drop_above(cut);
+        let undecided: Vec<TxnId> = self.order.prepared().keys().copied().collect();
+        for txn in undecided {
+            let woken = self.locks.release(txn);
+            self.wake(woken);
+        }
         self.staged.clear();
         self.order.cut(cut);
         self.catalog_changes.retain(|ts| *ts <= cut);

@@ -213,9 +213,13 @@ impl Partition {
         Ok(())
     }
 
-    /// Undecided transactions keep their rows locked over a restart.
+    /// Undecided transactions keep their rows locked over a restart of the leader. A follower has
+    /// no locks: decisions come to it as records, which give none up.
     fn relock_prepared(&self) {
         let mut inner = self.inner.lock();
+        if inner.role == Role::Follower {
+            return;
+        }
         let keys: Vec<_> = inner
             .order
             .prepared()
