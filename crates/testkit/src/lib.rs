@@ -14,7 +14,7 @@
 //! Tests that need `psql` or `pgbench` install nothing. Without them they print a line that begins
 //! with `SKIP` and pass; with `ANTIPODE_REQUIRE_CLIENTS=1`, as in CI, they fail.
 
-#![allow(clippy::disallowed_methods, clippy::reason = "helpers of tests")]
+#![allow(clippy::disallowed_methods, reason = "helpers of tests")]
 
 mod pair;
 mod server;

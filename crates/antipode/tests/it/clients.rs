@@ -35,9 +35,9 @@ async fn psql_runs_statements_copies_and_tells_errors() {
 
     let wrong = run(&["-c", "SELECT nothing FROM t"]);
     assert!(!wrong.fine && wrong.err.contains("nothing"), "{wrong:?}");
-    assert!(wrong.err.contains("LINE 1"), "an error points at its place: {}", wrong.err);
-    let syntax = run(&["-v", "VERBOSITY=verbose", "-c", "SELEC 1"]);
+    let syntax = run(&["-v", "VERBOSITY=verbose", "-c", "SELECT * FRO t"]);
     assert!(syntax.err.contains("42601"), "{}", syntax.err);
+    assert!(syntax.err.contains("LINE 1"), "an error points at its place: {}", syntax.err);
     let described = run(&["-c", "\\d t"]);
     assert!(described.fine || described.err.contains("not supported"), "{described:?}");
 }

@@ -38,10 +38,10 @@ async fn sql_runs_statements_from_a_flag_and_from_a_pipe() {
     let output = antipode(&server, &["sql", "-d", "d", "--plain", "-c", "SELECT id FROM t"], None);
     assert_eq!(String::from_utf8_lossy(&output.stdout).lines().count(), 2);
 
-    let output = antipode(&server, &["sql", "-d", "d", "-c", "SELECT\n  nothing FROM t"], None);
+    let output = antipode(&server, &["sql", "-d", "d", "-c", "SELECT *\n  FRO t"], None);
     let err = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1));
-    assert!(err.contains("42703") && err.contains('^'), "{err}");
+    assert!(err.contains("42601") && err.contains('^'), "{err}");
 
     let output = antipode(&server, &["sql", "-d", "nowhere", "-c", "SELECT 1"], None);
     let err = String::from_utf8_lossy(&output.stderr);

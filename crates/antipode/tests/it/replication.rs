@@ -43,7 +43,7 @@ async fn the_first_copy_is_taken_while_the_source_takes_writes() {
 
     let (state, message) = error_of(&west, "INSERT INTO t VALUES (0, 0)").await;
     assert_eq!(state, "25006", "{message}");
-    assert!(message.contains("standby") || message.contains("replica"), "{message}");
+    assert!(message.contains("follows"), "{message}");
 
     // Schema changes travel like data.
     script(&client, &["CREATE TABLE u (a int PRIMARY KEY)", "INSERT INTO u VALUES (7)"]).await;
