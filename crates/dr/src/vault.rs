@@ -4,10 +4,15 @@
 //!   record   u32 length of body │ u32 crc32c of kind and body │ u8 kind │ body
 //!   kind 1   body = format::vault::DivergedPart
 //!   kind 2   body = transaction (16) │ partition u16: this incomplete part never committed
+//!   kind + 128   the same, as the first record of its write
 //! ```
 //! Little-endian. The last record of a (transaction, partition) counts; a part replaces another
 //! one only if it knows more (complete over incomplete, decided over undecided), so that saving
 //! the same things again, in any order, changes nothing.
+//!
+//! A write is synced before the next one begins, so the first record of a later write proves that
+//! all before it had been safe. A power loss in the middle of a write can leave any of its pages:
+//! nothing of it was promised, and it is cut.
 //!
 //! A promotion's parts are staged in a file of their own (`vault/staged-<epoch>`) before the
 //! promotion is decided, and taken over after it. What was staged for a promotion that was never
@@ -15,7 +20,7 @@
 
 mod records;
 
-use self::records::{HEADER, PART, VOID, put, scan};
+use self::records::{FIRST, HEADER, PART, VOID, put, scan};
 use base::{Epoch, Error, Lsn, Result, Timestamp, TxnId};
 use env::{DiskFile, Env};
 use format::vault::DivergedPart;
@@ -89,8 +94,10 @@ impl Vault {
         let mut inner = Inner { file, len: 0, index: BTreeMap::new(), void: BTreeSet::new() };
         let good = scan(&bytes, &path, |kind, offset, body| inner.note(kind, offset, body))?;
         if good < bytes.len() {
-            inner.file.set_len(good as u64).and_then(|()| inner.file.sync()).map_err(io)?;
+            inner.file.set_len(good as u64).map_err(io)?;
         }
+        // After a mere kill what was found may be in memory only, and nobody writes it again.
+        inner.file.sync().map_err(io)?;
         inner.len = good as u64;
         Ok(Vault { env, dir, inner: Mutex::new(inner) })
     }
@@ -222,7 +229,10 @@ impl Inner {
             return Ok(());
         }
         let mut bytes = Vec::new();
-        bodies.iter().for_each(|(kind, body)| put(&mut bytes, *kind, body));
+        let mut first = FIRST;
+        for (kind, body) in bodies {
+            put(&mut bytes, kind | std::mem::take(&mut first), body);
+        }
         let written = self.file.write_at(&bytes, self.len).and_then(|()| self.file.sync());
         if let Err(e) = written {
             // Nothing of it counts; a torn rest is overwritten by the next try.

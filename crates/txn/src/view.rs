@@ -42,7 +42,6 @@ impl ReadView {
         let handle = self.database.partition(partition)?;
         let mut rows = handle.get(self.read_ts(), keys.clone()).await?;
         self.snapshot.check()?;
-        self.snapshot.check()?;
         for (key, row) in keys.iter().zip(&mut rows) {
             if let Some(pending) = self.writes.get(partition, key) {
                 let ts = row.as_ref().map_or(Timestamp::ZERO, |r| r.ts);

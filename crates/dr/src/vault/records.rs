@@ -5,6 +5,8 @@ use std::path::Path;
 
 pub(super) const HEADER: usize = 9;
 pub(super) const PART: u8 = 1;
+/// Added to the kind of the first record of a write.
+pub(super) const FIRST: u8 = 128;
 pub(super) const VOID: u8 = 2;
 
 /// Appends a record.
@@ -28,7 +30,8 @@ fn first(bytes: &[u8]) -> Option<(u8, &[u8])> {
     (checksum(header[8], body) == crc).then_some((header[8], body))
 }
 
-/// Visits all good records; returns where they end. Good ones behind a bad one are an error.
+/// Visits all good records; returns where they end. A bad one that had been safe is an error: one
+/// behind which a later write begins.
 pub(super) fn scan(
     bytes: &[u8],
     path: &Path,
@@ -36,11 +39,12 @@ pub(super) fn scan(
 ) -> Result<usize> {
     let mut at = 0;
     while let Some((kind, body)) = first(&bytes[at..]) {
-        visit(kind, (at + HEADER) as u64, body)?;
+        visit(kind & !FIRST, (at + HEADER) as u64, body)?;
         at += HEADER + body.len();
     }
-    // Lengths are not to be trusted behind a bad record: look at every offset for a good one.
-    let damaged = (at + 1..bytes.len()).any(|i| first(&bytes[i..]).is_some_and(|r| r.0 == PART));
+    // Lengths are not to be trusted behind a bad record: look at every offset for a later write.
+    let begins = |(kind, _): (u8, &[u8])| kind == FIRST | PART || kind == FIRST | VOID;
+    let damaged = (at + 1..bytes.len()).any(|i| first(&bytes[i..]).is_some_and(begins));
     if damaged {
         return Err(Error::corrupt(format!(
             "vault {}: damaged record at offset {at}, and good ones after it",

@@ -101,6 +101,25 @@ fn torn_tail_is_cut_and_damage_is_named() {
     });
 }
 
+/// The first page of a write may be lost while the last one is kept.
+#[test]
+fn power_loss_in_a_long_write_costs_only_that_write() {
+    for seed in 0..60 {
+        run(seed, |world| async move {
+            let node = world.node();
+            let vault = Vault::open(node.env(), "v".into()).unwrap();
+            vault.add(&[part(1000, 0, true)]).unwrap();
+            node.crash_after(world.rng().below(3));
+            let many: Vec<_> = (0..200).map(|n| part(n, 0, true)).collect();
+            assert!(vault.add(&many).is_err() || !node.is_alive() || vault.count() == 201);
+            node.crash();
+            node.restart();
+            let count = Vault::open(node.env(), "v".into()).unwrap().count();
+            assert!((1..=201).contains(&count), "seed {seed}: {count}");
+        });
+    }
+}
+
 #[test]
 fn saved_parts_survive_power_loss() {
     for seed in 0..20 {
