@@ -52,8 +52,7 @@ pub async fn make(
     let Ok(database) = access.database() else { return Told::Failed };
     let place = &stage.regions[region];
     let repeatable = dice.chance(30);
-    let isolation =
-        if repeatable { Isolation::RepeatableRead } else { Isolation::ReadCommitted };
+    let isolation = if repeatable { Isolation::RepeatableRead } else { Isolation::ReadCommitted };
     let pauses = Pauses::new(stage.outside.clone(), dice.clone(), 30, 30);
     let work = bank::transfer(&database, isolation, transfer, &pauses);
     let txn = match place.while_alive(access.life, work).await {

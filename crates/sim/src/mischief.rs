@@ -29,7 +29,9 @@ pub async fn network(stage: Arc<Stage>, dice: Dice) {
         let sky = match dice.range(0, 3) {
             0 => Sky { cut: true, ..Sky::default() },
             1 => Sky { lost: dice.range(1, 8), answer_lost: dice.range(0, 8), ..Sky::default() },
-            2 => Sky { late: dice.range(5, 60), late_ms: dice.pick(&[5, 50, 800]), ..Sky::default() },
+            2 => {
+                Sky { late: dice.range(5, 60), late_ms: dice.pick(&[5, 50, 800]), ..Sky::default() }
+            }
             _ => Sky { answer_lost: dice.range(5, 20), ..Sky::default() },
         };
         stage.trace.say(format_args!("network {sky:?}"));

@@ -32,7 +32,8 @@ pub async fn look(stage: &Stage, region: usize, dice: &Dice) {
                 .and_then(|()| acknowledged::check_seen(&picture, &stage.ledger, region, began));
             stage.verdict.check(checked.map_err(|mut violation| {
                 let (name, state) = (place.name, database.state().name());
-                violation.what = format!("{} (read at {name}, {state}, {})", violation.what, picture.at);
+                violation.what =
+                    format!("{} (read at {name}, {state}, {})", violation.what, picture.at);
                 violation
             }));
         }

@@ -4,8 +4,8 @@
 //! regions shut down in order, open again and are what they were. And at no time does a step of
 //! the operator that is repeated in good weather fail for minutes.
 
-use crate::client;
 use crate::bank::Transfer;
+use crate::client;
 use crate::dice::Dice;
 use crate::ledger::Told;
 use crate::stage::Stage;
