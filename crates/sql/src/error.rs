@@ -153,7 +153,9 @@ fn by_words(message: &str) -> Option<Error> {
         SqlState::NUMERIC_VALUE_OUT_OF_RANGE
     } else if has("cannot cast string") || has("cannot cast value") {
         SqlState::INVALID_TEXT_REPRESENTATION
-    } else if has("error parsing timestamp") || has("cannot parse") && (has("date") || has("time"))
+    } else if has("invalid input syntax for type")
+        || has("error parsing timestamp")
+        || has("cannot parse") && (has("date") || has("time"))
     {
         SqlState::INVALID_DATETIME_FORMAT
     } else if has("more than one row") {

@@ -1,4 +1,4 @@
-//! Integer arithmetic that fails instead of wrapping around.
+//! Integer arithmetic that fails instead of wrapping around, and `mod`.
 
 use crate::error::wrap;
 use crate::types::natural;
@@ -47,6 +47,12 @@ impl FunctionRewrite for Checked {
     }
 
     fn rewrite(&self, e: Expr, schema: &DFSchema, _: &ConfigOptions) -> Result<Transformed<Expr>> {
+        if let Expr::ScalarFunction(f) = &e {
+            return Ok(match (f.func.name(), f.args.as_slice()) {
+                ("mod", [a, b]) => Transformed::yes(a.clone() % b.clone()),
+                _ => Transformed::no(e),
+            });
+        }
         let Expr::BinaryExpr(BinaryExpr { left, op, right }) = &e else {
             return Ok(Transformed::no(e));
         };
@@ -69,6 +75,12 @@ impl FunctionRewrite for Checked {
     }
 }
 
+/// `mod(a, b)`, which becomes `a % b`.
+pub(super) fn modulo() -> ScalarUDF {
+    let signature = Signature::any(2, Volatility::Immutable);
+    ScalarUDF::from(CheckedOp { name: "mod", op: Op::Modulo, signature })
+}
+
 /// The type two integers are calculated in.
 fn wider(a: &DataType, b: &DataType) -> Option<DataType> {
     let width = |ty: &DataType| match ty {
@@ -85,6 +97,7 @@ enum Op {
     Add,
     Subtract,
     Multiply,
+    Modulo,
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -122,6 +135,7 @@ impl ScalarUDFImpl for CheckedOp {
             Op::Add => numeric::add,
             Op::Subtract => numeric::sub,
             Op::Multiply => numeric::mul,
+            Op::Modulo => numeric::rem,
         };
         datum::apply(left, right, kernel).map_err(|e| match e {
             DataFusionError::ArrowError(inner, _)

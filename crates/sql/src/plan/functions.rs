@@ -73,7 +73,7 @@ pub fn session_value(name: &str, c: &Circumstances) -> Option<ScalarValue> {
 
 /// What `version()` says. It begins as PostgreSQL's because drivers read the number in it.
 fn version() -> String {
-    format!("PostgreSQL 17.0 (Antipode {})", env!("CARGO_PKG_VERSION"))
+    format!("PostgreSQL 16.0 (Antipode {})", env!("CARGO_PKG_VERSION"))
 }
 
 /// The functions to register.

@@ -1,7 +1,7 @@
 //! Columns as Arrow sees them. A result column always has the Arrow type of its [`SqlType`], so
 //! that the wire has one encoder per SQL type and no more.
 
-use ::arrow::array::{ArrayRef, StringArray, new_null_array};
+use ::arrow::array::{Array, ArrayRef, AsArray, StringArray, new_null_array};
 use ::arrow::compute::{CastOptions, cast_with_options};
 use ::arrow::datatypes::{DataType, Field, IntervalUnit};
 use ::arrow::util::display::{ArrayFormatter, FormatOptions};
@@ -101,10 +101,45 @@ pub fn normalise(array: &ArrayRef, ty: SqlType) -> Result<ArrayRef> {
     }
 }
 
+/// An array as PostgreSQL writes it: `{1,NULL,"a b"}`.
+fn list_text(elements: &ArrayRef) -> Result<String> {
+    let ty = natural(elements.data_type());
+    let nested = matches!(elements.data_type(), DataType::List(_));
+    let elements = normalise(elements, ty)?;
+    let mut out = String::from("{");
+    for row in 0..elements.len() {
+        if row > 0 {
+            out.push(',');
+        }
+        if elements.is_null(row) {
+            out.push_str("NULL");
+            continue;
+        }
+        let text = crate::text::format(ty, &state::value_at(elements.as_ref(), row, ty));
+        let plain = !text.is_empty()
+            && !text.eq_ignore_ascii_case("null")
+            && !text.contains(|c: char| c.is_whitespace() || "{},\"\\".contains(c));
+        if plain || nested {
+            out.push_str(&text);
+        } else {
+            out.push('"');
+            out.push_str(&text.replace('\\', "\\\\").replace('"', "\\\""));
+            out.push('"');
+        }
+    }
+    out.push('}');
+    Ok(out)
+}
+
 /// Renders what has no SQL type here as text.
 fn as_text(array: &ArrayRef) -> Result<ArrayRef> {
     if let DataType::Interval(IntervalUnit::MonthDayNano) = array.data_type() {
         return Ok(super::scalar::interval_text(array));
+    }
+    if let Some(list) = array.as_list_opt::<i32>() {
+        let lists = list.iter().map(|l| l.map(|l| list_text(&l)).transpose());
+        let text: StringArray = lists.collect::<Result<_>>()?;
+        return Ok(std::sync::Arc::new(text));
     }
     let options = FormatOptions::default();
     let formatter =

@@ -161,3 +161,18 @@ async fn explain_shows_a_plan_with_the_scan_in_it() {
     assert!(plan.contains("ScanExec: table=items") && plan.contains("keys=range"), "{plan}");
     assert!(plan.contains("partition="), "{plan}");
 }
+
+#[tokio::test]
+async fn odd_types_are_shown_as_text() {
+    let world = World::new().await;
+    let mut s = world.session();
+    assert_eq!(
+        s.rows(
+            "SELECT ARRAY[1, NULL, 3], ARRAY['a', 'b c', 'd\"'], interval '1 year 2 days 3 hours 4 minutes 5 seconds'"
+        )
+        .await,
+        ["{1,NULL,3}|{a,\"b c\",\"d\\\"\"}|1 year 2 days 03:04:05"]
+    );
+    assert_eq!(s.rows("SELECT mod(7, 3), mod(-7, 3), mod(7.5, 2)").await, ["1|-1|1.5"]);
+    assert_eq!(s.fails("SELECT mod(7, 0)").await.0, "22012");
+}
