@@ -50,7 +50,7 @@ pub async fn tell(args: &DemoArgs, screen: &Screen, dir: &Path) -> Result<Report
     gauge.watch(args.share(20)).await;
 
     screen.act(6, "account for every commit");
-    traffic.stop().await;
+    traffic.stop().await?;
     wait_equal(&east, &west).await?;
     screen.clear();
     west.settle(&mut gauge).await?;

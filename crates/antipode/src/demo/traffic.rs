@@ -5,6 +5,7 @@
 //! whose connection breaks off during COMMIT notes that it does not know, and nobody ever tries
 //! the same id twice.
 
+use super::fault::{Fault, Result};
 use super::journal::Journal;
 use super::region::DATABASE;
 use crate::client::Target;
@@ -35,6 +36,8 @@ pub struct Traffic {
     pub journal: Arc<Journal>,
 }
 
+/// No statement of a transfer may take longer.
+const ANSWER_LIMIT: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(5);
 
 impl Traffic {
@@ -62,10 +65,16 @@ impl Traffic {
         self.route.send_replace(Some(Destination { region, target: target.clone() }));
     }
 
-    /// Stops all clients after their current transaction.
-    pub async fn stop(&mut self) {
+    /// Stops all clients after their current transaction. A client that gets no answer is a fault of
+    /// the server.
+    pub async fn stop(&mut self) -> Result<()> {
         self.stop.send_replace(true);
-        while self.clients.join_next().await.is_some() {}
+        let all = async { while self.clients.join_next().await.is_some() {} };
+        if tokio::time::timeout(ANSWER_LIMIT, all).await.is_ok() {
+            return Ok(());
+        }
+        let n = self.clients.len();
+        Err(Fault::new(format!("{n} clients wait for an answer for more than {ANSWER_LIMIT:?}")))
     }
 }
 
@@ -133,7 +142,7 @@ impl OneClient {
         }
     }
 
-    async fn transfer(&mut self, open: &Open, id: i64) -> Result<(), Trouble> {
+    async fn transfer(&mut self, open: &Open, id: i64) -> std::result::Result<(), Trouble> {
         let from = self.random.random_range(1..=self.accounts);
         let to = 1 + (from + self.random.random_range(0..self.accounts - 1)) % self.accounts;
         let amount = self.random.random_range(1..=100_i64);
@@ -160,7 +169,7 @@ impl OneClient {
     }
 }
 
-async fn connect(to: &Destination) -> Result<Open, tokio_postgres::Error> {
+async fn connect(to: &Destination) -> std::result::Result<Open, tokio_postgres::Error> {
     let client = to.target.connect(DATABASE).await?;
     let take = "UPDATE accounts SET balance = balance - $1 WHERE id = $2";
     let give = "UPDATE accounts SET balance = balance + $1 WHERE id = $2";

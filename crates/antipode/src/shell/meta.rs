@@ -39,7 +39,7 @@ impl Shell {
                 self.timing = !self.timing;
                 println!("timing is {}", if self.timing { "on" } else { "off" });
             }
-            ("\\l", _) => return Next::Stay(self.run("SHOW DATABASES")),
+            ("\\l", _) => return Next::Stay(self.run("SHOW DATABASES EXTENDED")),
             ("\\dt", _) | ("\\d", None) => return Next::Stay(self.run(TABLES)),
             ("\\d", Some(table)) => return Next::Stay(self.columns(table)),
             ("\\c", Some(database)) => return Next::Stay(self.reconnect(database)),

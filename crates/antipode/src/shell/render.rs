@@ -1,7 +1,7 @@
 //! Answers as tables or as plain lines.
 
 use crate::client::Answer;
-use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use comfy_table::{CellAlignment, Table, presets};
 use std::io::{IsTerminal, Write};
 
 /// Prints an answer. A reader that went away (`| head`) is no error.
@@ -12,8 +12,33 @@ pub fn show(answer: &Answer, plain: bool) {
     } else if plain {
         lines(&mut out, answer)
     } else {
-        writeln!(out, "{}\n({})", table(answer), rows(answer.rows.len() as u64))
+        let table = table(answer);
+        let shown = match table.width() {
+            Some(width) if too_wide(&table, width) => records(answer),
+            _ => table.to_string(),
+        };
+        writeln!(out, "{shown}\n({})", rows(answer.rows.len() as u64))
     };
+}
+
+/// True if a table does not fit the terminal.
+fn too_wide(table: &Table, width: u16) -> bool {
+    std::io::stdout().is_terminal()
+        && width >= 40
+        && table.lines().next().is_some_and(|line| line.chars().count() > usize::from(width))
+}
+
+/// One line for each field: for rows that are too wide for a table.
+fn records(answer: &Answer) -> String {
+    let name = answer.columns.iter().map(|c| c.chars().count()).max().unwrap_or(0);
+    let mut text = Vec::new();
+    for (i, row) in answer.rows.iter().enumerate() {
+        text.push(format!("─ row {} ─", i + 1));
+        for (column, value) in answer.columns.iter().zip(row) {
+            text.push(format!("{column:>name$} │ {}", value.as_deref().unwrap_or("NULL")));
+        }
+    }
+    text.join("\n")
 }
 
 fn rows(n: u64) -> String {
@@ -32,10 +57,6 @@ fn lines(out: &mut impl Write, answer: &Answer) -> std::io::Result<()> {
 pub fn table(answer: &Answer) -> Table {
     let mut table = Table::new();
     table.load_preset(presets::UTF8_FULL_CONDENSED).set_header(&answer.columns);
-    // Some terminals do not tell how wide they are.
-    if std::io::stdout().is_terminal() && table.width().is_some_and(|w| w >= 40) {
-        table.set_content_arrangement(ContentArrangement::Dynamic);
-    }
     for row in &answer.rows {
         table.add_row(row.iter().map(|v| v.as_deref().unwrap_or("NULL")));
     }
@@ -50,4 +71,21 @@ pub fn table(answer: &Answer) -> Table {
 fn is_numeric(answer: &Answer, column: usize) -> bool {
     let mut values = answer.rows.iter().filter_map(|r| r.get(column)?.as_deref()).peekable();
     values.peek().is_some() && values.all(|v| v.parse::<f64>().is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wide_rows_are_written_field_by_field() {
+        let answer = Answer {
+            columns: vec!["a".into(), "long".into()],
+            rows: vec![vec![Some("1".into()), None], vec![Some("2".into()), Some("x".into())]],
+            affected: 2,
+        };
+        let wanted = "─ row 1 ─\n   a │ 1\nlong │ NULL\n─ row 2 ─\n   a │ 2\nlong │ x";
+        assert_eq!(records(&answer), wanted);
+        assert!(table(&answer).to_string().contains("NULL"));
+    }
 }
