@@ -27,9 +27,4 @@ impl Notice {
     pub fn warning(state: SqlState, message: impl Into<String>) -> Notice {
         Notice { severity: Severity::Warning, error: Error::new(state, message) }
     }
-
-    /// A notice.
-    pub fn notice(message: impl Into<String>) -> Notice {
-        Notice { severity: Severity::Notice, error: Error::new(SqlState("00000"), message) }
-    }
 }

@@ -14,6 +14,15 @@ use base::{Error, Result, SqlState, SqlType};
 use sql::ResultColumn;
 use std::sync::Arc;
 
+/// What clients are told of a database.
+#[derive(Default)]
+struct Role {
+    standby: bool,
+    /// Takes no writes: a standby, or gated.
+    closed: bool,
+    epoch: u32,
+}
+
 impl Session {
     pub(crate) fn settings_command(&mut self, command: &Command) -> Result<Reply> {
         let tag = match command {
@@ -130,28 +139,29 @@ impl Session {
                 options.map_or(obeyed.isolation, |o| level(o.isolation)).name().to_string()
             }
             "transaction_read_only" => {
-                on_off(options.map_or(obeyed.read_only, |o| o.read_only) || self.is_closed())
+                on_off(options.map_or(obeyed.read_only, |o| o.read_only) || self.role().closed)
             }
-            "default_transaction_read_only" => on_off(value == "on" || self.is_closed()),
-            "in_hot_standby" => {
-                on_off(self.database().is_ok_and(|d| d.state() != meta::DatabaseState::Primary))
-            }
+            "default_transaction_read_only" => on_off(value == "on" || self.role().closed),
+            "in_hot_standby" => on_off(self.role().standby),
             "is_superuser" => {
                 let meta = &self.front().engine().meta;
                 on_off(meta.read(|s| s.users.get(&self.user).is_some_and(|u| u.superuser)))
             }
             "session_authorization" => self.user.clone(),
-            "antipode.promotion_epoch" | "promotion_epoch" => {
-                self.database().map_or(0, |d| d.promotion_epoch().number).to_string()
-            }
+            "antipode.promotion_epoch" | "promotion_epoch" => self.role().epoch.to_string(),
             _ => value,
         })
     }
 
-    /// True if the database takes no writes now.
-    fn is_closed(&self) -> bool {
-        self.database()
-            .is_ok_and(|d| d.state() != meta::DatabaseState::Primary || d.gated().is_some())
+    /// The database's role, from the metadata: what the open database knows follows a moment later.
+    fn role(&self) -> Role {
+        self.front().engine().meta.read(|s| {
+            s.database(&self.database).map_or_else(Role::default, |d| {
+                let standby = d.state != meta::DatabaseState::Primary;
+                let closed = standby || d.gate.is_some();
+                Role { standby, closed, epoch: d.promotion_epoch.number }
+            })
+        })
     }
 
     fn show(&self, name: &str) -> Result<Reply> {

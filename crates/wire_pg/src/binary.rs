@@ -182,7 +182,9 @@ fn read_numeric(bytes: &[u8], precision: u8, scale: u8) -> Result<i128> {
     let [count, weight, sign, _scale, digits @ ..] = words.as_slice() else {
         return Err(malformed());
     };
-    if bytes.len() % 2 != 0 || digits.len() != *count as usize || digits.iter().any(|d| *d > 9_999)
+    if !bytes.len().is_multiple_of(2)
+        || digits.len() != *count as usize
+        || digits.iter().any(|d| *d > 9_999)
     {
         return Err(malformed());
     }

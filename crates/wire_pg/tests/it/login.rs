@@ -11,7 +11,7 @@ async fn wrong_passwords_and_unknown_users_look_the_same() {
     for (user, password) in [("root", "wrong"), ("root", ""), ("nobody", PASSWORD)] {
         let mut config = server.config();
         config.user(user).password(password);
-        let error = server.connect(&config).await.err().expect("refused");
+        let error = server.connect(&config).await.expect_err("refused");
         if password.is_empty() {
             continue; // The driver itself refuses an empty password.
         }
@@ -27,10 +27,10 @@ async fn unknown_database_bad_setting_and_missing_user_are_fatal() {
     let server = Server::start().await;
     let mut config = server.config();
     config.dbname("nonsense");
-    assert_eq!(code(&server.connect(&config).await.err().expect("refused")), "3D000");
+    assert_eq!(code(&server.connect(&config).await.expect_err("refused")), "3D000");
     let mut config = server.config();
     config.options("-c nonsense=1");
-    assert_eq!(code(&server.connect(&config).await.err().expect("refused")), "42704");
+    assert_eq!(code(&server.connect(&config).await.expect_err("refused")), "42704");
     let mut raw = Raw::open(&server).await;
     raw.startup(&[("database", "test")]).await;
     assert_eq!(raw.until_closed().await, ["E FATAL 28000"]);
@@ -42,7 +42,7 @@ async fn too_many_connections_are_refused_and_places_come_back() {
     let server = Server::with(settings, None).await;
     let first = server.client().await;
     let second = server.client().await;
-    assert_eq!(code(&server.connect(&server.config()).await.err().expect("full")), "53300");
+    assert_eq!(code(&server.connect(&server.config()).await.expect_err("full")), "53300");
     drop(second);
     for _ in 0..200 {
         if server.front.connections() < 2 {
@@ -81,7 +81,7 @@ async fn stopping_ends_idle_and_busy_sessions_and_refuses_new_ones() {
     assert_eq!(idle.until_closed().await, ["E FATAL 57P01"]);
     let error = waiting.await.expect("task").expect_err("ended");
     assert_eq!(code(&error), "57P01");
-    assert_eq!(code(&server.connect(&server.config()).await.err().expect("closed")), "57P03");
+    assert_eq!(code(&server.connect(&server.config()).await.expect_err("closed")), "57P03");
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! A real engine behind a real socket, with tokio-postgres and raw bytes as clients.
 
+#![allow(clippy::disallowed_methods, reason = "a real server in real time")]
+
 mod copy;
 mod extended;
 mod login;

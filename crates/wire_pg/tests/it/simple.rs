@@ -122,3 +122,20 @@ async fn statements_about_databases_stand_alone() {
     let error = other.batch_execute("create database x").await.expect_err("not allowed");
     assert_eq!(code(&error), "42501", "{}", shown(&error));
 }
+
+#[tokio::test]
+async fn a_gate_is_told_to_clients_and_refuses_writes() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    run(&client, "create table t (id int primary key)").await;
+    assert_eq!(rows(&client, "show default_transaction_read_only").await, ["off"]);
+    run(&client, "flush tables on test with read only").await;
+    assert_eq!(rows(&client, "show default_transaction_read_only").await, ["on"]);
+    let mut config = server.config();
+    config.target_session_attrs(tokio_postgres::config::TargetSessionAttrs::ReadWrite);
+    assert!(server.connect(&config).await.is_err());
+    assert_eq!(state(&client, "insert into t values (1)").await, "25006");
+    assert_eq!(rows(&client, "select count(*) from t").await, ["0"]);
+    run(&client, "unlock tables; insert into t values (1)").await;
+    assert!(server.connect(&config).await.is_ok());
+}
