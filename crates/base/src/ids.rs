@@ -55,8 +55,9 @@ impl StorageId {
 
 /// A line of history: what a database and all its standbys, former primaries and branches share.
 /// Drawn at random by `CREATE DATABASE`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[derive(Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub struct LineId(pub u128);
 
 impl fmt::Display for LineId {
@@ -67,8 +68,9 @@ impl fmt::Display for LineId {
 
 /// A transaction, unique over all clusters and restarts: a random node incarnation (high 64 bits)
 /// and a counter (low 64 bits).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[derive(Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub struct TxnId(pub u128);
 
 impl fmt::Display for TxnId {

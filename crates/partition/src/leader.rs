@@ -122,8 +122,7 @@ impl Partition {
         inner.check_leader()?;
         self.log_decisions(&mut inner)?;
         let Some(ts) = inner.order.closable(now) else { return Ok(None) };
-        let (_, lsn) =
-            self.append(&mut inner, TxnId(0), Vec::new(), |_| Record::Closed { ts })?;
+        let (_, lsn) = self.append(&mut inner, TxnId(0), Vec::new(), |_| Record::Closed { ts })?;
         inner.order.close(ts);
         inner.note_closed(ts, lsn);
         Ok(Some(ts))

@@ -1,8 +1,8 @@
 //! The handle of a partition in this process.
 
 use crate::handle::{
-    CommitAck, CommitOne, LockRequest, LockWait, PartitionStatus, PrepareAck,
-    PrepareOne, Resolution, RowStream, VersionedRow,
+    CommitAck, CommitOne, LockRequest, LockWait, PartitionStatus, PrepareAck, PrepareOne,
+    Resolution, RowStream, VersionedRow,
 };
 use crate::locks::Acquire;
 use crate::order::Reach;
@@ -91,9 +91,7 @@ impl Partition {
         };
         match future::select(granted, self.env.sleep(limit)).await {
             Either::Left((granted, _)) => granted.map(|()| true).map_err(|_| role_changed()),
-            Either::Right(_) => {
-                Err(not_available("canceling statement due to lock timeout"))
-            }
+            Either::Right(_) => Err(not_available("canceling statement due to lock timeout")),
         }
     }
 
@@ -193,7 +191,11 @@ impl crate::PartitionHandle for Partition {
         self.see(ts, Reach::Range(&start, &end)).await?;
         let inner = self.inner.lock();
         let at = inner.catalog_changes.partition_point(|t| *t <= ts);
-        Ok(at.checked_sub(1).and_then(|i| inner.catalog_changes.get(i)).copied().unwrap_or_default())
+        Ok(at
+            .checked_sub(1)
+            .and_then(|i| inner.catalog_changes.get(i))
+            .copied()
+            .unwrap_or_default())
     }
 
     async fn status(&self) -> Result<PartitionStatus> {

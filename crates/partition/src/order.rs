@@ -64,10 +64,7 @@ impl Order {
 
     /// The timestamp of a new commit or prepare: above everything served, committed or closed.
     pub fn assign(&self, floor: Timestamp) -> Timestamp {
-        floor
-            .max(self.max_read.next())
-            .max(self.last_commit.next())
-            .max(self.closed.next())
+        floor.max(self.max_read.next()).max(self.last_commit.next()).max(self.closed.next())
     }
 
     /// Notes a commit in one partition; `first` is the first record that belongs to it.
@@ -136,10 +133,7 @@ impl Order {
 
     /// From where the log must be replayed over a manifest at `at`, in a log that ends at `end`.
     pub fn replay_from(&self, at: Timestamp, end: Lsn) -> Lsn {
-        self.live
-            .iter()
-            .find(|(_, ts)| **ts > at)
-            .map_or(end.next(), |(lsn, _)| *lsn)
+        self.live.iter().find(|(_, ts)| **ts > at).map_or(end.next(), |(lsn, _)| *lsn)
     }
 
     /// Forgets what a manifest at `at` covers.

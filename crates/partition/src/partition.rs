@@ -2,7 +2,9 @@
 
 use crate::locks::{LockTable, WaitGraph};
 use crate::order::Order;
-use base::{ClusterId, Epoch, EpochHistory, Error, LogId, Lsn, NodeId, Result, SqlState, Timestamp, TxnId};
+use base::{
+    ClusterId, Epoch, EpochHistory, Error, LogId, Lsn, NodeId, Result, SqlState, Timestamp, TxnId,
+};
 use env::Env;
 use format::record::Op;
 use log::Log;
@@ -258,7 +260,11 @@ impl Partition {
 
     /// Last durable position in its log.
     pub fn durable(&self) -> Lsn {
-        self.log.durable(self.settings.log_id).max(Lsn(self.manifest().replay_from.0.saturating_sub(1)))
+        self.log.durable(self.settings.log_id).max(Lsn(self
+            .manifest()
+            .replay_from
+            .0
+            .saturating_sub(1)))
     }
 
     /// First position still in its log.
@@ -323,8 +329,7 @@ fn open_parts(
     cache: &Arc<PageCache>,
     settings: &PartitionSettings,
 ) -> Result<(State, Inner)> {
-    let state =
-        State::open(env, settings.dir.clone(), cache.clone(), settings.state.clone())?;
+    let state = State::open(env, settings.dir.clone(), cache.clone(), settings.state.clone())?;
     let manifest = state.manifest();
     let mut inner = Inner::new(settings.role, &manifest);
     let mut next = manifest.replay_from;

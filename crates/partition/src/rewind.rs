@@ -49,11 +49,8 @@ impl Partition {
                         inner.epoch()
                     )));
                 }
-                let record = Record::EpochStart {
-                    cut,
-                    previous_end: inner.end,
-                    reason: reason.to_owned(),
-                };
+                let record =
+                    Record::EpochStart { cut, previous_end: inner.end, reason: reason.to_owned() };
                 let lsn = inner.end.next();
                 let frame = Frame { lsn, epoch, kind: record.kind(), payload: record.encode() };
                 self.log.append(self.settings.log_id, vec![frame.clone()])?;
@@ -130,10 +127,8 @@ impl Partition {
                 note(frame, &mut found, &mut staged)?;
             }
         }
-        let mut diverged: Vec<DivergedTxn> = found
-            .into_values()
-            .filter(|txn| txn.lsn > common || txn.commit_ts > cut)
-            .collect();
+        let mut diverged: Vec<DivergedTxn> =
+            found.into_values().filter(|txn| txn.lsn > common || txn.commit_ts > cut).collect();
         for txn in &mut diverged {
             for (op, old) in &mut txn.ops {
                 if op.prev > Timestamp::ZERO {

@@ -106,7 +106,12 @@ impl Transaction {
 
     /// Locks a table's descriptor: shared to use the table, exclusively to change it. `true` if the
     /// table changed after the snapshot: the statement must begin again.
-    pub async fn lock_table(&mut self, table: TableId, mode: LockMode, wait: LockWait) -> Result<bool> {
+    pub async fn lock_table(
+        &mut self,
+        table: TableId,
+        mode: LockMode,
+        wait: LockWait,
+    ) -> Result<bool> {
         let key = catalog::key(table);
         self.lock(&[(0, key.clone())], mode, wait).await?;
         if self.writes.get(0, &key).is_some() {

@@ -34,8 +34,7 @@ impl Transaction {
             self.rollback().await;
             return Ok(Committed { ts: Timestamp::ZERO });
         }
-        let snapshot = (self.options.isolation != Isolation::ReadCommitted)
-            .then(|| self.read_ts());
+        let snapshot = (self.options.isolation != Isolation::ReadCommitted).then(|| self.read_ts());
         let job = Job {
             id: self.id,
             database: self.database.clone(),
@@ -107,10 +106,7 @@ impl Job {
         Ok(ack.commit_ts)
     }
 
-    async fn commit_in_several(
-        &self,
-        writes: BTreeMap<u16, PartitionWrites>,
-    ) -> Result<Timestamp> {
+    async fn commit_in_several(&self, writes: BTreeMap<u16, PartitionWrites>) -> Result<Timestamp> {
         self.await_causes(None).await?;
         let participants: Vec<u16> = writes.keys().copied().collect();
         let floor = self.database.oracle.next();

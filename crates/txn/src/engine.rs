@@ -2,7 +2,9 @@
 
 use crate::database::{Database, DatabaseSettings};
 use crate::oracle::Oracle;
-use base::{ClusterId, DatabaseId, Epoch, Error, LineId, LogId, NodeId, Result, SqlState, Timestamp};
+use base::{
+    ClusterId, DatabaseId, Epoch, Error, LineId, LogId, NodeId, Result, SqlState, Timestamp,
+};
 use env::{DiskLock, Env, TaskHandle};
 use log::{Log, LogSettings};
 use meta::{Bootstrap, Command, DatabaseState, Durability, Gate, Meta, NewDatabase};
@@ -16,7 +18,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Why a restarted primary takes no writes yet.
-const CHECKING: &str = "restarted, and not heard from its standby yet, which may have been promoted";
+const CHECKING: &str =
+    "restarted, and not heard from its standby yet, which may have been promoted";
 
 /// How an engine is set up.
 #[derive(Clone, Debug)]

@@ -34,11 +34,7 @@ impl ReadView {
     }
 
     /// Rows of one partition, in the order of `keys`.
-    pub async fn get(
-        &self,
-        partition: u16,
-        keys: Vec<Bytes>,
-    ) -> Result<Vec<Option<VersionedRow>>> {
+    pub async fn get(&self, partition: u16, keys: Vec<Bytes>) -> Result<Vec<Option<VersionedRow>>> {
         let handle = self.database.partition(partition)?;
         let mut rows = handle.get(self.read_ts(), keys.clone()).await?;
         self.snapshot.check()?;
@@ -65,7 +61,8 @@ impl ReadView {
             .map(|(k, p)| (k.clone(), p.row.clone()))
             .collect();
         let snapshot = self.snapshot.clone();
-        let keep = move |batch: Result<RecordBatch>| batch.and_then(|b| snapshot.check().map(|()| b));
+        let keep =
+            move |batch: Result<RecordBatch>| batch.and_then(|b| snapshot.check().map(|()| b));
         if own.is_empty() {
             let rows = handle.scan(spec).await?;
             self.snapshot.check()?;

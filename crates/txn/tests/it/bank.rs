@@ -15,8 +15,7 @@ fn the_sum_of_all_balances_never_changes() {
                 let database = engine.database("bank").expect("there");
                 let clients: Vec<_> = (0..4)
                     .map(|_| {
-                        let (database, table, rng) =
-                            (database.clone(), table.clone(), world.rng());
+                        let (database, table, rng) = (database.clone(), table.clone(), world.rng());
                         tokio::spawn(async move {
                             loop {
                                 let mut txn = begin(&database, ReadCommitted).await;
