@@ -9,7 +9,7 @@ use sql::ResultColumn;
 use std::sync::Arc;
 
 /// The answer to one statement. Its rows are still to be fetched, its COPY data to be exchanged;
-/// then [`crate::Session::finish`] ends the statement.
+/// [`crate::Session::end_implicit`] comes after that.
 pub enum Reply {
     /// Rows to fetch.
     Rows(Cursor),
