@@ -38,6 +38,7 @@ use fault::Fault;
 use screen::Screen;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use tokio::signal::unix::{SignalKind, signal};
 
 /// Runs the command.
 pub fn command(args: &DemoArgs) -> ExitCode {
@@ -53,16 +54,28 @@ pub fn command(args: &DemoArgs) -> ExitCode {
         // Whatever ends the story, dropping it ends both servers and removes the folder.
         tokio::select! {
             biased;
-            _ = tokio::signal::ctrl_c() => {
+            code = interruption() => {
                 screen.clear();
                 eprintln!("antipode: interrupted; servers stopped");
-                ExitCode::from(130)
+                ExitCode::from(code)
             }
             code = play(args, &screen) => code,
         }
     });
     runtime.shutdown_background();
     code
+}
+
+/// Waits for SIGINT or SIGTERM; the exit code that tells which.
+async fn interruption() -> u8 {
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        biased;
+        _ = tokio::signal::ctrl_c() => 130,
+        _ = terminate.recv() => 143,
+    }
 }
 
 async fn play(args: &DemoArgs, screen: &Screen) -> ExitCode {
