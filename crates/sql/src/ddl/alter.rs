@@ -1,6 +1,6 @@
 //! ALTER TABLE.
 
-use super::create::{column_of, key_names};
+use super::columns::{column_of, key_names};
 use super::{check_default, exclusively, primary_key};
 use crate::change::{Run, fold, last_part};
 use base::{Column, Error, Result, SqlState, StorageId, TableDescriptor, Value};

@@ -1,26 +1,16 @@
 //! CREATE TABLE.
 
-use super::check_default;
+use super::columns::{Draft, column, shard_columns, take_key};
 use crate::change::{InsertPlan, Run, Scope, Source, fold, insert};
 use crate::plan::{Names, plan_statement};
 use crate::shape::Shape;
-use crate::types::{sql_type, sql_type_of};
-use base::{Catalog, Column, Error, Result, SqlState, SqlType, TableDescriptor, Value};
-use datafusion::sql::sqlparser::ast::{
-    ColumnDef, ColumnOption, CreateTable, Expr, Ident, IndexColumn, Query, Statement,
-    TableConstraint,
-};
+use crate::types::sql_type_of;
+use base::{Error, Result, SqlState, SqlType, TableDescriptor};
+use datafusion::sql::sqlparser::ast::{CreateTable, Ident, Query, Statement};
 use std::sync::Arc;
 
 /// Name of the hidden key of tables without a primary key.
 const HIDDEN: &str = "_row_id";
-
-/// What the column list says.
-#[derive(Default)]
-struct Draft {
-    columns: Vec<Column>,
-    key: Option<Vec<String>>,
-}
 
 /// Creates a table; `false` if it exists and `IF NOT EXISTS` was said.
 pub async fn create(
@@ -102,105 +92,6 @@ fn refuse(ast: &CreateTable) -> Result<()> {
     Err(Error::unsupported(what))
 }
 
-/// A nullable column.
-pub(super) fn column(id: u32, name: String, ty: SqlType) -> Column {
-    Column { id, name, ty, not_null: false, default: None, missing: Value::Null, hidden: false }
-}
-
-impl Draft {
-    fn put(&mut self, column: Column) -> Result<()> {
-        if self.columns.iter().any(|c| c.name == column.name) {
-            return Err(Error::new(
-                SqlState::DUPLICATE_COLUMN,
-                format!("column \"{}\" specified more than once", column.name),
-            ));
-        }
-        self.columns.push(column);
-        Ok(())
-    }
-
-    fn add(&mut self, run: &Run<'_>, catalog: &Catalog, def: &ColumnDef, id: u32) -> Result<()> {
-        let (column, key) = column_of(run, catalog, def, id)?;
-        if key {
-            self.set_key(vec![column.name.clone()])?;
-        }
-        self.put(column)
-    }
-
-    fn set_key(&mut self, names: Vec<String>) -> Result<()> {
-        if self.key.is_some() {
-            return Err(Error::new(
-                SqlState::INVALID_TABLE_DEFINITION,
-                "multiple primary keys for one table are not allowed",
-            ));
-        }
-        self.key = Some(names);
-        Ok(())
-    }
-
-    fn constrain(&mut self, constraint: &TableConstraint) -> Result<()> {
-        match constraint {
-            TableConstraint::PrimaryKey(key) => self.set_key(key_names(&key.columns)?),
-            TableConstraint::Unique(_) => {
-                Err(Error::unsupported("UNIQUE").hint("only the primary key is unique so far"))
-            }
-            TableConstraint::ForeignKey(_) => Err(Error::unsupported("FOREIGN KEY")),
-            TableConstraint::Check(_) => Err(Error::unsupported("CHECK")),
-            other => Err(Error::unsupported(format!("{other}"))),
-        }
-    }
-}
-
-/// The column names of a primary key.
-pub(super) fn key_names(columns: &[IndexColumn]) -> Result<Vec<String>> {
-    columns
-        .iter()
-        .map(|c| match &c.column.expr {
-            Expr::Identifier(i) => Ok(fold(i)),
-            other => Err(Error::new(
-                SqlState::SYNTAX_ERROR,
-                format!("a primary key is made of columns, not of {other}"),
-            )),
-        })
-        .collect()
-}
-
-/// A column as defined, and whether it is the primary key.
-pub(super) fn column_of(
-    run: &Run<'_>,
-    catalog: &Catalog,
-    def: &ColumnDef,
-    id: u32,
-) -> Result<(Column, bool)> {
-    let mut made = column(id, fold(&def.name), sql_type(&def.data_type)?);
-    let mut key = false;
-    for option in &def.options {
-        match &option.option {
-            ColumnOption::Null => {}
-            ColumnOption::NotNull => made.not_null = true,
-            ColumnOption::Default(e) => {
-                let text = e.to_string();
-                check_default(run, catalog, &text, made.ty, &made.name)?;
-                made.default = Some(text);
-            }
-            ColumnOption::PrimaryKey(_) => key = true,
-            ColumnOption::Unique(_) => {
-                return Err(
-                    Error::unsupported("UNIQUE").hint("only the primary key is unique so far")
-                );
-            }
-            ColumnOption::ForeignKey(_) => return Err(Error::unsupported("REFERENCES")),
-            ColumnOption::Check(_) => return Err(Error::unsupported("CHECK")),
-            ColumnOption::Generated { .. } | ColumnOption::Identity(_) => {
-                return Err(Error::unsupported("a generated column"));
-            }
-            ColumnOption::Comment(_) | ColumnOption::Collation(_) => {}
-            other => return Err(Error::unsupported(format!("column option {other}"))),
-        }
-    }
-    Ok((made, key))
-}
-
 async fn finish(
     run: &mut Run<'_>,
     ast: &CreateTable,
@@ -251,50 +142,4 @@ async fn finish(
     };
     run.txn.put_table(&table).await?;
     Ok(Some(table))
-}
-
-/// Marks the key columns NOT NULL and returns their ids.
-pub(super) fn take_key(columns: &mut [Column], names: &[String]) -> Result<Vec<u32>> {
-    let mut ids: Vec<u32> = Vec::with_capacity(names.len());
-    for name in names {
-        let Some(column) = columns.iter_mut().find(|c| c.name == *name) else {
-            return Err(Error::new(
-                SqlState::UNDEFINED_COLUMN,
-                format!("column \"{name}\" named in key does not exist"),
-            ));
-        };
-        if ids.contains(&column.id) {
-            return Err(Error::new(
-                SqlState::DUPLICATE_COLUMN,
-                format!("column \"{name}\" appears twice in primary key constraint"),
-            ));
-        }
-        column.not_null = true;
-        ids.push(column.id);
-    }
-    Ok(ids)
-}
-
-/// The ids of the shard key: a part of the primary key, all of it by default.
-fn shard_columns(columns: &[Column], key: &[u32], named: Option<&[Ident]>) -> Result<Vec<u32>> {
-    let Some(named) = named else { return Ok(key.to_vec()) };
-    let mut ids = Vec::with_capacity(named.len());
-    for ident in named {
-        let name = fold(ident);
-        let Some(column) = columns.iter().find(|c| c.name == name) else {
-            return Err(Error::new(
-                SqlState::UNDEFINED_COLUMN,
-                format!("column \"{name}\" named in key does not exist"),
-            ));
-        };
-        if !key.contains(&column.id) {
-            return Err(Error::new(
-                SqlState::INVALID_TABLE_DEFINITION,
-                format!("column \"{name}\" of the shard key is not in the primary key"),
-            )
-            .hint("a shard key is a part of the primary key, so that one partition can check it"));
-        }
-        ids.push(column.id);
-    }
-    Ok(ids)
 }

@@ -2,6 +2,7 @@
 //! row, and what replaces a table's rows goes to a new key space.
 
 mod alter;
+mod columns;
 mod create;
 mod drop;
 mod primary_key;

@@ -1,6 +1,7 @@
 //! `ADD PRIMARY KEY`: every row moves to a new key space, at its new key.
 
-use super::create::{database_of, take_key};
+use super::columns::take_key;
+use super::create::database_of;
 use crate::change::Run;
 use crate::shape::{Place, Shape};
 use base::{Error, Result, SqlState, TableDescriptor, Value};

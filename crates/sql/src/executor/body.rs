@@ -1,6 +1,7 @@
 //! Compiling statements.
 
 use super::Executor;
+use super::query::QueryPlan;
 use crate::change::{
     InsertPlan, LockPlan, ModifyPlan, Scope, Source, Target, delete_relation, output_names,
     split_with,
@@ -10,7 +11,7 @@ use crate::point::PointPlan;
 use crate::statement::Stmt;
 use crate::system;
 use base::{Error, Result, SqlType, TableDescriptor};
-use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
+use datafusion::logical_expr::LogicalPlanBuilder;
 use datafusion::sql::sqlparser::ast::{Query, Statement};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -31,16 +32,7 @@ pub(super) struct Compiled {
 /// How a compiled statement runs.
 pub(super) enum Body {
     /// A query.
-    Query {
-        /// Its plan.
-        plan: Box<LogicalPlan>,
-        /// What the client gets.
-        columns: Vec<ResultColumn>,
-        /// Rows to lock first.
-        lock: Option<LockPlan>,
-        /// `SELECT` or `EXPLAIN`.
-        verb: &'static str,
-    },
+    Query(QueryPlan),
     /// INSERT
     Insert(InsertPlan),
     /// UPDATE and DELETE
@@ -53,7 +45,7 @@ impl Compiled {
     /// The result columns.
     pub fn columns(&self) -> Option<Vec<ResultColumn>> {
         match &self.body {
-            Body::Query { columns, .. } => Some(columns.clone()),
+            Body::Query(q) => Some(q.columns.clone()),
             Body::Insert(p) => p.returning.as_ref().map(|r| r.columns.clone()),
             Body::Modify(p) => p.returning.as_ref().map(|r| r.columns.clone()),
             Body::Point(p) => p.output.as_ref().map(|r| r.columns.clone()),
@@ -64,7 +56,7 @@ impl Compiled {
     pub fn target(&self) -> Option<&TableDescriptor> {
         use crate::point::Action;
         match &self.body {
-            Body::Query { lock, .. } => lock.as_ref().map(|l| l.shape.table.as_ref()),
+            Body::Query(q) => q.lock.as_ref().map(|l| l.shape.table.as_ref()),
             Body::Insert(p) => Some(&p.shape.table),
             Body::Modify(p) => Some(&p.shape.table),
             Body::Point(p) if matches!(p.action, Action::Select(None)) => None,
@@ -116,7 +108,7 @@ impl Executor {
             Body::Insert(p) => Some(p.shape.table.clone()),
             Body::Modify(p) => Some(p.shape.table.clone()),
             Body::Point(p) => Some(p.shape.table.clone()),
-            Body::Query { .. } => None,
+            Body::Query(_) => None,
         };
         used.extend(compiled_target);
         Ok(Compiled { body, params, used, system: reads_system })
@@ -166,7 +158,7 @@ fn query(scope: &mut Scope<'_>, query: &Query) -> Result<Body> {
     let fields = plan.schema().as_arrow();
     let names = output_names(&query.body, fields.fields().len());
     let columns = columns_of(fields, &names);
-    Ok(Body::Query { plan: Box::new(plan), columns, lock, verb: "SELECT" })
+    Ok(Body::Query(QueryPlan::new(plan, columns, lock, "SELECT")))
 }
 
 /// EXPLAIN of a query, or of the query that finds the rows of a change.
@@ -191,5 +183,5 @@ fn explain(
         }
     };
     let columns = vec![ResultColumn { name: "QUERY PLAN".into(), ty: SqlType::Text }];
-    Ok(Body::Query { plan: Box::new(plan), columns, lock: None, verb: "EXPLAIN" })
+    Ok(Body::Query(QueryPlan::new(plan, columns, None, "EXPLAIN")))
 }

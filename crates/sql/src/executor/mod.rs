@@ -15,6 +15,7 @@ mod body;
 mod copy;
 mod lift;
 mod prepared;
+mod query;
 mod run;
 mod utility;
 

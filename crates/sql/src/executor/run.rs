@@ -3,14 +3,12 @@
 use super::body::{Body, Compiled};
 use super::{Executor, Outcome, Prepared};
 use crate::cell::Frame;
-use crate::change::{Changed, Returning, Run, insert, lock_rows, modify};
-use crate::plan::{self, check_count};
+use crate::change::{Changed, Returning, Run, insert, modify};
+use crate::plan::check_count;
 use crate::point::{self, Action, Answer, PointPlan};
 use crate::statement::Stmt;
 use crate::types::{fit, to_scalar};
-use ::arrow::array::{Array, AsArray, RecordBatch, StringArray};
 use base::{Result, Value};
-use futures::{StreamExt, TryStreamExt};
 use partition::LockMode;
 use std::sync::Arc;
 use txn::Transaction;
@@ -85,20 +83,7 @@ impl Executor {
                 let changed = modify(&mut run, plan).await?;
                 outcome(changed, plan.returning.as_ref(), frame, verb)
             }
-            Body::Query { plan, columns, lock, verb } => {
-                if let Some(lock) = lock {
-                    lock_rows(&mut run, lock).await?;
-                }
-                let bound = plan::bind(plan.as_ref().clone(), &frame.params, &frame.circumstances)?;
-                let rows = plan::execute(&self.runtime, &bound, run.txn.view()?).await?;
-                let columns = columns.clone();
-                if *verb == "EXPLAIN" {
-                    let rows = explained(rows).await?;
-                    return Ok(Outcome::Rows { columns, rows, verb });
-                }
-                let rows = plan::conform(rows, &columns);
-                Ok(Outcome::Rows { columns, rows, verb })
-            }
+            Body::Query(plan) => plan.run(&mut run).await,
         }
     }
 }
@@ -138,30 +123,4 @@ fn outcome(
             verb,
         }),
     }
-}
-
-/// EXPLAIN's output as PostgreSQL clients expect it: one column, one line per row.
-async fn explained(rows: plan::Rows) -> Result<plan::Rows> {
-    let batches: Vec<RecordBatch> = rows.try_collect().await?;
-    let mut lines: Vec<String> = Vec::new();
-    for batch in &batches {
-        let kinds = batch.column(0).as_string_opt::<i32>();
-        let plans = batch.column(1).as_string_opt::<i32>();
-        let (Some(kinds), Some(plans)) = (kinds, plans) else { continue };
-        for i in 0..kinds.len() {
-            if kinds.value(i) == "logical_plan" && batch.num_rows() > 1 {
-                continue;
-            }
-            lines.extend(plans.value(i).lines().map(str::to_owned));
-        }
-    }
-    let schema = ::arrow::datatypes::Schema::new(vec![crate::types::field(
-        "QUERY PLAN",
-        base::SqlType::Text,
-        true,
-    )]);
-    let column: ::arrow::array::ArrayRef = Arc::new(StringArray::from(lines));
-    let batch = RecordBatch::try_new(Arc::new(schema), vec![column])
-        .map_err(|e| base::Error::internal(format!("explaining: {e}")))?;
-    Ok(futures::stream::iter([Ok(batch)]).boxed())
 }

@@ -24,6 +24,6 @@ pub use names::{Names, TARGET, no_table};
 pub use parameters::{
     assigned, check_count, count_placeholders, fields, has_placeholder, placeholder_index,
 };
-pub use run::{ResultColumn, Rows, columns_of, conform, execute};
+pub use run::{ResultColumn, Rows, columns_of, conform, execute, execute_optimised, optimise};
 pub use runtime::{Runtime, RuntimeSettings};
 pub use statement::plan_statement;

@@ -1,13 +1,15 @@
 //! Running plans and shaping their results for clients.
 
+use super::functions::{Circumstances, session_value};
 use super::runtime::Runtime;
 use crate::error;
 use crate::types::{normalise, sql_type_of};
 use ::arrow::array::{RecordBatch, RecordBatchOptions};
 use ::arrow::datatypes::{Schema, SchemaRef};
 use base::{Error, Result, SqlType};
-use datafusion::logical_expr::LogicalPlan;
-use datafusion::physical_plan::execute_stream;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::logical_expr::{Expr, LogicalPlan};
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use std::sync::Arc;
@@ -39,7 +41,48 @@ pub fn columns_of(schema: &Schema, names: &[Option<String>]) -> Vec<ResultColumn
 /// Optimises a bound plan and starts it at a snapshot.
 pub async fn execute(runtime: &Runtime, plan: &LogicalPlan, view: ReadView) -> Result<Rows> {
     let physical = runtime.state().create_physical_plan(plan).await.map_err(error::datafusion)?;
-    let stream = execute_stream(physical, runtime.task(view)).map_err(error::datafusion)?;
+    start(runtime, physical, view)
+}
+
+/// A plan that has been optimised with its parameters open, so that executing it again costs no
+/// more than binding and physical planning. `None` if it has to be bound first: a parameter without
+/// a type, or a session function, which the optimiser would want to evaluate.
+pub fn optimise(runtime: &Runtime, plan: &LogicalPlan) -> Result<Option<LogicalPlan>> {
+    let mut open = true;
+    plan.apply_with_subqueries(|plan| {
+        plan.apply_expressions(|e| {
+            e.apply(|e| {
+                open &= match e {
+                    Expr::Placeholder(p) => p.field.is_some(),
+                    Expr::ScalarFunction(f) => {
+                        session_value(f.func.name(), &Circumstances::default()).is_none()
+                    }
+                    _ => true,
+                };
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })
+    })
+    .map_err(error::datafusion)?;
+    if !open {
+        return Ok(None);
+    }
+    runtime.state().optimize(plan).map(Some).map_err(error::datafusion)
+}
+
+/// Starts a bound plan that was optimised before.
+pub async fn execute_optimised(
+    runtime: &Runtime,
+    plan: &LogicalPlan,
+    view: ReadView,
+) -> Result<Rows> {
+    let state = runtime.state();
+    let physical = state.query_planner().create_physical_plan(plan, state).await;
+    start(runtime, physical.map_err(error::datafusion)?, view)
+}
+
+fn start(runtime: &Runtime, plan: Arc<dyn ExecutionPlan>, view: ReadView) -> Result<Rows> {
+    let stream = execute_stream(plan, runtime.task(view)).map_err(error::datafusion)?;
     Ok(stream.map(|batch| batch.map_err(error::datafusion)).boxed())
 }
 

@@ -1,4 +1,5 @@
 //! Two sessions that get in each other's way.
+#![expect(clippy::disallowed_methods, reason = "sessions of a test run beside each other")]
 
 use crate::harness::World;
 use std::time::Duration;

@@ -1,4 +1,5 @@
 //! What pgbench does, without pgbench.
+#![expect(clippy::disallowed_methods, reason = "sessions of a test run beside each other")]
 
 use crate::harness::{Session, World, show};
 use base::Value;

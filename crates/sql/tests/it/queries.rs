@@ -176,3 +176,33 @@ async fn odd_types_are_shown_as_text() {
     assert_eq!(s.rows("SELECT mod(7, 3), mod(-7, 3), mod(7.5, 2)").await, ["1|-1|1.5"]);
     assert_eq!(s.fails("SELECT mod(7, 0)").await.0, "22012");
 }
+
+#[tokio::test]
+async fn a_query_that_is_executed_again_means_the_same() {
+    let (_world, mut s) = sample().await;
+    use base::Value;
+    for sql in [
+        "SELECT id, qty + $1 FROM items WHERE id > $2 ORDER BY id LIMIT 2",
+        "SELECT count(*), sum(qty) FROM items WHERE id BETWEEN $1 AND $2",
+        "SELECT a.id FROM items a JOIN items b ON a.id = b.id + $1 WHERE b.id >= $2 ORDER BY 1",
+        "SELECT id FROM items WHERE qty > (SELECT min(qty) + $1 FROM items) AND id <> $2 ORDER BY 1",
+        "SELECT id FROM items WHERE name IN (SELECT name FROM items WHERE id = $1) OR id = $2 ORDER BY 1",
+        "SELECT id FROM items ORDER BY id LIMIT $1 OFFSET $2",
+        "SELECT id, now() IS NULL, $1, $2 FROM items ORDER BY id LIMIT 1",
+    ] {
+        s.begin();
+        let prepared = s.prepare(sql).await;
+        for (a, b) in [(1, 2), (2, 1), (1, 1), (0, 3), (1, 2)] {
+            let value = |ty, v: i64| match ty {
+                base::SqlType::Text => Value::Text(v.to_string().into()),
+                _ => Value::Int(v),
+            };
+            let values = [value(prepared.params[0], a), value(prepared.params[1], b)];
+            let again = crate::harness::show(s.execute(&prepared, &values).await.expect(sql)).await;
+            let fresh = s.prepare(sql).await;
+            let once = crate::harness::show(s.execute(&fresh, &values).await.expect(sql)).await;
+            assert_eq!(again.expect(sql), once.expect(sql), "{sql} {a} {b}");
+        }
+        s.rollback().await;
+    }
+}

@@ -25,12 +25,12 @@ pub(super) fn conflict(scope: &mut Scope<'_>, target: &Target, on: &OnInsert) ->
                 return Err(no_constraint());
             }
         }
-        Some(ConflictTarget::OnConstraint(name)) => {
-            if last_part(name)? != format!("{}_pkey", shape.table.name) {
-                return Err(no_constraint());
-            }
+        Some(ConflictTarget::OnConstraint(name))
+            if last_part(name)? != format!("{}_pkey", shape.table.name) =>
+        {
+            return Err(no_constraint());
         }
-        None => {}
+        Some(ConflictTarget::OnConstraint(_)) | None => {}
     }
     let update = match &on.action {
         OnConflictAction::DoNothing => return Ok(Conflict::Skip),
