@@ -173,9 +173,12 @@ impl Judged {
     }
 }
 
+/// Shows a stored row to people.
+type Show<'a> = Box<dyn Fn(&Bytes) -> String + 'a>;
+
 fn readable(tables: &Tables, op: &Op, old: Option<&Bytes>) -> DivergedRow {
     let storage = format::key::storage_of(&op.key);
-    let (table, key, show): (_, _, Box<dyn Fn(&Bytes) -> String>) = match tables.get(&storage) {
+    let (table, key, show): (_, _, Show<'_>) = match tables.get(&storage) {
         _ if storage == StorageId::CATALOG => {
             let named = op.row.as_ref().or(old).map_or("{}".to_owned(), |r| schema_row(r));
             (CATALOG_NAME.to_owned(), named, Box::new(|r: &Bytes| schema_row(r)))

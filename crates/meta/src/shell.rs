@@ -113,6 +113,11 @@ impl Meta {
         }
     }
 
+    /// The verifier of a user without a password: none fits, not even the empty one.
+    pub fn no_password(&self, user: &str) -> Verifier {
+        Verifier::nobody(self.state().cluster.secret.as_bytes(), user)
+    }
+
     /// Makes a verifier for a new password with a random salt.
     pub fn new_verifier(&self, password: &str) -> Verifier {
         new_verifier(&self.inner.env, password)

@@ -185,12 +185,10 @@ impl Generation {
             return None;
         }
         let map = self.map.read();
-        let mut seen = 0;
-        for (key, versions) in map.range::<[u8], _>(range(start, end)) {
+        for (seen, (key, versions)) in map.range::<[u8], _>(range(start, end)).enumerate() {
             if seen == SLICE {
                 return Some(key.clone());
             }
-            seen += 1;
             if let Some(version) = versions.at(ts) {
                 out.push_back((key.clone(), version.clone()));
             }

@@ -147,9 +147,14 @@ impl Executor {
         if_not_exists: bool,
         options: &UserOptions,
     ) -> Result<&'static str> {
-        let made = self.engine.meta.apply(Command::CreateUser {
+        let meta = &self.engine.meta;
+        let verifier = match options.password.as_deref() {
+            Some(password) if !password.is_empty() => meta.new_verifier(password),
+            _ => meta.no_password(name),
+        };
+        let made = meta.apply(Command::CreateUser {
             name: name.to_owned(),
-            verifier: self.engine.meta.new_verifier(options.password.as_deref().unwrap_or("")),
+            verifier,
             superuser: options.superuser == Some(true),
         });
         match made {
@@ -163,7 +168,10 @@ impl Executor {
         let password = options.password.as_deref();
         self.engine.meta.apply(Command::AlterUser {
             name: name.to_owned(),
-            verifier: password.map(|p| self.engine.meta.new_verifier(p)),
+            verifier: password.map(|p| match p {
+                "" => self.engine.meta.no_password(name),
+                p => self.engine.meta.new_verifier(p),
+            }),
             superuser: options.superuser,
         })?;
         Ok("ALTER ROLE")

@@ -1,5 +1,7 @@
 //! The state room as its callers see it, on a simulated disk.
 
+#![allow(clippy::unwrap_used, reason = "a test that fails here says where")]
+
 mod crash;
 mod damage;
 mod manifests;
