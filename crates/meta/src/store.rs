@@ -69,8 +69,10 @@ impl Store {
         let (logged, good) = read_commands(&bytes, &path)?;
         if good < bytes.len() {
             tracing::warn!(file = %path.display(), offset = good, "cut a torn command");
-            commands.set_len(good as u64).and_then(|()| commands.sync()).map_err(io)?;
+            commands.set_len(good as u64).map_err(io)?;
         }
+        // After a mere kill what was found may be in memory only, and nobody writes it again.
+        commands.sync().map_err(io)?;
         let store = Store { env, dir, commands, len: good as u64, broken: false };
         Ok((store, state, logged))
     }

@@ -145,3 +145,34 @@ fn failed_sync_and_full_disk_refuse_clearly() {
         assert_eq!(meta.read(|s| s.oracle_bound), Timestamp::from_ms(2));
     });
 }
+
+/// A process that is killed between write and sync leaves a command that counts from then on.
+#[test]
+fn what_was_found_after_a_kill_survives_a_power_loss() {
+    for seed in 0..20 {
+        run(seed, |world| async move {
+            let node = world.node();
+            let meta = open(&node).unwrap();
+            node.fail_syncs(true);
+            assert!(meta.apply(bound(7)).is_err(), "unknown outcome");
+            node.fail_syncs(false);
+            node.kill();
+            node.restart();
+            let found = open(&node).unwrap().read(|s| s.oracle_bound);
+            node.crash();
+            node.restart();
+            assert_eq!(open(&node).unwrap().read(|s| s.oracle_bound), found, "seed {seed}");
+        });
+    }
+}
+
+#[test]
+fn user_without_a_password_cannot_log_in_with_any() {
+    run(1, |world| async move {
+        let meta = open(&world.node()).unwrap();
+        let name = "app".to_owned();
+        let verifier = meta.no_password(&name);
+        meta.apply(Command::CreateUser { name, verifier, superuser: false }).unwrap();
+        assert!(!meta.verifier("app").0.accepts(""));
+    });
+}
