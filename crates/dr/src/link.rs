@@ -170,7 +170,9 @@ impl Runner {
             let now_ms = self.shared.engine.env.clock.now_ms();
             for command in self.core.on(event, now_ms) {
                 if let Err(error) = self.carry_out(command).await {
-                    events.push_back(Event::Broken { error });
+                    let at_work = self.core.at_work();
+                    let broken = if at_work { Event::Failed { error } } else { Event::Broken { error } };
+                    events.push_back(broken);
                     break;
                 }
             }
@@ -197,7 +199,12 @@ impl Runner {
                 let work = work::renew(self.shared.clone(), peer, hello, reason, save);
                 self.work(Box::pin(work));
             }
-            Command::Become(role) => self.take_role(role)?,
+            Command::Become(role) => {
+                if let Err(error) = self.take_role(role) {
+                    self.core.correct_role(self.shared.record()?.state);
+                    return Err(error);
+                }
+            }
             Command::HangUp => self.hang_up().await,
             Command::Wait { ms } => self.wait(ms),
             Command::Report(error) => self.report(error)?,

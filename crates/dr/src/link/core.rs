@@ -198,7 +198,13 @@ impl Core {
         }
     }
 
-    fn at_work(&self) -> bool {
+    /// Sets right the role that a [`Command::Become`] could not make durable.
+    pub fn correct_role(&mut self, role: DatabaseState) {
+        self.role = role;
+    }
+
+    /// True while it waits for [`Event::Done`] or [`Event::Failed`].
+    pub fn at_work(&self) -> bool {
         matches!(self.phase, Phase::Copying | Phase::Rewinding | Phase::Renewing)
     }
 
@@ -270,7 +276,8 @@ impl Core {
             Some(hint) => format!("{} ({hint})", error.message),
             None => error.message.clone(),
         };
-        vec![Command::HangUp, Command::Report(Some(shown)), Command::Wait { ms }]
+        // The report comes last: on a full disk it fails itself.
+        vec![Command::HangUp, Command::Wait { ms }, Command::Report(Some(shown))]
     }
 
     fn done(&mut self) -> Vec<Command> {

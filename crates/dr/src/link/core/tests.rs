@@ -92,16 +92,16 @@ fn broken_links_are_tried_again_ever_more_slowly() {
     }
     s.on("late", Event::Done).on("late", Event::Due);
     let hint = "this is a bug in Antipode; please report it with the statement and the log";
-    let report = format!("HangUp, Report(Some(\"cut ({hint})\"))");
+    let report = format!("Report(Some(\"cut ({hint})\"))");
     check(
         &s,
         &format!(
             "resume -> Connect [connecting]
-             broken -> {report}, Wait {{ ms: 100 }} [failed]
+             broken -> HangUp, Wait {{ ms: 100 }}, {report} [failed]
              due -> Connect [connecting]
-             broken -> {report}, Wait {{ ms: 200 }} [failed]
+             broken -> HangUp, Wait {{ ms: 200 }}, {report} [failed]
              due -> Connect [connecting]
-             broken -> {report}, Wait {{ ms: 400 }} [failed]
+             broken -> HangUp, Wait {{ ms: 400 }}, {report} [failed]
              due -> Connect [connecting]
              late ->  [connecting]
              late ->  [connecting]"
@@ -194,4 +194,24 @@ fn pause_holds_until_resume() {
         "pause -> HangUp [paused]\nbroken ->  [paused]\ndue ->  [paused]\nresume -> Connect \
          [connecting]\n"
     ));
+}
+
+#[test]
+fn role_that_could_not_be_made_durable_is_taken_at_the_next_try() {
+    let mut s = Script::new(DatabaseState::Rewinding { since_ms: 1 }, true);
+    s.greet().tell([go_on(1), go_on(1)]).reach(50);
+    assert!(s.text.ends_with("reached -> Become(Standby) [streaming]\n"));
+    s.core.correct_role(DatabaseState::Rewinding { since_ms: 1 });
+    s.break_off().on("due", Event::Due).on("greeted", Event::Greeted { now: Timestamp(60) });
+    s.tell([go_on(2), go_on(2)]).reach(60);
+    assert!(s.text.ends_with("reached -> Become(Standby) [streaming]\n"));
+}
+
+#[test]
+fn work_that_could_not_even_begin_is_tried_again() {
+    let mut s = Script::new(DatabaseState::Standby, true);
+    s.greet().tell([Told::Rewind { common: Lsn(4), cut: Timestamp(9) }, go_on(3)]);
+    assert!(s.core.at_work());
+    s.on("failed", Event::Failed { error: Error::internal("disk full") });
+    assert!(s.text.contains("failed -> HangUp, Wait { ms: 100 }, Report"));
 }
