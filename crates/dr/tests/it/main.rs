@@ -1,4 +1,6 @@
 //! Two clusters in one thread over a network in memory, and one pair over real gRPC.
+
+#![allow(clippy::disallowed_methods, reason = "the simulated clock is tokio's, paused")]
 #![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
 
 mod copies;

@@ -1,5 +1,5 @@
 //! Functions whose value is known once per statement: the time, the user, the database. In plans
-//! they stay calls; [`super::bind`] puts the value in.
+//! they stay calls; [`super::bind()`] puts the value in.
 
 use crate::types::{arrow_type, to_scalar};
 use ::arrow::datatypes::DataType;

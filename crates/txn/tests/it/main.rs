@@ -1,5 +1,7 @@
 //! Transactions over real partitions, in the simulated world.
 
+#![allow(clippy::disallowed_methods, reason = "the simulated clock is tokio's, paused")]
+
 mod bank;
 mod crash;
 mod isolation;
