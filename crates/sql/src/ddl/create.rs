@@ -5,19 +5,19 @@ use crate::change::{InsertPlan, Run, Scope, Source, fold, insert};
 use crate::plan::{Names, plan_statement};
 use crate::shape::Shape;
 use crate::types::sql_type_of;
-use base::{Error, Result, SqlState, SqlType, TableDescriptor};
+use base::{Error, Result, SqlState, SqlType, StorageId, TableDescriptor};
 use datafusion::sql::sqlparser::ast::{CreateTable, Ident, Query, Statement};
 use std::sync::Arc;
 
 /// Name of the hidden key of tables without a primary key.
 const HIDDEN: &str = "_row_id";
 
-/// Creates a table; `false` if it exists and `IF NOT EXISTS` was said.
+/// Creates a table: its key space, `None` if it exists and `IF NOT EXISTS` was said.
 pub async fn create(
     run: &mut Run<'_>,
     ast: &CreateTable,
     shard_key: Option<&[Ident]>,
-) -> Result<bool> {
+) -> Result<Option<StorageId>> {
     refuse(ast)?;
     let mut draft = Draft::default();
     let catalog = run.txn.catalog().await?;
@@ -27,7 +27,7 @@ pub async fn create(
     for constraint in &ast.constraints {
         draft.constrain(constraint)?;
     }
-    finish(run, ast, draft, shard_key).await.map(|t| t.is_some())
+    finish(run, ast, draft, shard_key).await.map(|t| t.map(|t| t.storage))
 }
 
 /// `CREATE TABLE t AS query`: the number of rows, `None` if the table existed already.

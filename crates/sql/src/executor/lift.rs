@@ -116,18 +116,27 @@ impl Executor {
         sql: &str,
     ) -> Result<Option<(Arc<Prepared>, Vec<Value>)>> {
         let Some((text, literals)) = normalise(sql) else { return Ok(None) };
-        let known = self.lifted.lock().get(&text).cloned();
+        let mut known = self.lifted.lock().get(&text).cloned();
+        self.snapshot(txn).await?;
+        if let Some(Some(prepared)) = &known
+            && !self.is_current(txn, prepared).await?
+        {
+            known = None;
+        }
         let prepared = match known {
             Some(known) => known,
-            None => {
-                let made = self.prepare_lifted(txn, &text, &literals).await;
-                let mut lifted = self.lifted.lock();
-                if lifted.len() >= LIFTED {
-                    lifted.clear();
+            None => match self.prepare_lifted(txn, &text, &literals).await {
+                Ok(made) => {
+                    let mut lifted = self.lifted.lock();
+                    if lifted.len() >= LIFTED {
+                        lifted.clear();
+                    }
+                    lifted.insert(text, made.clone());
+                    made
                 }
-                lifted.insert(text, made.clone());
-                made
-            }
+                // It may work later (a table that is not there yet): nothing is remembered.
+                Err(_) => None,
+            },
         };
         let Some(prepared) = prepared else { return Ok(None) };
         if prepared.params.len() != literals.len() {
@@ -144,34 +153,30 @@ impl Executor {
         Ok(Some((prepared, values)))
     }
 
-    /// Only statements about one row and small inserts are worth it; whatever goes wrong is left to
-    /// the ordinary way to report.
+    /// Only statements about one row and small inserts are worth it; errors are left to the ordinary
+    /// way to report.
     async fn prepare_lifted(
         &self,
         txn: &mut Transaction,
         text: &str,
         literals: &[Literal],
-    ) -> Option<Arc<Prepared>> {
-        let mut parsed = statement::parse(text).ok()?;
-        let [one] = parsed.as_mut_slice() else { return None };
-        let Stmt::Sql(ast) = &one.stmt else { return None };
-        let insert = matches!(ast.as_ref(), Statement::Insert(_));
-        if !insert
-            && !matches!(
-                ast.as_ref(),
-                Statement::Query(_) | Statement::Update(_) | Statement::Delete(_)
-            )
-        {
-            return None;
-        }
-        let declared: Vec<Option<SqlType>> = literals
-            .iter()
-            .map(|l| match l {
-                Literal::Int(_) => Some(SqlType::BigInt),
-                Literal::Text(_) => None,
-            })
-            .collect();
-        let prepared = self.prepare(txn, &one.stmt, &declared).await.ok()?;
-        (insert || prepared.is_point()).then_some(prepared)
+    ) -> Result<Option<Arc<Prepared>>> {
+        let Ok(mut parsed) = statement::parse(text) else { return Ok(None) };
+        let (Some(one), true) = (parsed.pop(), parsed.is_empty()) else { return Ok(None) };
+        let insert = match &one.stmt {
+            Stmt::Sql(ast) => match ast.as_ref() {
+                Statement::Insert(_) => true,
+                Statement::Query(_) | Statement::Update(_) | Statement::Delete(_) => false,
+                _ => return Ok(None),
+            },
+            _ => return Ok(None),
+        };
+        let types = literals.iter().map(|literal| match literal {
+            Literal::Int(_) => Some(SqlType::BigInt),
+            Literal::Text(_) => None,
+        });
+        let stmt = Arc::new(one.stmt);
+        let prepared = self.prepare_plan(txn, stmt, types.collect(), false).await?;
+        Ok((insert || prepared.is_point()).then(|| Arc::new(prepared)))
     }
 }

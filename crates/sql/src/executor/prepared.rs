@@ -18,6 +18,8 @@ pub struct Prepared {
     /// Its result columns; `None` if it returns no rows.
     pub columns: Option<Vec<ResultColumn>>,
     pub(super) plan: Mutex<Option<Arc<Compiled>>>,
+    /// The client was told the columns, so they must stay as they are.
+    told: bool,
 }
 
 impl Prepared {
@@ -45,16 +47,45 @@ impl Executor {
         if !super::body::has_plan(&stmt) {
             let params = vec![SqlType::Text; count];
             let columns = self.utility_columns(&stmt);
-            return Ok(Arc::new(Prepared { stmt, params, columns, plan: Mutex::new(None) }));
+            return Ok(Arc::new(Prepared {
+                stmt,
+                params,
+                columns,
+                plan: Mutex::new(None),
+                told: true,
+            }));
         }
         self.snapshot(txn).await?;
+        self.prepare_plan(txn, stmt, types, true).await.map(Arc::new)
+    }
+
+    /// Prepares a query or a change at the transaction's snapshot. Columns the client is not `told`
+    /// beforehand may be others when the statement is executed.
+    pub(super) async fn prepare_plan(
+        &self,
+        txn: &mut Transaction,
+        stmt: Arc<Stmt>,
+        types: Vec<Option<SqlType>>,
+        told: bool,
+    ) -> Result<Prepared> {
         let compiled = self.compile(txn, &stmt, types).await?;
-        Ok(Arc::new(Prepared {
+        Ok(Prepared {
             stmt,
             params: compiled.params.clone(),
             columns: compiled.columns(),
             plan: Mutex::new(Some(Arc::new(compiled))),
-        }))
+            told,
+        })
+    }
+
+    /// True if a prepared statement's plan fits the catalog that the transaction sees.
+    pub(super) async fn is_current(
+        &self,
+        txn: &mut Transaction,
+        prepared: &Prepared,
+    ) -> Result<bool> {
+        let catalog = txn.catalog().await?;
+        Ok(prepared.plan.lock().as_ref().is_some_and(|plan| is_valid(plan, &catalog)))
     }
 
     /// The plan of a statement, compiled again if a table has changed.
@@ -77,7 +108,7 @@ impl Executor {
             (None, None) => true,
             _ => false,
         };
-        if !same(&prepared.columns, &plan.columns()) {
+        if prepared.told && !same(&prepared.columns, &plan.columns()) {
             return Err(base::Error::new(
                 base::SqlState::FEATURE_NOT_SUPPORTED,
                 "cached plan must not change result type",

@@ -38,7 +38,8 @@ impl Executor {
                         None => "CREATE TABLE AS".into(),
                     }));
                 }
-                ddl::create(&mut run, ast, shard_key.as_deref()).await?;
+                let made = ddl::create(&mut run, ast, shard_key.as_deref()).await?;
+                self.add_private(made);
                 Ok(Outcome::command("CREATE TABLE"))
             }
             Stmt::Sql(ast) => self.schema_change(&mut run, ast).await,
@@ -49,7 +50,7 @@ impl Executor {
     async fn schema_change(&self, run: &mut Run<'_>, ast: &Statement) -> Result<Outcome> {
         match ast {
             Statement::CreateTable(table) => {
-                ddl::create(run, table, None).await?;
+                self.add_private(ddl::create(run, table, None).await?);
                 Ok(Outcome::command("CREATE TABLE"))
             }
             Statement::AlterTable(table) => {

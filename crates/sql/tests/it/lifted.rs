@@ -63,3 +63,19 @@ fn literals_are_found_and_nothing_else() {
         assert_eq!(text(sql), None, "{sql}");
     }
 }
+
+#[tokio::test]
+async fn a_lifted_statement_follows_the_schema() {
+    let world = World::new().await;
+    let mut s = world.session();
+    let one = |s: &str| Some(vec![s.to_owned()]);
+    assert_eq!(lifted(&mut s, "SELECT * FROM t WHERE id = 1").await, None);
+    s.run("CREATE TABLE t (id int PRIMARY KEY, n text); INSERT INTO t VALUES (1, '5')")
+        .await
+        .expect("t");
+    assert_eq!(lifted(&mut s, "SELECT * FROM t WHERE id = 1 AND n = '5'").await, one("1|5"));
+    s.run("ALTER TABLE t ADD x int DEFAULT 7").await.expect("a column");
+    assert_eq!(lifted(&mut s, "SELECT * FROM t WHERE id = 1 AND n = '5'").await, one("1|5|7"));
+    s.run("ALTER TABLE t DROP COLUMN n; ALTER TABLE t ADD n int DEFAULT 5").await.expect("a type");
+    assert_eq!(lifted(&mut s, "SELECT * FROM t WHERE id = 1 AND n = '5'").await, one("1|7|5"));
+}
