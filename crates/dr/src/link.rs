@@ -171,7 +171,8 @@ impl Runner {
             for command in self.core.on(event, now_ms) {
                 if let Err(error) = self.carry_out(command).await {
                     let at_work = self.core.at_work();
-                    let broken = if at_work { Event::Failed { error } } else { Event::Broken { error } };
+                    let broken =
+                        if at_work { Event::Failed { error } } else { Event::Broken { error } };
                     events.push_back(broken);
                     break;
                 }

@@ -31,3 +31,30 @@ fn cut_links_converge() {
         });
     }
 }
+
+/// A full disk at the target stops it, visibly; when there is room again it goes on by itself.
+#[test]
+fn full_disk_of_a_target_is_survived() {
+    run(1, |world| async move {
+        let (east, west) = pair(&world).await;
+        let table = open_bank(&east, 20).await;
+        west.replicate("east").await;
+        west.caught_up(&east).await;
+        west.node.set_capacity(Some(west.node.used_bytes()));
+        for n in 0..300 {
+            let ids: Vec<i64> = (0..2_000).map(|i| 1_000 + n * 2_000 + i).collect();
+            set(&east.bank(), &table, &ids, n).await.unwrap();
+            if west.status().state == "failed" {
+                break;
+            }
+        }
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        assert_eq!(west.status().state, "failed");
+        east.crash();
+        let east = east.restart().await;
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        west.node.set_capacity(None);
+        west.caught_up(&east).await;
+        assert_eq!(west.balances().await, east.balances().await);
+    });
+}
