@@ -66,7 +66,9 @@ async fn take(shared: &Shared, partition: &Arc<Partition>, batch: FrameBatch) ->
     Ok(())
 }
 
-/// Tells the link how far it is and acknowledges to the source, until something breaks.
+/// Acknowledges to the source and tells the link how far it is, until something breaks. In this
+/// order: what may be promoted here must be known there first, so that a source that restarts
+/// waits for it.
 pub(super) async fn report(
     shared: Arc<Shared>,
     peer: Arc<dyn Peer>,
@@ -75,8 +77,6 @@ pub(super) async fn report(
 ) -> Error {
     let mut acked: Option<(Duration, Vec<Lsn>)> = None;
     loop {
-        let time = database.replicated_time();
-        reached(time, time >= database.consistent_from());
         let now = shared.engine.env.clock.monotonic();
         shared.figures.lock().tick(now);
         let durable: Vec<Lsn> = database.local_partitions().iter().map(|p| p.durable()).collect();
@@ -85,9 +85,12 @@ pub(super) async fn report(
             Some((at, last)) => *last != durable || now.saturating_sub(*at) >= ACK_EVERY,
         };
         if due {
-            if let Err(error) = acknowledge(&shared, &peer, &database, durable.clone()).await {
+            let time = database.durable_time();
+            if let Err(error) = acknowledge(&shared, &peer, &database, durable.clone(), time).await
+            {
                 return error;
             }
+            reached(time, time >= database.consistent_from());
             acked = Some((now, durable));
         }
         shared.engine.env.sleep(LOOK_EVERY).await;
@@ -99,12 +102,13 @@ async fn acknowledge(
     peer: &Arc<dyn Peer>,
     database: &Arc<Database>,
     durable: Vec<Lsn>,
+    replicated: Timestamp,
 ) -> Result<()> {
     let ack = Ack {
         database: shared.link()?.source.database,
         slot: slot_name(&shared.engine, &shared.name),
         durable,
-        replicated: database.durable_time(),
+        replicated,
         promotion_epoch: database.promotion_epoch(),
     };
     peer.ack(ack).await

@@ -99,14 +99,12 @@ impl Replication {
 
     pub(super) fn move_slot(&self, database: &Arc<Database>, ack: Ack) -> Result<()> {
         let now = self.engine.env.clock.monotonic();
+        let first = self.makes_promotable(database, &ack);
         let due = {
             let mut live = self.live.lock();
             let slot = live.entry((database.id(), ack.slot.clone())).or_default();
             slot.seen = now;
             slot.acked = ack.durable.clone();
-            // The first readable moment makes the target one that can be promoted: to be known at
-            // once, also after a crash.
-            let first = slot.replicated == Timestamp::ZERO && ack.replicated > Timestamp::ZERO;
             let due =
                 first || slot.saved.is_none_or(|saved| now.saturating_sub(saved) >= SAVE_EVERY);
             slot.replicated = slot.replicated.max(ack.replicated);
@@ -125,6 +123,18 @@ impl Replication {
             })?;
         }
         Ok(())
+    }
+
+    /// True for the acknowledgement that makes the target one that can be promoted. It must be
+    /// known after a crash: a restarted primary waits for such a target before it takes writes.
+    fn makes_promotable(&self, database: &Arc<Database>, ack: &Ack) -> bool {
+        self.engine.meta.read(|s| {
+            let record = s.databases.get(&database.id());
+            let since =
+                record.and_then(|r| r.promotion.as_ref()).map_or(Timestamp::ZERO, |p| p.cut);
+            let noted = record.and_then(|r| r.slots.get(&ack.slot)).map(|s| s.replicated);
+            ack.replicated > since && noted.is_some_and(|noted| noted <= since)
+        })
     }
 
     /// All targets of this node's databases.

@@ -197,3 +197,23 @@ fn manifest_from_before_the_fork_does_not_hide_the_new_log() {
         assert_eq!(east.balances().await, west.balances().await, "after replaying its own log");
     });
 }
+
+/// A standby is known to its source, durably, before it can be promoted.
+#[test]
+fn restarted_primary_waits_for_a_standby_however_young() {
+    for seed in seeds(20) {
+        run(seed, |world| async move {
+            let (east, west, table) = split(&world).await;
+            // West is primary by promotion; east has just come back to it.
+            east.come_back("west").await;
+            while east.role() != DatabaseState::Standby {
+                tokio::time::sleep(Duration::from_millis(world.rng().next_u64() % 20)).await;
+            }
+            west.crash();
+            east.links.stop(BANK).await.unwrap();
+            let west = west.restart().await;
+            let refused = set(&west.bank(), &table, &[1], 1).await.unwrap_err();
+            assert_eq!(refused.state, SqlState::READ_ONLY_SQL_TRANSACTION, "seed {seed}");
+        });
+    }
+}
