@@ -80,16 +80,14 @@ async fn a_running_query_can_be_cancelled() {
     let server = Server::start(BINARY, 1, "east", dir.path());
     server.admin("CREATE DATABASE d").await;
     let client = server.connect("d").await;
-    script(&client, &["CREATE TABLE t (id int PRIMARY KEY)"]).await;
-    script(&client, &["INSERT INTO t SELECT * FROM generate_series(1, 3000)"]).await;
     let cancel = client.cancel_token();
     let query = tokio::spawn(async move {
-        let endless = "SELECT count(*) FROM t a, t b, t c WHERE a.id + b.id + c.id < 0";
+        let endless = "SELECT count(*) FROM generate_series(1, 1000000000000)";
         client.simple_query(endless).await.map(|_| ())
     });
     tokio::time::sleep(std::time::Duration::from_millis(500)).await;
     cancel.cancel_query(tokio_postgres::NoTls).await.unwrap();
-    let ended = tokio::time::timeout(std::time::Duration::from_secs(20), query).await;
+    let ended = tokio::time::timeout(std::time::Duration::from_secs(60), query).await;
     let e = ended.expect("the query ends").unwrap().unwrap_err();
     assert_eq!(e.code().map(|c| c.code()), Some("57014"), "{e:?}");
 }
