@@ -178,7 +178,6 @@ async fn hand_over(
     east.command(&format!("STOP REPLICATING {DATABASE}")).await?;
     let before = traffic.journal.commits();
     traffic.send_to("east", east.target());
-    west.command(&format!("UNLOCK TABLES ON {DATABASE}")).await?;
     let from = east.source_clause();
     let replicate = format!("REPLICATE DATABASE {DATABASE} WITH FORCE DIFFERENTIAL FROM {from}");
     west.command(&replicate).await?;
