@@ -2,7 +2,7 @@
 
 use super::{Replication, slots};
 use crate::peer::{Answer, BaseOffer, SubscribeRequest};
-use base::{Error, Lsn, Result, Timestamp};
+use base::{Error, Lsn, Result, SqlState, Timestamp};
 use partition::Partition;
 use std::sync::Arc;
 use txn::Database;
@@ -33,7 +33,11 @@ impl Replication {
             ahead: common < request.end,
             logged: next > end || partition.first() <= next,
         };
-        let cut = self.cut(partition, common).await;
+        let cut = match self.cut(partition, common).await {
+            // Only a log that is gone is a reason for a copy; what cannot be read now may be later.
+            Err(e) if e.state != SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE => return Err(e),
+            cut => cut,
+        };
         match (compared, cut) {
             // Without a common point there is nothing to go back to but the empty log.
             (Compared { common: Lsn::ZERO, ahead: true, .. }, _) => {

@@ -58,3 +58,30 @@ fn full_disk_of_a_target_is_survived() {
         assert_eq!(west.balances().await, east.balances().await);
     });
 }
+
+/// A source that cannot read its log for a moment is no reason for a full copy.
+#[test]
+fn read_failures_at_the_source_cost_only_time() {
+    run(1, |world| async move {
+        let (east, west) = pair(&world).await;
+        let table = open_bank(&east, 20).await;
+        west.replicate("east").await;
+        west.caught_up(&east).await;
+        east.network.leave("east:5432");
+        set(&east.bank(), &table, &[1, 2], 5).await.unwrap();
+        west.links.stop(BANK).await.unwrap();
+        set(&west.bank(), &table, &[3, 4], 6).await.unwrap();
+        east.crash();
+        let east = east.restart().await;
+        west.node.fail_reads(true);
+        east.come_back("west").await;
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        assert_eq!(east.status().state, "failed");
+        west.node.fail_reads(false);
+        east.caught_up(&west).await;
+        assert_eq!(east.balances().await, west.balances().await);
+        let history = east.engine.meta.read(|s| s.history.clone());
+        assert!(!history.iter().any(|h| h.kind == "full copy"), "{history:?}");
+        assert_eq!(east.links.diverged(BANK).unwrap().len(), 1);
+    });
+}
