@@ -37,19 +37,22 @@
 mod catalog;
 mod commit;
 mod database;
+mod databases;
 mod engine;
 mod gate;
 mod oracle;
 mod recover;
+mod settings;
 mod transaction;
 mod upkeep;
 mod view;
 mod writes;
 
 pub use database::{Database, DatabaseSettings, Snapshot};
-pub use engine::{Engine, EngineSettings};
+pub use engine::Engine;
 pub use gate::WriterGuard;
 pub use oracle::Oracle;
+pub use settings::EngineSettings;
 pub use transaction::{Committed, Isolation, Transaction, TxnOptions};
 pub use view::ReadView;
 pub use writes::WriteSet;

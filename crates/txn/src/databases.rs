@@ -1,0 +1,181 @@
+//! The set of databases of a node: made, opened, given new partitions, promoted, dropped.
+
+use crate::database::{Database, DatabaseSettings};
+use crate::engine::Engine;
+use base::{DatabaseId, Epoch, Error, LineId, LogId, Result, SqlState, Timestamp};
+use meta::{Command, DatabaseState, Durability, NewDatabase};
+use partition::{Partition, PartitionSettings, Role};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+impl Engine {
+    /// Makes a new primary database.
+    pub async fn create_database(
+        self: &Arc<Self>,
+        name: &str,
+        partitions: u16,
+        durability: Durability,
+    ) -> Result<Arc<Database>> {
+        let mut line = [0; 16];
+        self.env.rng.fill(&mut line);
+        let epoch = Epoch::default().successor(self.cluster(), self.node());
+        self.add_database(NewDatabase {
+            name: name.to_owned(),
+            line: LineId(u128::from_le_bytes(line)),
+            partitions,
+            durability,
+            state: DatabaseState::Primary,
+            epoch,
+            link: None,
+            at_ms: self.env.clock.now_ms(),
+        })
+        .await
+    }
+
+    /// Makes a database as the metadata command says; a target's partitions follow.
+    pub async fn add_database(self: &Arc<Self>, new: NewDatabase) -> Result<Arc<Database>> {
+        if new.partitions == 0 || new.partitions > 256 {
+            return Err(Error::new(
+                SqlState::INVALID_PARAMETER_VALUE,
+                format!("a database has 1 to 256 partitions, not {}", new.partitions),
+            ));
+        }
+        let _changing = self.changing.lock().await;
+        let name = new.name.clone();
+        self.meta.apply(Command::CreateDatabase(new))?;
+        let record = self.record(&name)?;
+        let database = self.attach(&record)?;
+        if record.state == DatabaseState::Primary {
+            self.finish_promotion(&database).await?;
+        }
+        Ok(database)
+    }
+
+    /// Gives a target new, empty partitions of a line, for a full copy.
+    pub async fn fresh_partitions(
+        self: &Arc<Self>,
+        name: &str,
+        partitions: u16,
+        line: LineId,
+    ) -> Result<Arc<Database>> {
+        let _changing = self.changing.lock().await;
+        let old = self.record(name)?;
+        self.detach(name);
+        let database = old.id;
+        self.meta.apply(Command::FreshPartitions { database, partitions, line })?;
+        self.remove_partitions(&old)?;
+        self.attach(&self.record(name)?)
+    }
+
+    /// Drops a database with all its data.
+    pub async fn drop_database(self: &Arc<Self>, name: &str) -> Result<()> {
+        let _changing = self.changing.lock().await;
+        let record = self.record(name)?;
+        let (database, state) = (record.id, DatabaseState::Dropping);
+        self.meta.apply(Command::SetDatabaseState { database, state })?;
+        if let Some(open) = self.detach(name) {
+            open.set_state(DatabaseState::Dropping);
+        }
+        self.remove_database(&record)
+    }
+
+    pub(crate) fn remove_database(&self, record: &meta::Database) -> Result<()> {
+        self.remove_partitions(record)?;
+        self.remove_dir(&self.database_dir(record.id))?;
+        let (database, at_ms) = (record.id, self.env.clock.now_ms());
+        self.meta.apply(Command::DropDatabase { database, at_ms })?;
+        Ok(())
+    }
+
+    fn remove_partitions(&self, record: &meta::Database) -> Result<()> {
+        for (index, log) in record.partitions.iter().enumerate() {
+            self.log.drop_log(*log);
+            self.remove_dir(&self.partition_dir(record.id, index, *log))?;
+        }
+        Ok(())
+    }
+
+    fn remove_dir(&self, dir: &std::path::Path) -> Result<()> {
+        let removed = self.env.disk.remove_dir(dir);
+        removed.map_err(|e| Error::io(format!("removing {}", dir.display()), &e))
+    }
+
+    fn partition_dir(&self, id: DatabaseId, index: usize, log: LogId) -> PathBuf {
+        self.database_dir(id).join(format!("p{index}-{log}"))
+    }
+
+    pub(crate) fn attach(&self, record: &meta::Database) -> Result<Arc<Database>> {
+        let mut partitions = Vec::with_capacity(record.partitions.len());
+        for (index, log_id) in record.partitions.iter().enumerate() {
+            partitions.push(Arc::new(self.open_partition(record, index, *log_id)?));
+        }
+        for partition in &partitions {
+            self.oracle.advance(partition.newest_timestamp());
+        }
+        let settings = DatabaseSettings { transaction_limit: self.settings.transaction_limit };
+        let (env, oracle) = (self.env.clone(), self.oracle.clone());
+        let database = Arc::new(Database::new(env, oracle, settings, record, partitions));
+        self.databases.write().insert(record.name.clone(), database.clone());
+        Ok(database)
+    }
+
+    /// Opens a database's partitions again from disk, after their files were replaced.
+    pub async fn reattach(self: &Arc<Self>, name: &str) -> Result<Arc<Database>> {
+        let _changing = self.changing.lock().await;
+        self.detach(name);
+        self.attach(&self.record(name)?)
+    }
+
+    fn open_partition(
+        &self,
+        record: &meta::Database,
+        index: usize,
+        log_id: LogId,
+    ) -> Result<Partition> {
+        let dir = self.partition_dir(record.id, index, log_id);
+        let made = self.env.disk.create_dir(&dir);
+        made.map_err(|e| Error::io(format!("making {}", dir.display()), &e))?;
+        self.log.register(log_id);
+        let primary = record.state == DatabaseState::Primary;
+        Partition::open(
+            self.env.clone(),
+            self.log.clone(),
+            self.cache.clone(),
+            self.waits.clone(),
+            PartitionSettings {
+                index: u16::try_from(index)
+                    .map_err(|_| Error::internal("more partitions than can be numbered"))?,
+                log_id,
+                dir,
+                cluster: self.cluster(),
+                node: self.node(),
+                sync: record.durability == Durability::Sync,
+                role: if primary { Role::Leader } else { Role::Follower },
+                state: self.settings.state.clone(),
+            },
+        )
+    }
+
+    fn detach(&self, name: &str) -> Option<Arc<Database>> {
+        self.databases.write().remove(name)
+    }
+
+    /// Writes what a promotion (or the creation) has decided to every partition that lacks it, and
+    /// lets the database lead. Safe to repeat.
+    pub async fn finish_promotion(&self, database: &Arc<Database>) -> Result<()> {
+        let record = self.record(database.name())?;
+        let (cut, reason) = match &record.promotion {
+            Some(promotion) => (promotion.cut, promotion.reason.clone()),
+            None => (Timestamp::MAX, "created".to_owned()),
+        };
+        self.oracle.advance(cut);
+        for partition in database.local_partitions() {
+            self.oracle.advance(partition.newest_timestamp());
+            partition.start_epoch(record.promotion_epoch, cut, &reason).await?;
+        }
+        database.forget_catalogs();
+        database.set_promotion_epoch(record.promotion_epoch);
+        database.set_state(DatabaseState::Primary);
+        Ok(())
+    }
+}
