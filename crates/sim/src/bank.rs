@@ -1,7 +1,7 @@
 //! The data under test: `accounts` and `transfers`, spread over the partitions, written without SQL.
 
 use crate::dice::{Dice, Pauses};
-use crate::plan::BALANCE;
+use crate::plan::{BALANCE, Plan};
 use base::{Column, Error, Result, SqlType, TableDescriptor, Value};
 use bytes::Bytes;
 use partition::{LockMode, LockWait};
@@ -29,12 +29,13 @@ pub struct Transfer {
 
 impl Transfer {
     /// A random one.
-    pub fn draw(id: i64, accounts: i64, large_percent: u64, dice: &Dice) -> Transfer {
-        let from = dice.range(0, accounts as u64 - 1) as i64;
-        let to = (from + dice.range(1, accounts as u64 - 1) as i64) % accounts;
+    pub fn draw(id: i64, plan: &Plan, dice: &Dice) -> Transfer {
+        let others = plan.accounts as u64 - 1;
+        let from = dice.range(0, others) as i64;
+        let to = (from + dice.range(1, others) as i64) % plan.accounts;
         let amount = dice.range(1, 50) as i64;
-        let large = dice.chance(large_percent);
-        let len = if large { dice.range(10_000, 60_000) } else { dice.range(0, 40) };
+        let large = dice.range(1, 1_000) <= plan.large_per_mille;
+        let len = if large { dice.range(10_000, plan.large_bytes) } else { dice.range(0, 40) };
         Transfer { id, from, to, amount, note: "x".repeat(len as usize) }
     }
 }

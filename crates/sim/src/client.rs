@@ -32,7 +32,7 @@ pub async fn run(stage: Arc<Stage>, number: u64, dice: Dice) {
 async fn attempt(stage: &Stage, region: usize, access: &Access, dice: &Dice) {
     let Ok(database) = access.database() else { return };
     let id = stage.ledger.begin(region, database.promotion_epoch(), stage.now());
-    let transfer = Transfer::draw(id, stage.plan.accounts, stage.plan.large_percent, dice);
+    let transfer = Transfer::draw(id, &stage.plan, dice);
     let told = make(stage, region, access, &transfer, dice).await;
     if matches!(told, Told::Acknowledged(_)) {
         stage.verdict.check(one_primary::check(&stage.ledger, id));

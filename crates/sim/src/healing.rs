@@ -81,7 +81,7 @@ async fn check_all(operator: &Operator) -> Result<Picture, Violation> {
     let (east, west) = (vault(0)?, vault(1)?);
     stranded_once::check(&east, &west)?;
     let (in_east, in_west) = (stranded_once::transfers(&east), stranded_once::transfers(&west));
-    acknowledged::check(&stage.ledger, &primary, [&in_east, &in_west])?;
+    acknowledged::check(&stage.ledger, stage.plan.sync, &primary, [&in_east, &in_west])?;
     no_full_copy(operator)?;
     let n = primary.transfers().len();
     stage.trace.say(format_args!("checked: {n} transfers, {} stranded", in_east.len()));

@@ -65,7 +65,7 @@ pub async fn machines(stage: Arc<Stage>, dice: Dice) {
 
 async fn hurt(stage: &Stage, region: &Region, dice: &Dice) {
     let name = region.name;
-    match dice.range(0, 9) {
+    match dice.range(0, 11) {
         0 | 1 => region.stop(true),
         2 => region.stop(false),
         3 | 4 => {
@@ -87,11 +87,25 @@ async fn hurt(stage: &Stage, region: &Region, dice: &Dice) {
             stage.trace.say(format_args!("{name} has room on its disk"));
         }
         8 => {
-            let skew = dice.range(0, 4_000) as i64 - 2_000;
+            let far = dice.pick(&[2_000, 2_000, 2_000, 60_000, 3_600_000]);
+            let skew = dice.range(0, 2 * far) as i64 - far as i64;
             stage.trace.say(format_args!("{name}'s clock is off by {skew} ms"));
             region.node.set_clock_skew(skew);
         }
-        _ => region.shut_down().await,
+        9 => region.shut_down().await,
+        _ => {
+            let what = dice.range(0, 2);
+            stage.trace.say(format_args!("{name}'s disk fails (kind {what})"));
+            region.disk_fails(what, true);
+            patient(stage, dice.ms(1, 1_000)).await;
+            region.disk_fails(what, false);
+            stage.trace.say(format_args!("{name}'s disk works"));
+            if what > 0 {
+                // What the disk holds is not known after a failed write or sync: the metadata
+                // takes nothing more, and says that the process is to be started again.
+                region.stop(dice.chance(50));
+            }
+        }
     }
 }
 
@@ -107,7 +121,9 @@ pub async fn caretaker(stage: Arc<Stage>, dice: Dice) {
             if region.is_held() {
                 continue;
             }
-            if let Err(error) = region.start().await {
+            let doom = dice.chance(15) && stage.plan.mischief_ms > 0 && !stage.is_calm();
+            let doom = doom.then(|| dice.range(0, 60));
+            if let Err(error) = region.start_doomed(doom).await {
                 let bug = [SqlState::INTERNAL_ERROR, SqlState::DATA_CORRUPTED];
                 if bug.contains(&error.state) {
                     let what = format!("{} does not start: {error}", region.name);

@@ -34,10 +34,14 @@ pub struct Plan {
     pub row_group_rows: usize,
     /// Bytes of a chunk.
     pub chunk_bytes: usize,
-    /// The mean time between two pieces of mischief; 0 for none.
+    /// The mean time between two pieces of mischief of one kind; 0 for none.
     pub mischief_ms: u64,
-    /// Percent of transactions with a note of many kilobytes.
-    pub large_percent: u64,
+    /// Per mille of transactions with a long note.
+    pub large_per_mille: u64,
+    /// How long such a note is at most; beyond a mebibyte a transaction takes several records.
+    pub large_bytes: u64,
+    /// `WITH SYNC DURABILITY`: what is acknowledged survives a loss of power.
+    pub sync: bool,
     /// The first copy is made of a database that has been spilled and whose log was trimmed.
     pub copy_from_base: bool,
 }
@@ -60,7 +64,9 @@ impl Plan {
             row_group_rows: dice.pick(&[4, 64, 8_192]),
             chunk_bytes: dice.pick(&[1 << 10, 16 << 10, 16 << 20]),
             mischief_ms: dice.pick(&[0, 300, 800, 800, 2_000, 2_000]),
-            large_percent: dice.pick(&[0, 0, 0, 2]),
+            large_per_mille: dice.pick(&[0, 0, 4, 20]),
+            large_bytes: dice.pick(&[60_000, 60_000, 1_200_000]),
+            sync: !dice.chance(10),
             copy_from_base: dice.chance(40),
         }
     }

@@ -28,8 +28,9 @@ pub async fn look(stage: &Stage, region: usize, dice: &Dice) {
             let seen = picture.transfers().len();
             stage.trace.say(format_args!("reader {} {} sees {seen}", place.name, picture.at));
             let whole = consistent_cut::check(&picture, &stage.plan);
-            let checked = whole
-                .and_then(|()| acknowledged::check_seen(&picture, &stage.ledger, region, began));
+            let sync = stage.plan.sync;
+            let told = || acknowledged::check_seen(&picture, &stage.ledger, region, sync, began);
+            let checked = whole.and_then(|()| told());
             stage.verdict.check(checked.map_err(|mut violation| {
                 let (name, state) = (place.name, database.state().name());
                 violation.what =

@@ -34,6 +34,7 @@ pub struct Region {
     life: Mutex<Life>,
     /// Nobody but the one who set it may start it again.
     held: Mutex<bool>,
+    failing: Mutex<bool>,
     starting: tokio::sync::Mutex<()>,
 }
 
@@ -115,6 +116,7 @@ impl Region {
             trace,
             life: Mutex::default(),
             held: Mutex::default(),
+            failing: Mutex::default(),
             starting: tokio::sync::Mutex::default(),
         }
     }
@@ -141,11 +143,20 @@ impl Region {
 
     /// Starts it, if it is down.
     pub async fn start(&self) -> Result<()> {
+        self.start_doomed(None).await
+    }
+
+    /// Starts it, if it is down; it loses power again after so many changes of its disk.
+    pub async fn start_doomed(&self, doom: Option<u64>) -> Result<()> {
         let _starting = self.starting.lock().await;
         if self.access().is_some() {
             return Ok(());
         }
         let env = self.node.restart();
+        if let Some(changes) = doom {
+            self.trace.say(format_args!("{} will lose power after {changes} changes", self.name));
+            self.node.crash_after(changes);
+        }
         let number = {
             let mut life = self.life.lock();
             life.number += 1;
@@ -203,6 +214,21 @@ impl Region {
             self.node.kill();
         }
         self.tidy();
+    }
+
+    /// Lets its disk fail from now on, or not: when it is read, written or synced.
+    pub fn disk_fails(&self, what: u64, on: bool) {
+        *self.failing.lock() = on;
+        match what {
+            0 => self.node.fail_reads(on),
+            1 => self.node.fail_writes(on),
+            _ => self.node.fail_syncs(on),
+        }
+    }
+
+    /// True while its disk fails.
+    pub fn is_failing(&self) -> bool {
+        *self.failing.lock()
     }
 
     /// Keeps it down, or lets it be started again.

@@ -7,7 +7,7 @@ use crate::region::{Access, PORT, USER};
 use crate::verdict::Violation;
 use base::{Error, SqlState};
 use dr::{LinkStatus, ReplicateRequest};
-use meta::DatabaseState;
+use meta::{DatabaseState, Durability};
 
 /// How an attempt to promote ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,22 +43,27 @@ impl Operator {
         }
     }
 
+    pub(crate) fn request(&self, region: usize, differential: bool) -> ReplicateRequest {
+        let asynchronous = !self.stage.plan.sync && !differential;
+        ReplicateRequest {
+            database: DATABASE.to_owned(),
+            differential,
+            durability: asynchronous.then_some(Durability::Async),
+            user: USER.0.to_owned(),
+            password: Some(USER.1.to_owned()),
+            host: self.stage.regions[1 - region].name.to_owned(),
+            port: Some(PORT),
+            source_database: None,
+        }
+    }
+
     /// `REPLICATE DATABASE … [WITH FORCE DIFFERENTIAL] FROM` the other region.
     pub(crate) async fn replicate(
         &self,
         region: usize,
         differential: bool,
     ) -> Result<(), Violation> {
-        let request = ReplicateRequest {
-            database: DATABASE.to_owned(),
-            differential,
-            durability: None,
-            user: USER.0.to_owned(),
-            password: Some(USER.1.to_owned()),
-            host: self.stage.regions[1 - region].name.to_owned(),
-            port: Some(PORT),
-            source_database: None,
-        };
+        let request = self.request(region, differential);
         self.until("REPLICATE", async || {
             let access = self.access(region)?;
             if access.record().is_ok_and(|r| r.link.is_some()) {
@@ -183,7 +188,8 @@ impl Operator {
         let (Some(east), Some(west)) = (database(0), database(1)) else { return Ok(()) };
         let checked =
             log_prefix::check(east.local_partitions(), west.local_partitions(), caught_up);
-        // A machine that dies under the check proves nothing.
-        if self.access(0).is_err() || self.access(1).is_err() { Ok(()) } else { checked }
+        // A machine that dies or can not read its disk at this moment proves nothing.
+        let dead = self.access(0).is_err() || self.access(1).is_err();
+        if dead || self.stage.regions.iter().any(|r| r.is_failing()) { Ok(()) } else { checked }
     }
 }

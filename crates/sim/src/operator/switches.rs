@@ -2,7 +2,7 @@
 
 use super::Operator;
 use super::steps::Promotion;
-use crate::invariants::stranded_once;
+use crate::invariants::{one_primary, stranded_once};
 use crate::stage::Route;
 use crate::verdict::Violation;
 use std::time::Duration;
@@ -89,15 +89,21 @@ impl Operator {
         self.serve(new);
         stage.sleep(self.dice.ms(0, 5_000)).await;
         region.hold(false);
+        if self.dice.chance(50) {
+            stage.set_route(Route { to: Some(new), stale: Some(old) });
+            stage.sleep(self.dice.ms(0, 4_000)).await;
+        }
         self.come_back(old).await?;
+        self.serve(new);
         self.await_standby(old).await
     }
 
-    /// The link is cut and both sides live: the operator promotes one; some clients stay with the other.
-    pub(crate) async fn split(&mut self) -> Result<(), Violation> {
+    /// Both sides live, and the operator promotes the standby all the same, because the link is `cut` or
+    /// by mistake; some clients stay with the old primary.
+    pub(crate) async fn split(&mut self, cut: bool) -> Result<(), Violation> {
         let (old, new) = (self.primary, self.standby());
-        self.stage.trace.say("operator: the regions can not reach each other");
-        self.stage.weather.split(true);
+        self.stage.trace.say(format_args!("operator: split (cut: {cut})"));
+        self.stage.weather.split(cut);
         self.stage.sleep(self.dice.ms(0, 1_000)).await;
         if self.promote(new, async || Ok(Some(()))).await? == Promotion::Impossible {
             self.stage.weather.split(false);
@@ -108,8 +114,23 @@ impl Operator {
         self.stage.sleep(self.dice.ms(0, 4_000)).await;
         self.stage.weather.split(false);
         self.stage.sleep(self.dice.ms(0, 1_000)).await;
+        if self.dice.chance(30) {
+            self.wrong_way(new).await?;
+        }
         self.come_back(old).await?;
         self.stage.set_route(Route { to: Some(new), stale: None });
         self.await_standby(old).await
+    }
+
+    /// The new primary is told to follow the old one: that must be refused, whatever else happens.
+    async fn wrong_way(&self, new: usize) -> Result<(), Violation> {
+        let Ok(access) = self.access(new) else { return Ok(()) };
+        let work = access.links.replicate(self.request(new, true));
+        let done = self.ask(new, "REPLICATE (the wrong way)", &access, work).await;
+        self.stage.trace.say(format_args!("operator: the wrong way: {done:?}"));
+        match done {
+            Err(_) => Ok(()),
+            Ok(()) => Err(one_primary::violation("a primary agreed to follow a stale one")),
+        }
     }
 }

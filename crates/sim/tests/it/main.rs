@@ -3,7 +3,7 @@
 use sim::{Options, Report, run};
 
 /// How many seeds a test run tries.
-const SEEDS: u64 = 24;
+const SEEDS: u64 = 20;
 
 fn check(report: &Report) {
     if let Some(violation) = &report.violation {
@@ -49,6 +49,6 @@ fn a_seed_run_twice_gives_the_same_trace() {
             panic!("seed {seed} differs in event {n}:\n{a}\n{b}");
         }
         assert_eq!(one.trace.len(), two.trace.len(), "seed {seed}");
-        assert!(one.trace.lines().count() > 1_000, "seed {seed} does next to nothing");
+        assert!(one.trace.lines().count() > 300, "seed {seed} does next to nothing");
     }
 }
