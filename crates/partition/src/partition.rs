@@ -89,6 +89,8 @@ pub(crate) struct Inner {
     /// Decisions that found no room in the log.
     pub unlogged: VecDeque<(TxnId, Option<Timestamp>)>,
     pub transactions: u64,
+    /// The state was put back to an older manifest and lacks the log from there on.
+    pub incomplete: bool,
 }
 
 impl Inner {
@@ -109,6 +111,7 @@ impl Inner {
             closes: VecDeque::new(),
             unlogged: VecDeque::new(),
             transactions: 0,
+            incomplete: false,
         }
     }
 

@@ -97,7 +97,8 @@ impl Partition {
     }
 
     fn reach_back(&self, cut: Timestamp) -> Result<()> {
-        if self.manifest().ts <= cut {
+        let complete = !self.inner.lock().incomplete;
+        if self.manifest().ts <= cut && complete {
             return Ok(());
         }
         if !self.reaches_back(cut) {
@@ -106,6 +107,8 @@ impl Partition {
                 "the log and the manifests no longer reach back to the common point",
             ));
         }
+        // Should the disk fail between the two, the next try must replay the log all the same.
+        self.inner.lock().incomplete = true;
         self.state().drop_manifests_above(cut)?;
         self.reopen()
     }
