@@ -36,8 +36,10 @@ impl ReadView {
     /// Rows of one partition, in the order of `keys`.
     pub async fn get(&self, partition: u16, keys: Vec<Bytes>) -> Result<Vec<Option<VersionedRow>>> {
         let handle = self.database.partition(partition)?;
-        let mut rows = handle.get(self.read_ts(), keys.clone()).await?;
+        let rows = handle.get(self.read_ts(), keys.clone()).await;
+        // First: a read that met files of a history that is gone fails in ways that mean nothing.
         self.snapshot.check()?;
+        let mut rows = rows?;
         for (key, row) in keys.iter().zip(&mut rows) {
             if let Some(pending) = self.writes.get(partition, key) {
                 let ts = row.as_ref().map_or(Timestamp::ZERO, |r| r.ts);
@@ -61,12 +63,11 @@ impl ReadView {
             .map(|(k, p)| (k.clone(), p.row.clone()))
             .collect();
         let snapshot = self.snapshot.clone();
-        let keep =
-            move |batch: Result<RecordBatch>| batch.and_then(|b| snapshot.check().map(|()| b));
+        let keep = move |batch: Result<RecordBatch>| snapshot.check().and(batch);
         if own.is_empty() {
-            let rows = handle.scan(spec).await?;
+            let rows = handle.scan(spec).await;
             self.snapshot.check()?;
-            return Ok(rows.map(keep).boxed());
+            return Ok(rows?.map(keep).boxed());
         }
         let with_key = spec.with_key;
         let columns = spec.columns.clone();
@@ -74,10 +75,10 @@ impl ReadView {
         // The limit would count rows that own deletions take out.
         spec.limit = None;
         let masked: BTreeSet<Bytes> = own.iter().map(|(k, _)| k.clone()).collect();
-        let stored = handle.scan(spec).await?;
+        let stored = handle.scan(spec).await;
         self.snapshot.check()?;
         let stored =
-            stored.map(move |batch| batch.and_then(|batch| without(&batch, &masked, with_key)));
+            stored?.map(move |batch| batch.and_then(|batch| without(&batch, &masked, with_key)));
         let added = own_batch(&columns, own, with_key)?;
         Ok(stored.chain(futures::stream::iter(added.map(Ok))).map(keep).boxed())
     }
