@@ -29,6 +29,7 @@
 //! Seeds that once found something are in `tests/seeds.txt` and run for ever.
 
 pub mod bank;
+mod biography;
 pub mod client;
 pub mod dice;
 mod healing;

@@ -8,7 +8,7 @@ use crate::stage::Stage;
 use crate::trace::Trace;
 use crate::verdict::Violation;
 use crate::weather::Weather;
-use crate::{client, healing, mischief, panics, reader};
+use crate::{biography, client, healing, mischief, panics, reader};
 use dr::memory::Network;
 use env::sim::World;
 use std::sync::Arc;
@@ -98,7 +98,8 @@ async fn play(world: World, options: Options) -> Report {
     }
     stage.verdict.check(story(&mut operator, &dice()).await);
     stage.finish();
-    if let Some(violation) = stage.verdict.get() {
+    let violation = stage.verdict.get().map(|violation| with_biography(&stage, violation));
+    if let Some(violation) = &violation {
         trace.say(format_args!("VIOLATION {violation}"));
     }
     Report {
@@ -107,8 +108,21 @@ async fn play(world: World, options: Options) -> Report {
         trace: trace.text(),
         transactions: stage.ledger.counts(),
         took: stage.now(),
-        violation: stage.verdict.get(),
+        violation,
     }
+}
+
+/// Adds what the logs say about the transfer in question.
+fn with_biography(stage: &Stage, mut violation: Violation) -> Violation {
+    let Some(id) = violation.transfer else { return violation };
+    for region in &stage.regions {
+        let database = region.access().and_then(|access| access.database().ok());
+        if let Some(database) = database {
+            let life = biography::of(database.local_partitions(), id);
+            violation.what += &format!("\n  {}: {life}", region.name);
+        }
+    }
+    violation
 }
 
 async fn story(operator: &mut Operator, dice: &Dice) -> Result<(), Violation> {

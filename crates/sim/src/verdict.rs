@@ -10,12 +10,19 @@ pub struct Violation {
     pub invariant: &'static str,
     /// What was seen.
     pub what: String,
+    /// The transfer it is about, if it is about one.
+    pub transfer: Option<i64>,
 }
 
 impl Violation {
     /// A violation.
     pub fn new(invariant: &'static str, what: impl Into<String>) -> Violation {
-        Violation { invariant, what: what.into() }
+        Violation { invariant, what: what.into(), transfer: None }
+    }
+
+    /// Says which transfer it is about.
+    pub fn about(self, transfer: i64) -> Violation {
+        Violation { transfer: Some(transfer), ..self }
     }
 }
 

@@ -69,7 +69,8 @@ fn place(
         "transfer {} was told {:?} (by region {}, epoch {}, at {:?}); in data: {in_data}, in the \
          vaults: {east} times in east's, {west} times in west's",
         entry.id, entry.told, entry.region, entry.epoch, entry.ended
-    )))
+    ))
+    .about(entry.id))
 }
 
 /// Checks what a reader of `region` saw who began at `began`.
@@ -87,7 +88,7 @@ pub fn check_seen(
             Some(entry) if entry.told == Told::Failed => {
                 let when = entry.ended;
                 let what = format!("a reader sees transfer {id}, which failed at {when:?}");
-                return Err(violation(what));
+                return Err(violation(what).about(*id));
             }
             Some(_) => {}
         }
@@ -105,6 +106,7 @@ pub fn check_seen(
             "a reader of region {region} (epoch {}) began at {began:?} and does not see transfer \
              {}, acknowledged there at {:?}",
             picture.epoch, e.id, e.ended
-        ))),
+        ))
+        .about(e.id)),
     }
 }
