@@ -30,6 +30,8 @@ pub struct Plan {
     pub log_retention_bytes: u64,
     /// Size of a log segment.
     pub segment_bytes: u64,
+    /// How long a write of the log takes.
+    pub write_ms: u64,
     /// Rows of a chunk's row group.
     pub row_group_rows: usize,
     /// Bytes of a chunk.
@@ -61,6 +63,7 @@ impl Plan {
             delta_bytes: dice.pick(&[4 << 10, 64 << 10, 64 << 20]),
             log_retention_bytes: dice.pick(&[0, 0, 1 << 30]),
             segment_bytes: dice.pick(&[64 << 10, 128 << 10, 512 << 10]),
+            write_ms: dice.pick(&[0, 1, 4, 15]),
             row_group_rows: dice.pick(&[4, 64, 8_192]),
             chunk_bytes: dice.pick(&[1 << 10, 16 << 10, 16 << 20]),
             mischief_ms: dice.pick(&[0, 300, 800, 800, 2_000, 2_000]),

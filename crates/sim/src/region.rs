@@ -86,6 +86,7 @@ fn settings(name: &str, cluster: u8, plan: &Plan, node: &SimNode) -> EngineSetti
     settings.cache_bytes = 1 << 20;
     settings.log_retention_bytes = plan.log_retention_bytes;
     settings.log.segment_bytes = plan.segment_bytes;
+    settings.log.gather = Duration::from_millis(plan.write_ms);
     settings.state.row_group_rows = plan.row_group_rows;
     settings.state.chunk_bytes = plan.chunk_bytes;
     // What the real process does: it stops at once.
