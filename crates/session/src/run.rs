@@ -142,6 +142,9 @@ impl Session {
         self.transaction()?;
         let txn = self.block.transaction()?;
         let outcome = self.interrupts.guard(self.executor.execute(txn, prepared, values)).await?;
+        if let (Block::Open(running), Outcome::Rows { .. }) = (&self.block, &outcome) {
+            self.interrupts.guard(running.txn.await_shown()).await?;
+        }
         Ok(reply_of(outcome))
     }
 

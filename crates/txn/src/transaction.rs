@@ -178,6 +178,16 @@ impl Transaction {
         Ok(rows)
     }
 
+    /// Waits until nothing it has read under lock or overwritten can be lost any more: what an open
+    /// transaction shows of such rows (RETURNING, SELECT FOR UPDATE) must not be taken back. A
+    /// transaction that commits before it answers need not ask: its commit waits.
+    pub async fn await_shown(&self) -> Result<()> {
+        for (partition, lsn) in &self.depends {
+            self.database.partition(*partition)?.await_durable(*lsn).await?;
+        }
+        Ok(())
+    }
+
     fn note_latest(
         &mut self,
         partition: u16,

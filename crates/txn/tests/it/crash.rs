@@ -62,3 +62,27 @@ fn chunks_and_log_together_are_the_data_after_a_restart() {
         assert_eq!(read(&txn, &table, 50).await, Some(100));
     });
 }
+
+/// Locks go before the disk has a commit, so another transaction can see it early; it must not tell
+/// a client about it until it can no longer be lost.
+#[test]
+fn what_an_open_transaction_has_seen_under_lock_is_shown_only_when_it_is_durable() {
+    env::sim::run(8, |world| async move {
+        let node = world.node();
+        let engine = open(node.env()).await.expect("opens");
+        let (database, table) = bank(&engine, 10).await;
+        let mut first = begin(&database, ReadCommitted).await;
+        add(&mut first, &table, 1, 5).await.expect("free");
+        let mut second = begin(&database, ReadCommitted).await;
+        second.await_shown().await.expect("it has seen nothing");
+        node.crash_after(0);
+        tokio::spawn(first.commit());
+        let limit = std::time::Duration::from_secs(5);
+        let seen = tokio::time::timeout(limit, add(&mut second, &table, 1, 1)).await;
+        if let Ok(Ok(balance)) = seen {
+            assert_eq!(balance, 106, "the lock was given up by the commit");
+            let shown = tokio::time::timeout(limit, second.await_shown()).await;
+            assert!(!matches!(shown, Ok(Ok(()))), "a client would be told of a lost commit");
+        }
+    });
+}
