@@ -2,7 +2,6 @@
 
 use crate::database::Database;
 use crate::transaction::{Isolation, Transaction};
-use crate::view::ReadView;
 use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
 use arrow::record_batch::RecordBatch;
@@ -20,29 +19,23 @@ use std::sync::Arc;
 const CACHED: usize = 8;
 
 impl Database {
-    /// The tables at a timestamp that the caller keeps alive by a snapshot.
-    pub async fn catalog(self: &Arc<Self>, ts: Timestamp) -> Result<Arc<Catalog>> {
-        let snapshot = self.snapshot()?;
-        let view = ReadView { database: self.clone(), snapshot, writes: Arc::default() };
-        load_cached(&view, ts).await
+    /// The tables at a timestamp that the caller keeps from being merged away: by a snapshot, or by
+    /// being the one who merges. Also of a copy that is not complete yet.
+    pub async fn catalog(&self, ts: Timestamp) -> Result<Arc<Catalog>> {
+        let handle = self.partition(0)?;
+        let stamp = handle.catalog_stamp(ts).await?;
+        if let Some(catalog) = self.catalogs.lock().get(&stamp) {
+            return Ok(catalog.clone());
+        }
+        let batches: Vec<RecordBatch> = handle.scan(catalog_scan(ts)).await?.try_collect().await?;
+        let catalog = Arc::new(decode(stamp, &batches)?);
+        let mut cached = self.catalogs.lock();
+        cached.insert(stamp, catalog.clone());
+        while cached.len() > CACHED {
+            cached.pop_first();
+        }
+        Ok(catalog)
     }
-}
-
-async fn load_cached(view: &ReadView, ts: Timestamp) -> Result<Arc<Catalog>> {
-    let database = &view.database;
-    let stamp = database.partition(0)?.catalog_stamp(ts).await?;
-    if let Some(catalog) = database.catalogs.lock().get(&stamp) {
-        return Ok(catalog.clone());
-    }
-    let handle = database.partition(0)?;
-    let batches: Vec<RecordBatch> = handle.scan(catalog_scan(ts)).await?.try_collect().await?;
-    let catalog = Arc::new(decode(stamp, &batches)?);
-    let mut cached = database.catalogs.lock();
-    cached.insert(stamp, catalog.clone());
-    while cached.len() > CACHED {
-        cached.pop_first();
-    }
-    Ok(catalog)
 }
 
 fn catalog_scan(ts: Timestamp) -> ScanSpec {
@@ -92,12 +85,11 @@ impl Transaction {
         {
             return Ok(catalog.clone());
         }
-        let view = self.view()?;
         let catalog = if changes == 0 {
-            load_cached(&view, ts).await?
+            self.database.catalog(ts).await?
         } else {
             let batches: Vec<RecordBatch> =
-                view.scan(0, catalog_scan(ts)).await?.try_collect().await?;
+                self.view()?.scan(0, catalog_scan(ts)).await?.try_collect().await?;
             Arc::new(decode(ts, &batches)?)
         };
         self.catalog = Some((ts, changes, catalog.clone()));

@@ -91,9 +91,6 @@ impl Engine {
     }
 
     async fn spill(&self, database: &Arc<Database>) -> Result<()> {
-        if !matches!(database.state(), DatabaseState::Primary | DatabaseState::Standby) {
-            return Ok(());
-        }
         let all: usize = self
             .databases()
             .iter()
@@ -120,6 +117,12 @@ impl Engine {
         database: &Arc<Database>,
         wanted: impl Fn(&Partition) -> bool,
     ) -> Result<()> {
+        // A first copy may have to replay a log that is much larger than memory before anybody can
+        // read it. During a rewind timestamps change their meaning.
+        let state = database.state();
+        if matches!(state, DatabaseState::Rewinding { .. } | DatabaseState::Dropping) {
+            return Ok(());
+        }
         let at = database.mergeable();
         if at < database.consistent_from() || at == Timestamp::ZERO {
             return Ok(());

@@ -47,6 +47,43 @@ fn first_copy_from_chunks_when_the_log_does_not_reach_back() {
     });
 }
 
+/// The log may be many times larger than memory: what has been replayed goes into chunks although
+/// nobody can read the copy yet.
+#[test]
+fn first_copy_from_a_long_log_spills_while_it_goes_on() {
+    run(2, |world| async move {
+        let (east, west) = pair(&world).await;
+        let west = west.restart_with(|settings| settings.delta_bytes = 200_000).await;
+        let table = open_bank(&east, 200).await;
+        for round in 1..60 {
+            let from = round * 1_500;
+            fill(&east.bank(), &table, from..from + 1_500).await;
+            tokio::time::sleep(Duration::from_millis(600)).await;
+        }
+        east.network.set_faults(std::sync::Arc::new(|call| match call.what {
+            "batch" => dr::memory::Verdict::Delay(Duration::from_secs(2)),
+            _ => dr::memory::Verdict::Pass,
+        }));
+        west.replicate("east").await;
+        let mut spilled = 0;
+        while west.role() == DatabaseState::Copying {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            let bank = west.bank();
+            let chunks = bank.local_partitions().iter().map(|p| p.manifest().chunks().count());
+            if west.role() == DatabaseState::Copying {
+                spilled = spilled.max(chunks.sum());
+            }
+        }
+        assert!(spilled > 0, "nothing was spilled while the copy went on");
+        west.caught_up(&east).await;
+        assert_eq!(west.balances().await, east.balances().await);
+        west.crash();
+        let west = west.restart().await;
+        west.caught_up(&east).await;
+        assert_eq!(west.balances().await, east.balances().await);
+    });
+}
+
 #[test]
 fn copy_of_chunks_survives_crashes_of_both_sides() {
     for seed in seeds(6) {
