@@ -46,6 +46,7 @@ mod cursors;
 mod front;
 mod interrupt;
 mod lexer;
+mod locate;
 mod notice;
 mod portal;
 mod prepared;

@@ -3,6 +3,7 @@
 use crate::block::{Block, failed_block};
 use crate::command::{self, Command};
 use crate::lexer;
+use crate::locate;
 use crate::session::Session;
 use base::{Catalog, Error, Result, SqlState, SqlType};
 use sql::ResultColumn;
@@ -100,6 +101,9 @@ impl Parsed {
 
 /// Moves an error's position from a piece to the whole text.
 pub(crate) fn shifted(mut error: Error, sql: &str, piece: &Range<usize>) -> Error {
+    if error.position.is_none() {
+        error.position = locate::locate(&error, &sql[piece.clone()]);
+    }
     if let Some(position) = &mut error.position {
         *position += sql[..piece.start].chars().count();
     }

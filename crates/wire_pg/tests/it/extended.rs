@@ -32,6 +32,8 @@ async fn errors_leave_the_connection_usable() {
     let client = server.client().await;
     let error = client.prepare("select * from nonsense").await.expect_err("no table");
     assert_eq!(code(&error), "42P01");
+    let position = error.as_db_error().and_then(|e| e.position());
+    assert_eq!(position, Some(&tokio_postgres::error::ErrorPosition::Original(15)));
     let divide = client.prepare_typed("select 1::int / $1", &[Type::INT4]).await.expect("prepares");
     let error = client.query(&divide, &[&0_i32]).await.expect_err("division by zero");
     assert_eq!(code(&error), "22012");

@@ -31,6 +31,18 @@ async fn positions_count_from_the_start_of_the_whole_text() {
     assert_eq!(position("selekt 1").await, Some(1));
     assert_eq!(position("select 'é'; selekt 1").await, Some(13));
     assert_eq!(position("-- comment\n  commit now").await, Some(21));
+    run(&client, "create table t (id int primary key, name text)").await;
+    assert_eq!(position("select id, nam from t").await, Some(12));
+    assert_eq!(position("select 'é'; select t.nam from t where id = 1").await, Some(20));
+    assert_eq!(position("select id from t where id = 1 and nam = 'x'").await, Some(35));
+    assert_eq!(position("select t from t, nonsense").await, Some(18));
+    assert_eq!(position("select id from t a, t b").await, Some(8));
+    assert_eq!(position("select id from t where b.id = 1").await, Some(24));
+    assert_eq!(position("insert into t (id, nam) values (1, 'x')").await, Some(20));
+    assert_eq!(position("update t set nam = 'x' where id = 1").await, Some(14));
+    assert_eq!(position("select id, nofunction(id) from t").await, Some(12));
+    assert_eq!(position("select id::notype from t").await, Some(12));
+    assert_eq!(position("insert into t values ('1x', 'x')").await, Some(23));
 }
 
 #[tokio::test]
