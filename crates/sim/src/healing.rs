@@ -3,7 +3,7 @@
 use crate::dice::{Dice, Pauses};
 use crate::invariants::{acknowledged, consistent_cut, equal_sides, nothing_stuck, stranded_once};
 use crate::ledger::Told;
-use crate::operator::Operator;
+use crate::operator::{FIGURES_AGE, Operator};
 use crate::picture::{self, Picture};
 use crate::plan::DATABASE;
 use crate::stage::Stage;
@@ -59,6 +59,8 @@ fn all_told(stage: &Stage) -> Result<Option<()>, String> {
 /// Gates the primary and waits until the standby has everything.
 async fn settle(operator: &Operator) -> Result<(), Violation> {
     operator.gate(operator.primary).await?;
+    // The figures may be those of an earlier gate, with nothing heard of what came in between.
+    operator.stage.sleep(FIGURES_AGE).await;
     operator.until("catching up", async || operator.caught_up(operator.standby())).await
 }
 

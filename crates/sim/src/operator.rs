@@ -4,6 +4,8 @@
 mod steps;
 mod switches;
 
+pub(crate) use switches::FIGURES_AGE;
+
 use crate::bank;
 use crate::dice::Dice;
 use crate::invariants::nothing_stuck;

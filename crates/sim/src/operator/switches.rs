@@ -8,7 +8,7 @@ use crate::verdict::Violation;
 use std::time::Duration;
 
 /// For so long a link's figures may be older than the gate.
-const FIGURES_AGE: Duration = Duration::from_millis(3_500);
+pub(crate) const FIGURES_AGE: Duration = Duration::from_millis(3_500);
 
 impl Operator {
     fn serve(&mut self, region: usize) {
