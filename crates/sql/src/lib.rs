@@ -41,6 +41,7 @@ pub mod statement;
 pub mod system;
 pub mod text;
 pub mod types;
+mod walk;
 
 pub use executor::{CopyTarget, Executor, Outcome, Prepared, normalise};
 pub use plan::{ResultColumn, Rows, Runtime, RuntimeSettings};

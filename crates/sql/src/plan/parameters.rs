@@ -1,6 +1,6 @@
 //! Types of parameters: what the client says, else where the parameter stands.
 
-use crate::types;
+use crate::{types, walk};
 use ::arrow::datatypes::FieldRef;
 use base::{Result, SqlType};
 use datafusion::sql::sqlparser::ast::{
@@ -38,7 +38,7 @@ pub fn count_placeholders<T: Visit>(ast: &T) -> usize {
         }
     }
     let mut count = Count(0);
-    let _ = ast.visit(&mut count);
+    let _ = walk::read(ast, &mut count);
     count.0
 }
 
@@ -84,7 +84,7 @@ pub fn placed<T: Visit>(ast: &T, types: &mut [Option<SqlType>]) {
             ControlFlow::Continue(())
         }
     }
-    let _ = ast.visit(&mut Places(types));
+    let _ = walk::read(ast, &mut Places(types));
 }
 
 /// The types in the form the planner takes.

@@ -4,11 +4,12 @@ use super::names::Names;
 use super::parameters::{fields, placed, placeholder_index};
 use crate::error;
 use crate::types::sql_type_of;
+use crate::walk;
 use base::{Result, SqlType};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::planner::{PlannerContext, SqlToRel};
 use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, Query, Select, SelectItem, SetExpr, Statement, VisitMut, VisitorMut,
+    Expr, Ident, Query, Select, SelectItem, SetExpr, Statement, VisitorMut,
 };
 use std::ops::ControlFlow;
 
@@ -92,7 +93,7 @@ fn visit_selects(statement: &mut Statement, change: &mut dyn FnMut(&mut Select))
             ControlFlow::Continue(())
         }
     }
-    let _ = statement.visit(&mut Selects(change));
+    let _ = walk::change(statement, &mut Selects(change));
 }
 
 fn each_select(body: &mut SetExpr, change: &mut dyn FnMut(&mut Select)) {

@@ -3,9 +3,10 @@
 use super::columns::RELATIONS;
 use super::functions;
 use crate::statement::fold;
+use crate::walk;
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, DataType, Expr, FunctionArguments, ObjectName, ObjectNamePart, Statement,
-    Visit, Visitor,
+    Visitor,
 };
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -24,7 +25,7 @@ pub(super) fn concerns(ast: &Statement) -> bool {
             stop_if(is_ours(expr))
         }
     }
-    ast.visit(&mut Any).is_break()
+    walk::read(ast, &mut Any).is_break()
 }
 
 /// The system tables a statement names, by schema and name.
@@ -39,7 +40,7 @@ pub(super) fn relations(ast: &Statement) -> BTreeSet<(String, String)> {
         }
     }
     let mut all = All(BTreeSet::new());
-    let _ = ast.visit(&mut all);
+    let _ = walk::read(ast, &mut all);
     all.0
 }
 

@@ -1,9 +1,10 @@
 //! `LATERAL` subqueries without a table: only names for expressions.
 
 use crate::statement::fold;
+use crate::walk;
 use datafusion::sql::sqlparser::ast::{
     Expr, Ident, JoinConstraint, JoinOperator, Query, Select, SelectItem, SetExpr, TableAlias,
-    TableFactor, VisitMut, VisitorMut,
+    TableFactor, VisitorMut,
 };
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -26,7 +27,7 @@ pub(super) fn inline(select: &mut Select) {
         select.from.retain(|from| !(from.joins.is_empty() && take(&from.relation, &mut named)));
     }
     if !named.is_empty() {
-        let _ = select.visit(&mut Put(named));
+        let _ = walk::change(select, &mut Put(named));
     }
 }
 

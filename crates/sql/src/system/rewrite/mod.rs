@@ -18,15 +18,16 @@ mod names;
 mod subquery;
 
 use super::mention::parts;
+use crate::walk;
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident,
-    ObjectName, ObjectNamePart, Query, Select, Statement, TableFactor, VisitMut, VisitorMut,
+    ObjectName, ObjectNamePart, Query, Select, Statement, TableFactor, VisitorMut,
 };
 use std::ops::ControlFlow;
 
 /// Rewrites a statement in place.
 pub(super) fn rewrite(ast: &mut Statement) {
-    let _ = ast.visit(&mut Rewriter);
+    let _ = walk::change(ast, &mut Rewriter);
 }
 
 struct Rewriter;
