@@ -63,6 +63,7 @@ impl Inner {
     ) {
         let (first, ops) = self.unstage(txn, lsn, ops);
         self.note_catalog(commit_ts, &ops);
+        self.watch.note(&ops);
         state.apply(commit_ts, lsn, &ops);
         self.order.committed(first, commit_ts);
         self.transactions += 1;
@@ -87,6 +88,7 @@ impl Inner {
         let Some(prepared) = self.order.decide(txn, commit_ts) else { return };
         if let Some(ts) = commit_ts {
             self.note_catalog(ts, &prepared.ops);
+            self.watch.note(&prepared.ops);
             state.apply(ts, prepared.lsn, &prepared.ops);
             self.transactions += 1;
         }

@@ -1,6 +1,7 @@
 //! What can be asked of a partition, wherever it lives. No shared memory, no callbacks: every
 //! method could be one call over a network.
 
+use crate::reads::ReadSet;
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
 use base::{ClusterId, Epoch, Lsn, Result, Timestamp, TxnId};
@@ -77,6 +78,10 @@ pub struct CommitOne {
     pub floor: Timestamp,
     /// Snapshot isolation: fail with 40001 if a written row has a version newer than this.
     pub snapshot: Option<Timestamp>,
+    /// SERIALIZABLE: fail with 40001 if any of this has changed since the snapshot, or is about to.
+    pub reads: ReadSet,
+    /// It holds guards in other partitions: see [`PartitionHandle::guard`].
+    pub guarding: bool,
     /// What it writes.
     pub writes: Vec<Write>,
     /// Wait until it is durable.
@@ -101,6 +106,8 @@ pub struct PrepareOne {
     pub floor: Timestamp,
     /// As in [`CommitOne::snapshot`].
     pub snapshot: Option<Timestamp>,
+    /// As in [`CommitOne::guarding`].
+    pub guarding: bool,
     /// Indexes of all partitions that take part.
     pub participants: Vec<u16>,
     /// What it writes here.
@@ -116,6 +123,17 @@ pub struct PrepareAck {
     pub prepare_ts: Timestamp,
     /// Where the prepare stands in this partition's log.
     pub lsn: Lsn,
+}
+
+/// Keep what a SERIALIZABLE transaction has read as it is, until it is decided.
+#[derive(Clone, Debug)]
+pub struct GuardOne {
+    /// Which transaction.
+    pub txn: TxnId,
+    /// When it read.
+    pub snapshot: Timestamp,
+    /// What it read here.
+    pub reads: ReadSet,
 }
 
 /// What a participant knows of a transaction.
@@ -186,6 +204,18 @@ pub trait PartitionHandle: Send + Sync {
     /// Commits a transaction that writes only here and gives up its locks. On an error whose
     /// outcome is not-applied the locks stay.
     async fn commit(&self, commit: CommitOne) -> Result<CommitAck>;
+
+    /// Checks what a SERIALIZABLE transaction has read here, and keeps all others from committing
+    /// or preparing a write into it until [`PartitionHandle::unguard`]. Others wait meanwhile; one
+    /// that holds guards itself gets 40001 if it is the younger one. Never waits.
+    ///
+    /// # Errors
+    /// 40001 if something has changed since the snapshot, or is about to; no guard stands then.
+    async fn guard(&self, guard: GuardOne) -> Result<()>;
+
+    /// Gives a guard up. If its transaction committed, later commits here get later timestamps.
+    /// Idempotent.
+    async fn unguard(&self, txn: TxnId, commit_ts: Option<Timestamp>);
 
     /// First step of a commit over several partitions. Locks stay.
     async fn prepare(&self, prepare: PrepareOne) -> Result<PrepareAck>;

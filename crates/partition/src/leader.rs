@@ -15,63 +15,90 @@ impl Partition {
     /// See [`crate::PartitionHandle::commit`].
     pub(crate) async fn commit_one(&self, commit: CommitOne) -> Result<CommitAck> {
         let ops = self.to_ops(&commit.writes, commit.snapshot)?;
-        let _admission = self.admit(&ops).await?;
-        let ack = {
-            let mut inner = self.inner.lock();
-            inner.check_leader()?;
-            let commit_ts = inner.order.assign(commit.floor);
-            let origin = self.settings.cluster;
-            let txn = commit.txn;
-            let lsn = self.append(&mut inner, txn, ops.clone(), |ops| Record::Txn {
-                txn,
-                commit_ts,
-                origin,
-                ops,
-            })?;
-            let state = self.state();
-            inner.staged.insert(txn, (lsn.0, Vec::new()));
-            inner.apply_txn(&state, txn, commit_ts, lsn.1, ops);
-            let woken = inner.locks.release(txn);
-            inner.wake(woken);
-            CommitAck { commit_ts, lsn: lsn.1 }
+        let (txn, guarding) = (commit.txn, commit.guarding);
+        let look = self.look(commit.snapshot.unwrap_or_default(), &commit.reads)?;
+        let ack = loop {
+            {
+                let _admission = self.admit(&ops).await?;
+                let mut inner = self.inner.lock();
+                inner.check_leader()?;
+                if inner.is_free(txn, guarding, &ops)? {
+                    inner.check_reads(look.as_ref(), txn, &commit.reads)?;
+                    break self.append_txn(&mut inner, &commit, ops)?;
+                }
+            }
+            // Without the admission: the guard's owner may need the room in the log.
+            self.await_guards(txn, guarding, &ops).await?;
         };
+        drop(look);
         if commit.sync {
             self.wait_durable(ack.lsn).await?;
         }
         Ok(ack)
     }
 
+    fn append_txn(&self, inner: &mut Inner, commit: &CommitOne, ops: Vec<Op>) -> Result<CommitAck> {
+        let state = self.state();
+        let commit_ts = inner.order.assign(commit.floor);
+        let (txn, origin) = (commit.txn, self.settings.cluster);
+        let lsn = self.append(inner, txn, ops.clone(), |ops| Record::Txn {
+            txn,
+            commit_ts,
+            origin,
+            ops,
+        })?;
+        inner.staged.insert(txn, (lsn.0, Vec::new()));
+        inner.apply_txn(&state, txn, commit_ts, lsn.1, ops);
+        let woken = inner.locks.release(txn);
+        inner.wake(woken);
+        Ok(CommitAck { commit_ts, lsn: lsn.1 })
+    }
+
     /// See [`crate::PartitionHandle::prepare`].
     pub(crate) async fn prepare_one(&self, prepare: PrepareOne) -> Result<PrepareAck> {
         let ops = self.to_ops(&prepare.writes, prepare.snapshot)?;
-        let _admission = self.admit(&ops).await?;
-        let ack = {
-            let mut inner = self.inner.lock();
-            inner.check_leader()?;
-            if inner.order.outcome(prepare.txn).is_some() {
-                return Err(Error::new(
-                    SqlState::SERIALIZATION_FAILURE,
-                    "the transaction was given up while it was being committed",
-                ));
+        let (txn, guarding, sync) = (prepare.txn, prepare.guarding, prepare.sync);
+        let ack = loop {
+            {
+                let _admission = self.admit(&ops).await?;
+                let mut inner = self.inner.lock();
+                inner.check_leader()?;
+                if inner.is_free(txn, guarding, &ops)? {
+                    break self.append_prepare(&mut inner, prepare, ops)?;
+                }
             }
-            let ts = inner.order.assign(prepare.floor);
-            let (txn, origin) = (prepare.txn, self.settings.cluster);
-            let participants = prepare.participants;
-            let lsn = self.append(&mut inner, txn, ops.clone(), |ops| Record::Prepare {
-                txn,
-                prepare_ts: ts,
-                origin,
-                participants: participants.clone(),
-                ops,
-            })?;
-            inner.staged.insert(txn, (lsn.0, Vec::new()));
-            inner.apply_prepare(txn, ts, origin, participants, lsn.1, ops);
-            PrepareAck { prepare_ts: ts, lsn: lsn.1 }
+            self.await_guards(txn, guarding, &ops).await?;
         };
-        if prepare.sync {
+        if sync {
             self.wait_durable(ack.lsn).await?;
         }
         Ok(ack)
+    }
+
+    fn append_prepare(
+        &self,
+        inner: &mut Inner,
+        prepare: PrepareOne,
+        ops: Vec<Op>,
+    ) -> Result<PrepareAck> {
+        let PrepareOne { txn, floor, participants, .. } = prepare;
+        if inner.order.outcome(txn).is_some() {
+            return Err(Error::new(
+                SqlState::SERIALIZATION_FAILURE,
+                "the transaction was given up while it was being committed",
+            ));
+        }
+        let (ts, origin) = (inner.order.assign(floor), self.settings.cluster);
+        let lsn = self.append(inner, txn, ops.clone(), |ops| Record::Prepare {
+            txn,
+            prepare_ts: ts,
+            origin,
+            participants: participants.clone(),
+            ops,
+        })?;
+        inner.staged.insert(txn, (lsn.0, Vec::new()));
+        inner.apply_prepare(txn, ts, origin, participants, lsn.1, ops);
+        Ok(PrepareAck { prepare_ts: ts, lsn: lsn.1 })
     }
 
     /// See [`crate::PartitionHandle::decide`].

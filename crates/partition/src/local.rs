@@ -1,7 +1,7 @@
 //! The handle of a partition in this process.
 
 use crate::handle::{
-    CommitAck, CommitOne, LockRequest, LockWait, PartitionStatus, PrepareAck, PrepareOne,
+    CommitAck, CommitOne, GuardOne, LockRequest, LockWait, PartitionStatus, PrepareAck, PrepareOne,
     Resolution, RowStream, VersionedRow,
 };
 use crate::locks::Acquire;
@@ -80,7 +80,7 @@ impl Partition {
                             .hint("run the transaction again"));
                     }
                     let (tx, rx) = oneshot::channel();
-                    inner.waiting.insert(ticket, tx);
+                    inner.waiting.insert(ticket, (request.txn, tx));
                     (ticket, rx)
                 }
             }
@@ -172,6 +172,14 @@ impl crate::PartitionHandle for Partition {
 
     async fn commit(&self, commit: CommitOne) -> Result<CommitAck> {
         self.commit_one(commit).await
+    }
+
+    async fn guard(&self, guard: GuardOne) -> Result<()> {
+        self.guard_one(&guard)
+    }
+
+    async fn unguard(&self, txn: TxnId, commit_ts: Option<Timestamp>) {
+        self.unguard_one(txn, commit_ts);
     }
 
     async fn prepare(&self, prepare: PrepareOne) -> Result<PrepareAck> {

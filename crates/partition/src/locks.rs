@@ -37,6 +37,11 @@ impl WaitGraph {
         true
     }
 
+    /// How many wait.
+    pub fn waiting(&self) -> usize {
+        self.edges.lock().len()
+    }
+
     /// Notes that `who` waits no more.
     pub fn done(&self, who: TxnId) {
         self.edges.lock().remove(&who);

@@ -111,6 +111,16 @@ impl Order {
         Ok(())
     }
 
+    /// Notes that later commits must come after `ts`: something read here has its place there.
+    pub fn passed(&mut self, ts: Timestamp) {
+        self.max_read = self.max_read.max(ts);
+    }
+
+    /// True if an undecided prepare of another transaction than `txn` writes into a key range.
+    pub fn undecided_in(&self, txn: TxnId, start: &[u8], end: &[u8]) -> bool {
+        self.prepared.iter().any(|(other, p)| *other != txn && p.touches_range(start, end))
+    }
+
     /// The newest timestamp that can be closed now, if it is newer than the last one.
     pub fn closable(&self, now: Timestamp) -> Option<Timestamp> {
         let undecided = self.prepared.values().map(|p| p.ts.prev()).min();

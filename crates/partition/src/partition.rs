@@ -1,7 +1,9 @@
 //! The partition itself: its parts, and how it opens.
 
+use crate::guards::Guards;
 use crate::locks::{LockTable, WaitGraph};
 use crate::order::Order;
+use crate::watch::Watch;
 use base::{
     ClusterId, Epoch, EpochHistory, Error, LogId, Lsn, NodeId, Result, SqlState, Timestamp, TxnId,
 };
@@ -64,6 +66,8 @@ pub struct Partition {
     pub(crate) inner: Mutex<Inner>,
     /// Wakes readers that wait for decisions.
     pub(crate) decided: Notify,
+    /// Wakes writers that wait for guards.
+    pub(crate) unguarded: Notify,
     /// One spill or rewind at a time.
     pub(crate) upkeep: tokio::sync::Mutex<()>,
 }
@@ -78,7 +82,10 @@ pub(crate) struct Inner {
     /// Parts of large transactions whose final record has not come yet, with the first one's lsn.
     pub staged: BTreeMap<TxnId, (Lsn, Vec<Op>)>,
     pub locks: LockTable,
-    pub waiting: BTreeMap<u64, oneshot::Sender<()>>,
+    pub guards: Guards,
+    pub watch: Watch,
+    pub waiting: BTreeMap<u64, (TxnId, oneshot::Sender<()>)>,
+    pub waits: Arc<WaitGraph>,
     /// Commit timestamps of schema changes, ascending.
     pub catalog_changes: Vec<Timestamp>,
     /// Closed timestamps not yet known to be durable.
@@ -94,7 +101,7 @@ pub(crate) struct Inner {
 }
 
 impl Inner {
-    fn new(role: Role, manifest: &format::Manifest) -> Inner {
+    fn new(role: Role, manifest: &format::Manifest, waits: Arc<WaitGraph>) -> Inner {
         let mut history = manifest.history.clone();
         history.truncate_after(Lsn(manifest.replay_from.0.saturating_sub(1)));
         Inner {
@@ -104,7 +111,10 @@ impl Inner {
             order: Order::starting_at(manifest.ts),
             staged: BTreeMap::new(),
             locks: LockTable::default(),
+            guards: Guards::default(),
+            watch: Watch::default(),
             waiting: BTreeMap::new(),
+            waits,
             catalog_changes: Vec::new(),
             closing: VecDeque::new(),
             durable_closed: manifest.ts,
@@ -167,7 +177,9 @@ impl Inner {
     /// Hands queued locks to those who wait for them.
     pub fn wake(&mut self, tickets: Vec<u64>) {
         for ticket in tickets {
-            if let Some(waiter) = self.waiting.remove(&ticket) {
+            if let Some((txn, waiter)) = self.waiting.remove(&ticket) {
+                // Not only once it has noticed: nobody is in its way from now on.
+                self.waits.done(txn);
                 let _ = waiter.send(());
             }
         }
@@ -187,7 +199,7 @@ impl Partition {
         waits: Arc<WaitGraph>,
         settings: PartitionSettings,
     ) -> Result<Partition> {
-        let (state, inner) = open_parts(&env, &log, &cache, &settings)?;
+        let (state, inner) = open_parts(&env, &log, &cache, &waits, &settings)?;
         let partition = Partition {
             env,
             settings,
@@ -197,6 +209,7 @@ impl Partition {
             state: RwLock::new(Arc::new(state)),
             inner: Mutex::new(inner),
             decided: Notify::new(),
+            unguarded: Notify::new(),
             upkeep: tokio::sync::Mutex::new(()),
         };
         partition.relock_prepared();
@@ -205,7 +218,8 @@ impl Partition {
 
     /// Opens again from disk, in place: what a rewind ends with.
     pub(crate) fn reopen(&self) -> Result<()> {
-        let (state, mut fresh) = open_parts(&self.env, &self.log, &self.cache, &self.settings)?;
+        let (state, mut fresh) =
+            open_parts(&self.env, &self.log, &self.cache, &self.waits, &self.settings)?;
         {
             let mut inner = self.inner.lock();
             fresh.role = inner.role;
@@ -330,11 +344,12 @@ fn open_parts(
     env: &Env,
     log: &Log,
     cache: &Arc<PageCache>,
+    waits: &Arc<WaitGraph>,
     settings: &PartitionSettings,
 ) -> Result<(State, Inner)> {
     let state = State::open(env, settings.dir.clone(), cache.clone(), settings.state.clone())?;
     let manifest = state.manifest();
-    let mut inner = Inner::new(settings.role, &manifest);
+    let mut inner = Inner::new(settings.role, &manifest, waits.clone());
     let mut next = manifest.replay_from;
     log.start_at(settings.log_id, next);
     let end = log.end(settings.log_id);

@@ -10,8 +10,8 @@ use format::key;
 use parking_lot::RwLock;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
-use std::ops::Bound;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::ops::{Bound, ControlFlow};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 /// About what a version costs beside its bytes: tree node, stamps and counters.
 const VERSION_BYTES: usize = 112;
@@ -92,15 +92,18 @@ impl Versions {
 pub(crate) struct Generation {
     map: RwLock<BTreeMap<Bytes, Versions>>,
     bytes: AtomicUsize,
+    /// No version is newer.
+    newest: AtomicU64,
 }
 
 impl Generation {
     /// Adds versions; one of the same key and timestamp replaces the earlier one.
     pub(crate) fn add(&self, versions: impl Iterator<Item = (Bytes, Version)>) {
         let mut map = self.map.write();
-        let (mut more, mut less) = (0, 0);
+        let (mut more, mut less, mut newest) = (0, 0, 0);
         for (key, version) in versions {
             more += size(&key, &version);
+            newest = newest.max(version.ts.0);
             match map.entry(key) {
                 Entry::Vacant(e) => {
                     e.insert(Versions { newest: version, older: Vec::new() });
@@ -112,6 +115,7 @@ impl Generation {
                 }
             }
         }
+        self.newest.fetch_max(newest, Ordering::Relaxed);
         self.bytes.fetch_add(more, Ordering::Relaxed);
         self.bytes.fetch_sub(less, Ordering::Relaxed);
     }
@@ -131,6 +135,30 @@ impl Generation {
     /// True if a key in this half-open range has any version.
     pub(crate) fn touches(&self, start: &[u8], end: &[u8]) -> bool {
         start < end && self.map.read().range::<[u8], _>(range(start, end)).next().is_some()
+    }
+
+    /// Looks at the next keys of a half-open range for a version above `since`: whether there is one,
+    /// or where to go on.
+    pub(crate) fn newer(
+        &self,
+        since: Timestamp,
+        start: &[u8],
+        end: &[u8],
+    ) -> ControlFlow<bool, Bytes> {
+        let map = self.map.read();
+        // Under the lock: whoever adds notes the newest one before it lets go.
+        if start >= end || self.newest.load(Ordering::Relaxed) <= since.0 {
+            return ControlFlow::Break(false);
+        }
+        for (seen, (key, versions)) in map.range::<[u8], _>(range(start, end)).enumerate() {
+            if versions.newest.ts > since {
+                return ControlFlow::Break(true);
+            }
+            if seen == SLICE {
+                return ControlFlow::Continue(key.clone());
+            }
+        }
+        ControlFlow::Break(false)
     }
 
     /// The key spaces that have versions.

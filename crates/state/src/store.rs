@@ -7,9 +7,11 @@ use crate::scan::{Scan, ScanSpec};
 use crate::settings::Settings;
 use crate::view::View;
 use base::{Error, Lsn, Result, SqlState, Timestamp};
+use bytes::Bytes;
 use env::{Disk, Env};
 use format::{Manifest, Op};
 use parking_lot::{Mutex, RwLock};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -134,6 +136,24 @@ impl State {
     /// The newest version of a key.
     pub fn newest(&self, key: &[u8]) -> Result<Option<Version>> {
         self.get(key, Timestamp::MAX)
+    }
+
+    /// True if a key of a half-open range has a version above `since` among those applied before the
+    /// call, also if it is a deletion. Never reads files, and lets writers in between. Also true if
+    /// versions above `since` were merged away so far that it can not be told any more; the caller's
+    /// snapshot at `since` keeps them from that.
+    pub fn changed_since(&self, since: Timestamp, start: &Bytes, end: &Bytes) -> bool {
+        let view = self.view();
+        let newer = |generation: &Arc<Generation>| {
+            let mut from = start.clone();
+            loop {
+                match generation.newer(since, &from, end) {
+                    ControlFlow::Break(found) => return found,
+                    ControlFlow::Continue(next) => from = next,
+                }
+            }
+        };
+        view.base.manifest.ts > since || view.generations().any(newer)
     }
 
     /// Begins a scan. It goes on showing the rows of its timestamp whatever is applied or spilled

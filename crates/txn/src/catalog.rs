@@ -106,6 +106,7 @@ impl Transaction {
     ) -> Result<bool> {
         let key = catalog::key(table);
         self.lock(&[(0, key.clone())], mode, wait).await?;
+        self.tables.insert(table);
         if self.writes.get(0, &key).is_some() {
             return Ok(false);
         }

@@ -1,21 +1,24 @@
 //! Commit: one partition in one call, several by prepare and decide.
 
-use crate::database::Database;
+use crate::database::{Database, Snapshot};
 use crate::gate::WriterGuard;
+use crate::serial::Reads;
 use crate::transaction::{Committed, Isolation, Transaction};
 use crate::writes::PartitionWrites;
 use base::{Error, Lsn, Outcome, Result, SqlState, Timestamp, TxnId};
 use futures::future::join_all;
-use partition::{CommitOne, PrepareOne, Write};
+use partition::{CommitOne, PrepareOne, ReadSet, Write};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
 /// Everything a commit needs, detached from the client that asked for it.
-struct Job {
-    id: TxnId,
-    database: Arc<Database>,
-    snapshot: Option<Timestamp>,
+pub(crate) struct Job {
+    pub(crate) id: TxnId,
+    pub(crate) database: Arc<Database>,
+    /// Not under READ COMMITTED. Keeps what is newer from being merged away before it is compared.
+    snapshot: Option<Arc<Snapshot>>,
+    reads: Reads,
     writes: BTreeMap<u16, PartitionWrites>,
     locked: BTreeSet<u16>,
     depends: BTreeMap<u16, Lsn>,
@@ -34,11 +37,14 @@ impl Transaction {
             self.rollback().await;
             return Ok(Committed { ts: Timestamp::ZERO });
         }
-        let snapshot = (self.options.isolation != Isolation::ReadCommitted).then(|| self.read_ts());
+        let snapshot = (self.options.isolation != Isolation::ReadCommitted)
+            .then(|| self.snapshot.clone())
+            .flatten();
         let job = Job {
             id: self.id,
             database: self.database.clone(),
             snapshot,
+            reads: self.take_reads(),
             writes,
             locked: std::mem::take(&mut self.locked),
             depends: std::mem::take(&mut self.depends),
@@ -64,16 +70,35 @@ impl Transaction {
 
 impl Job {
     async fn run(mut self) -> Result<Committed> {
-        let writes = std::mem::take(&mut self.writes);
-        let result = match writes.len() {
-            1 => self.commit_in_one(writes).await,
-            _ => self.commit_in_several(writes).await,
-        };
+        let result = self.decide().await;
         for partition in &self.locked {
             self.database.partition(*partition)?.release(self.id).await;
         }
         let ts = result?;
         Ok(Committed { ts })
+    }
+
+    /// Brings the transaction into all its partitions, or into none.
+    async fn decide(&mut self) -> Result<Timestamp> {
+        let writes = std::mem::take(&mut self.writes);
+        let mut reads = std::mem::take(&mut self.reads);
+        let only = writes.keys().next().copied().filter(|_| writes.len() == 1);
+        // Before guards stand: they are to stand for a short time only.
+        self.await_causes(only).await?;
+        let here = only.and_then(|partition| reads.remove(&partition)).unwrap_or_default();
+        let guarding = !reads.is_empty();
+        let this = &*self;
+        let commit = async {
+            match only {
+                Some(_) => this.commit_in_one(writes, here, guarding).await,
+                None => this.commit_in_several(writes, guarding).await,
+            }
+        };
+        if guarding { this.under_guards(reads, commit).await } else { commit.await }
+    }
+
+    pub(crate) fn snapshot_ts(&self) -> Timestamp {
+        self.snapshot.as_ref().map_or(Timestamp::ZERO, |s| s.ts())
     }
 
     /// Waits until what was read or overwritten elsewhere cannot be lost.
@@ -86,18 +111,24 @@ impl Job {
         Ok(())
     }
 
-    async fn commit_in_one(&self, writes: BTreeMap<u16, PartitionWrites>) -> Result<Timestamp> {
+    async fn commit_in_one(
+        &self,
+        writes: BTreeMap<u16, PartitionWrites>,
+        reads: ReadSet,
+        guarding: bool,
+    ) -> Result<Timestamp> {
         let Some((partition, rows)) = writes.into_iter().next() else {
             return Ok(Timestamp::ZERO);
         };
-        self.await_causes(Some(partition)).await?;
         let ack = self
             .database
             .partition(partition)?
             .commit(CommitOne {
                 txn: self.id,
                 floor: self.database.oracle.next(),
-                snapshot: self.snapshot,
+                snapshot: self.snapshot.as_ref().map(|s| s.ts()),
+                reads,
+                guarding,
                 writes: to_writes(rows),
                 sync: self.database.sync(),
             })
@@ -106,8 +137,11 @@ impl Job {
         Ok(ack.commit_ts)
     }
 
-    async fn commit_in_several(&self, writes: BTreeMap<u16, PartitionWrites>) -> Result<Timestamp> {
-        self.await_causes(None).await?;
+    async fn commit_in_several(
+        &self,
+        writes: BTreeMap<u16, PartitionWrites>,
+        guarding: bool,
+    ) -> Result<Timestamp> {
         let participants: Vec<u16> = writes.keys().copied().collect();
         let floor = self.database.oracle.next();
         let mut prepares = Vec::with_capacity(writes.len());
@@ -116,7 +150,8 @@ impl Job {
             prepares.push(handle.prepare(PrepareOne {
                 txn: self.id,
                 floor,
-                snapshot: self.snapshot,
+                snapshot: self.snapshot.as_ref().map(|s| s.ts()),
+                guarding,
                 participants: participants.clone(),
                 writes: to_writes(rows),
                 sync: self.database.sync(),

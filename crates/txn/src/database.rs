@@ -55,8 +55,8 @@ impl Database {
         settings: DatabaseSettings,
         record: &meta::Database,
         partitions: Vec<Arc<Partition>>,
+        handles: Vec<Arc<dyn PartitionHandle>>,
     ) -> Database {
-        let handles = partitions.iter().map(|p| p.clone() as Arc<dyn PartitionHandle>).collect();
         let writers = Arc::new(Writers::default());
         if let Some(gate) = &record.gate {
             writers.close(&gate.reason);

@@ -4,7 +4,7 @@ use crate::database::{Database, DatabaseSettings};
 use crate::engine::Engine;
 use base::{DatabaseId, Epoch, Error, LineId, LogId, Result, SqlState, Timestamp};
 use meta::{Command, DatabaseState, Durability, NewDatabase};
-use partition::{Partition, PartitionSettings, Role};
+use partition::{Partition, PartitionHandle, PartitionSettings, Role};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -114,7 +114,13 @@ impl Engine {
         }
         let settings = DatabaseSettings { transaction_limit: self.settings.transaction_limit };
         let (env, oracle) = (self.env.clone(), self.oracle.clone());
-        let database = Arc::new(Database::new(env, oracle, settings, record, partitions));
+        let reach = |partition: &Arc<Partition>| match &self.settings.between {
+            Some(between) => between.0(partition.clone()),
+            None => partition.clone() as Arc<dyn PartitionHandle>,
+        };
+        let handles = partitions.iter().map(reach).collect();
+        let database = Database::new(env, oracle, settings, record, partitions, handles);
+        let database = Arc::new(database);
         self.databases.write().insert(record.name.clone(), database.clone());
         Ok(database)
     }

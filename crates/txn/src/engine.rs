@@ -187,6 +187,11 @@ impl Engine {
         Ok(())
     }
 
+    /// How many transactions wait for a lock of another one now.
+    pub fn lock_waits(&self) -> usize {
+        self.waits.waiting()
+    }
+
     /// Stops in order: upkeep, then the log with everything it was given.
     pub async fn shutdown(&self) {
         let upkeep = self.upkeep.lock().take();

@@ -11,13 +11,17 @@
 //!
 //! # The protocol
 //! 1. A statement reads at a snapshot: [`Oracle::now`] on a primary, the replicated time on a
-//!    standby. READ COMMITTED takes a new one per statement, REPEATABLE READ one per transaction.
+//!    standby. READ COMMITTED takes a new one per statement, the other levels one per transaction.
 //! 2. Rows are locked before they are changed; [`Transaction::latest`] then shows the newest
-//!    committed version, or 40001 under REPEATABLE READ if it is newer than the snapshot.
+//!    committed version, or 40001 under the other levels if it is newer than the snapshot.
 //! 3. Writes stay in the [write set](WriteSet) until commit; own reads see them.
 //! 4. Commit in one partition is one call. Commit over several: `Prepare` everywhere, all durable =
 //!    committed at the greatest prepare timestamp, acknowledge, `Decide` everywhere.
-//! 5. The schema is rows of partition 0; DDL locks a table's descriptor exclusively, everything
+//! 5. SERIALIZABLE also records what its views have read. Is all of that, and all it writes, in one
+//!    partition, the commit is still one call, which checks it. Otherwise every other partition it
+//!    has read in checks it first and guards it until the outcome is decided; then its own later
+//!    commits come after. A transaction without writes is serial at its snapshot as it is.
+//! 6. The schema is rows of partition 0; DDL locks a table's descriptor exclusively, everything
 //!    else shares it.
 //!
 //! # Invariants
@@ -26,13 +30,18 @@
 //! * A transaction is visible in all its partitions or in none, at every timestamp.
 //! * The effect of another transaction's version that is not durable yet never becomes durable
 //!   before it: [`Transaction::commit`] waits for what it read or overwrote elsewhere.
+//! * SERIALIZABLE transactions are equivalent to running one after the other by commit timestamp,
+//!   those without writes by snapshot: what each has read is the newest at its timestamp.
 //! * A gated, standby, copying or rewinding database takes no write, whoever asks.
 //!
 //! # On a crash
 //! Before the record of a one-partition commit is on disk the transaction did not happen. With
 //! several partitions [`Engine::open`] resolves what was left undecided: prepared everywhere →
 //! committed, missing somewhere → aborted everywhere. A commit runs as a task of its own, so a
-//! client that goes away in the middle leaves nothing half done.
+//! client that goes away in the middle leaves nothing half done. Guards are lost with the process:
+//! [`Engine::open`] resolves what they protected before anybody can write, and the oracle starts
+//! above every timestamp in the logs, so no commit can fall between such a transaction's reads and
+//! its timestamp.
 
 mod catalog;
 mod commit;
@@ -42,6 +51,7 @@ mod engine;
 mod gate;
 mod oracle;
 mod recover;
+mod serial;
 mod settings;
 mod transaction;
 mod upkeep;
@@ -52,7 +62,7 @@ pub use database::{Database, DatabaseSettings, Snapshot};
 pub use engine::Engine;
 pub use gate::WriterGuard;
 pub use oracle::Oracle;
-pub use settings::EngineSettings;
+pub use settings::{Between, EngineSettings};
 pub use transaction::{Committed, Isolation, Transaction, TxnOptions};
 pub use view::ReadView;
 pub use writes::WriteSet;

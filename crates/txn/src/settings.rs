@@ -2,8 +2,22 @@
 
 use log::LogSettings;
 use meta::Bootstrap;
+use partition::{Partition, PartitionHandle};
+use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
+
+/// What stands between transactions and the partitions of this node: a simulation puts the delays of
+/// a network there.
+#[derive(Clone)]
+pub struct Between(pub Arc<dyn Fn(Arc<Partition>) -> Arc<dyn PartitionHandle> + Send + Sync>);
+
+impl fmt::Debug for Between {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Between")
+    }
+}
 
 /// How an engine is set up.
 #[derive(Clone, Debug)]
@@ -33,6 +47,8 @@ pub struct EngineSettings {
     pub log: LogSettings,
     /// Chunks.
     pub state: state::Settings,
+    /// What partitions are reached through; directly if `None`.
+    pub between: Option<Between>,
 }
 
 impl EngineSettings {
@@ -51,6 +67,7 @@ impl EngineSettings {
             restart_check: true,
             log: LogSettings::default(),
             state: state::Settings::default(),
+            between: None,
         }
     }
 }

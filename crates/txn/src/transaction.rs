@@ -2,9 +2,10 @@
 
 use crate::database::{Database, Snapshot};
 use crate::gate::WriterGuard;
+use crate::serial::ReadLog;
 use crate::view::ReadView;
 use crate::writes::WriteSet;
-use base::{Catalog, Error, Lsn, Result, SqlState, Timestamp, TxnId};
+use base::{Catalog, Error, Lsn, Result, SqlState, TableId, Timestamp, TxnId};
 use bytes::Bytes;
 use partition::{LockMode, LockRequest, LockWait, VersionedRow};
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,7 +19,8 @@ pub enum Isolation {
     ReadCommitted,
     /// All statements see one snapshot; the first committer of a row wins (snapshot isolation).
     RepeatableRead,
-    /// As if transactions ran one after the other. Not supported yet.
+    /// As if transactions ran one after the other: one snapshot, and what was read of it is still
+    /// the newest at the commit (40001 otherwise).
     Serializable,
 }
 
@@ -47,6 +49,10 @@ pub struct Transaction {
     pub(crate) snapshot: Option<Arc<Snapshot>>,
     pub(crate) writes: Arc<WriteSet>,
     pub(crate) writer: Option<WriterGuard>,
+    /// What it has read, under SERIALIZABLE.
+    pub(crate) reads: Option<Arc<ReadLog>>,
+    /// Tables whose descriptors it has locked.
+    pub(crate) tables: BTreeSet<TableId>,
     /// Partitions in which it may hold locks.
     pub(crate) locked: BTreeSet<u16>,
     /// Versions read or overwritten that may not be durable yet.
@@ -67,6 +73,8 @@ impl Transaction {
             snapshot: None,
             writes: Arc::new(WriteSet::default()),
             writer: None,
+            reads: None,
+            tables: BTreeSet::new(),
             locked: BTreeSet::new(),
             depends: BTreeMap::new(),
             known: BTreeMap::new(),
@@ -98,6 +106,12 @@ impl Transaction {
                 "SET TRANSACTION ISOLATION LEVEL must be called before any query",
             ));
         }
+        if self.snapshot.is_some() && self.options.read_only && !options.read_only {
+            return Err(Error::new(
+                SqlState::ACTIVE_SQL_TRANSACTION,
+                "transaction read-write mode must be set before any query",
+            ));
+        }
         self.options = options;
         Ok(())
     }
@@ -105,12 +119,13 @@ impl Transaction {
     /// Begins a statement: a new snapshot under READ COMMITTED, the first one's otherwise.
     pub async fn start_statement(&mut self) -> Result<()> {
         match self.options.isolation {
-            Isolation::Serializable => {
-                return Err(Error::unsupported("isolation level SERIALIZABLE")
-                    .hint("REPEATABLE READ is snapshot isolation"));
+            Isolation::RepeatableRead | Isolation::Serializable if self.snapshot.is_some() => {
+                return Ok(());
             }
-            Isolation::RepeatableRead if self.snapshot.is_some() => return Ok(()),
             Isolation::ReadCommitted | Isolation::RepeatableRead => {}
+            // What is read only stands at its snapshot, whatever others do.
+            Isolation::Serializable if self.options.read_only => {}
+            Isolation::Serializable => self.reads = Some(Arc::default()),
         }
         self.snapshot = Some(self.database.snapshot()?);
         Ok(())
@@ -133,6 +148,7 @@ impl Transaction {
             database: self.database.clone(),
             snapshot: self.current()?.clone(),
             writes: self.writes.clone(),
+            reads: self.reads.clone(),
         })
     }
 
@@ -161,7 +177,7 @@ impl Transaction {
     /// Rows it has locked, as they are to be changed: own pending ones, else the newest committed.
     ///
     /// # Errors
-    /// 40001 under REPEATABLE READ if a row changed after the snapshot.
+    /// 40001 under REPEATABLE READ and SERIALIZABLE if a row changed after the snapshot.
     pub async fn latest(&mut self, keys: &[(u16, Bytes)]) -> Result<Vec<Option<VersionedRow>>> {
         let mut rows = Vec::with_capacity(keys.len());
         for run in keys.chunk_by(|a, b| a.0 == b.0) {

@@ -1,6 +1,7 @@
 //! A transaction's view of the data: its snapshot and its own writes so far.
 
 use crate::database::{Database, Snapshot};
+use crate::serial::ReadLog;
 use crate::writes::WriteSet;
 use arrow::array::{Array, ArrayRef, BinaryArray, BooleanArray, UInt64Array};
 use arrow::compute::filter_record_batch;
@@ -20,6 +21,8 @@ pub struct ReadView {
     pub(crate) database: Arc<Database>,
     pub(crate) snapshot: Arc<Snapshot>,
     pub(crate) writes: Arc<WriteSet>,
+    /// Where reads are recorded, under SERIALIZABLE.
+    pub(crate) reads: Option<Arc<ReadLog>>,
 }
 
 impl ReadView {
@@ -35,6 +38,9 @@ impl ReadView {
 
     /// Rows of one partition, in the order of `keys`.
     pub async fn get(&self, partition: u16, keys: Vec<Bytes>) -> Result<Vec<Option<VersionedRow>>> {
+        if let Some(reads) = &self.reads {
+            reads.keys(partition, &keys);
+        }
         let handle = self.database.partition(partition)?;
         let rows = handle.get(self.read_ts(), keys.clone()).await;
         // First: a read that met files of a history that is gone fails in ways that mean nothing.
@@ -56,6 +62,9 @@ impl ReadView {
     /// Rows of a key range of one partition; `spec.ts` is set to the snapshot's.
     pub async fn scan(&self, partition: u16, mut spec: ScanSpec) -> Result<RowStream> {
         spec.ts = self.read_ts();
+        if let Some(reads) = &self.reads {
+            reads.range(partition, &spec.start, &spec.end);
+        }
         let handle = self.database.partition(partition)?;
         let own: Vec<(Bytes, Option<Bytes>)> = self
             .writes

@@ -1,5 +1,9 @@
 //! A partition as its neighbours see it: frames in, locks, promotion, the way back.
 
+#![allow(clippy::disallowed_methods, reason = "the simulated clock is tokio's, paused")]
+
+mod guards;
+
 use base::{ClusterId, Epoch, LogId, Lsn, NodeId, Timestamp, TxnId};
 use bytes::Bytes;
 use env::Env;

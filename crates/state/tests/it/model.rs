@@ -87,6 +87,9 @@ fn check(model: &Model, state: &State, at: u64, from: i64, to: i64) {
         let (start, end) = (key_of(storage, from.min(to)), key_of(storage, from.max(to)));
         let spec = ScanSpec { start: start.clone(), end: end.clone(), ..whole(storage, at) };
         assert_eq!(scan(state, spec).unwrap(), model.rows(&start, &end, at), "at {at}");
+        let mut versions = model.versions.range(start.clone()..end.clone()).flat_map(|(_, v)| v);
+        let newer = versions.any(|v| v.0 > at);
+        assert_eq!(state.changed_since(ts(at), &start, &end), newer, "since {at}");
         for id in -1..61 {
             let key = key_of(storage, id);
             let found = state.get(&key, ts(at)).unwrap().and_then(|v| Some((v.ts.0, v.row?)));
