@@ -6,6 +6,7 @@ mod copy;
 mod extended;
 mod login;
 mod raw;
+mod scripts;
 mod server;
 mod simple;
 mod transactions;

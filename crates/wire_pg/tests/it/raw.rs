@@ -13,6 +13,15 @@ pub struct Reply {
     pub body: Vec<u8>,
 }
 
+impl Reply {
+    /// A field of an error or a notice.
+    pub fn field(&self, code: u8) -> String {
+        let mut fields = self.body.split(|b| *b == 0);
+        let found = fields.find(|f| f.first() == Some(&code));
+        found.map(|f| String::from_utf8_lossy(&f[1..]).into_owned()).unwrap_or_default()
+    }
+}
+
 pub struct Raw {
     socket: TcpStream,
 }
@@ -124,6 +133,19 @@ impl Raw {
         lines
     }
 
+    /// A simple query's messages up to `ReadyForQuery`.
+    pub async fn ask(&mut self, sql: &str) -> Vec<Reply> {
+        self.send(&message(b'Q', format!("{sql}\0").as_bytes())).await;
+        let mut replies = Vec::new();
+        loop {
+            let reply = self.next().await;
+            if reply.kind == b'Z' {
+                return replies;
+            }
+            replies.push(reply);
+        }
+    }
+
     pub async fn query(&mut self, sql: &str) -> Vec<String> {
         self.send(&message(b'Q', format!("{sql}\0").as_bytes())).await;
         self.until_ready().await
@@ -137,15 +159,7 @@ fn short(reply: &Reply) -> String {
         b'Z' => format!("Z {}", char::from(reply.body[0])),
         b'C' => format!("C {}", String::from_utf8_lossy(&reply.body).trim_end_matches('\0')),
         b'E' | b'N' => {
-            let field = |code: u8| {
-                reply
-                    .body
-                    .split(|b| *b == 0)
-                    .find(|f| f.first() == Some(&code))
-                    .map(|f| String::from_utf8_lossy(&f[1..]).into_owned())
-                    .unwrap_or_default()
-            };
-            format!("{kind} {} {}", field(b'S'), field(b'C'))
+            format!("{kind} {} {}", reply.field(b'S'), reply.field(b'C'))
         }
         _ => kind.to_string(),
     }
