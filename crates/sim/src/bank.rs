@@ -46,7 +46,12 @@ pub fn column(id: u32, name: &str, ty: SqlType, missing: Value) -> Column {
     Column { id, name: name.to_owned(), ty, not_null, default: None, missing, hidden: false }
 }
 
-async fn table(txn: &mut Transaction, name: &str, columns: Vec<Column>) -> Result<TableDescriptor> {
+/// Makes a table whose first column is its key.
+pub async fn table(
+    txn: &mut Transaction,
+    name: &str,
+    columns: Vec<Column>,
+) -> Result<TableDescriptor> {
     let table = TableDescriptor {
         id: txn.next_table_id().await?,
         schema: "public".to_owned(),

@@ -26,13 +26,17 @@
 //! cargo run -p antipode-sim -- --seed 7 --seeds 100     # 100 seeds; stops at the first violation
 //! cargo run -p antipode-sim -- --seed 42 --verbose      # what happens in seed 42
 //! ```
+//! A second kind of run looks for broken isolation in one region: [`histories`].
+//!
 //! Seeds that once found something are in `tests/seeds.txt` and run for ever.
 
 pub mod bank;
 mod biography;
 pub mod client;
 pub mod dice;
+mod far;
 mod healing;
+pub mod histories;
 pub mod invariants;
 pub mod ledger;
 pub mod mischief;

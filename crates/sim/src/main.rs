@@ -1,7 +1,7 @@
 //! `antipode-sim`: runs seeds, and prints the one line that repeats the first that fails.
 
 use clap::Parser;
-use sim::Options;
+use sim::{Options, histories};
 use std::process::ExitCode;
 
 /// Simulates two regions with faults of all kinds, and checks that nothing is lost.
@@ -25,6 +25,54 @@ struct Args {
     /// Print every call over the network too.
     #[arg(long)]
     full: bool,
+    /// Instead, run transactions at this level in one region and judge their history:
+    /// read-committed, repeatable-read or serializable.
+    #[arg(long, value_parser = level)]
+    history: Option<txn::Isolation>,
+    /// Write that history to standard output, one JSON object per line.
+    #[arg(long)]
+    print: bool,
+}
+
+fn level(name: &str) -> Result<txn::Isolation, String> {
+    histories::level(name).ok_or_else(|| format!("there is no level {name}"))
+}
+
+/// Runs one seed; true if everything held.
+fn whole(args: &Args, seed: u64) -> bool {
+    let (rounds, full_trace, verbose) = (args.rounds, args.full, args.verbose);
+    let report = sim::run(Options { seed, rounds, full_trace, verbose });
+    let (acknowledged, not, unknown) = report.transactions;
+    let took = report.took.as_secs();
+    match &report.violation {
+        None => println!(
+            "seed {seed}: holds ({took} s, {acknowledged} acknowledged, {not} failed, \
+             {unknown} unknown)"
+        ),
+        Some(violation) => {
+            println!("seed {seed}: VIOLATION of {violation}");
+            println!("replay: {}", report.replay());
+        }
+    }
+    report.violation.is_none()
+}
+
+/// Runs and judges one history; true if its level was kept.
+fn history(args: &Args, seed: u64, level: txn::Isolation) -> bool {
+    let report = histories::run(histories::Options { seed, level, verbose: args.verbose });
+    if args.print {
+        print!("{}", report.history);
+    }
+    let (ok, fail, info) = report.transactions;
+    let kind = report.kind;
+    match &report.violation {
+        None => println!("seed {seed}: holds ({kind:?}, {ok} ok, {fail} failed, {info} unknown)"),
+        Some(violation) => {
+            println!("seed {seed}: VIOLATION ({kind:?}): {violation}");
+            println!("replay: {}", report.replay());
+        }
+    }
+    report.violation.is_none()
 }
 
 fn main() -> ExitCode {
@@ -36,25 +84,15 @@ fn main() -> ExitCode {
             .with_writer(std::io::stderr)
             .init();
     }
-    let mut failed = 0;
+    let mut failed: u64 = 0;
     for seed in args.seed..args.seed + args.seeds {
-        let (rounds, full_trace, verbose) = (args.rounds, args.full, args.verbose);
-        let report = sim::run(Options { seed, rounds, full_trace, verbose });
-        let (acknowledged, not, unknown) = report.transactions;
-        let took = report.took.as_secs();
-        match &report.violation {
-            None => println!(
-                "seed {seed}: holds ({took} s, {acknowledged} acknowledged, {not} failed, \
-                 {unknown} unknown)"
-            ),
-            Some(violation) => {
-                failed += 1;
-                println!("seed {seed}: VIOLATION of {violation}");
-                println!("replay: {}", report.replay());
-                if !args.keep_going {
-                    break;
-                }
-            }
+        let held = match args.history {
+            Some(level) => history(&args, seed, level),
+            None => whole(&args, seed),
+        };
+        failed += u64::from(!held);
+        if !held && !args.keep_going {
+            break;
         }
     }
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }

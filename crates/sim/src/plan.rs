@@ -46,6 +46,8 @@ pub struct Plan {
     pub sync: bool,
     /// The first copy is made of a database that has been spilled and whose log was trimmed.
     pub copy_from_base: bool,
+    /// Transactions reach their partitions as over a network.
+    pub far: bool,
 }
 
 impl Plan {
@@ -71,6 +73,7 @@ impl Plan {
             large_bytes: dice.pick(&[60_000, 60_000, 1_200_000]),
             sync: !dice.chance(10),
             copy_from_base: dice.chance(40),
+            far: false,
         }
     }
 }

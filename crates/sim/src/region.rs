@@ -1,5 +1,6 @@
 //! One region: a simulated node, and the engine and links that live on it at present.
 
+use crate::far;
 use crate::plan::{DATABASE, Plan};
 use crate::trace::Trace;
 use base::{ClusterId, Error, NodeId, Result, SqlState};
@@ -106,7 +107,8 @@ impl Region {
         network: Network,
         trace: Arc<Trace>,
     ) -> Region {
-        let settings = settings(name, cluster, plan, &node);
+        let mut settings = settings(name, cluster, plan, &node);
+        settings.between = plan.far.then(|| far::between(outside.clone()));
         node.kill();
         Region {
             name,

@@ -1,5 +1,7 @@
 //! Seeds: new ones, those that once found something, and one seed twice.
 
+mod histories;
+
 use sim::{Options, Report, run};
 
 /// How many seeds a test run tries.
