@@ -64,3 +64,29 @@ fn what_is_prepared_by_another_can_not_be_guarded() {
         leader.guard(guard(6)).await.expect("the other one was given up");
     });
 }
+
+/// A commit compares what it has read before it waits for a guard, and must not forget what came
+/// while it waited.
+#[test]
+fn what_changes_while_a_commit_waits_for_a_guard_is_noticed() {
+    for changed in [false, true] {
+        env::sim::run(5, |world| async move {
+            let node = world.node();
+            let leader = open(&node.env(), Role::Leader);
+            leader.start_epoch(epoch(1, 2), Timestamp::MAX, "test").await.expect("leads");
+            let snapshot = Timestamp(10);
+            let guard = GuardOne { txn: TxnId(5), snapshot, reads: reads(1) };
+            leader.guard(guard).await.expect("nothing is there");
+            let commit = CommitOne { snapshot: Some(snapshot), reads: reads(2), ..write(8, 1, 20) };
+            let one = leader.clone();
+            let waiting = tokio::spawn(async move { one.commit(commit).await });
+            tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+            let other = if changed { 2 } else { 3 };
+            leader.commit(write(6, other, 20)).await.expect("not guarded");
+            leader.unguard(TxnId(5), None).await;
+            let answer = waiting.await.expect("ran").map_err(|e| e.state);
+            let refused = Err(SqlState::SERIALIZATION_FAILURE);
+            assert_eq!(answer.map(|_| ()), if changed { refused } else { Ok(()) });
+        });
+    }
+}
