@@ -1,6 +1,6 @@
 //! Finding the rows a statement is about, by a query, until what it found is what is there.
 
-use super::lock::lock_new;
+use super::lock::{in_relation, lock_new};
 use super::{Run, Scope};
 use crate::plan;
 use crate::shape::{Place, Shape};
@@ -47,7 +47,8 @@ pub async fn find(
         let mut rows = candidates(run, shape, query).await?;
         let places: Vec<Place> = rows.keys().cloned().collect();
         if !run.private.contains(&shape.table.storage) {
-            lock_new(run.txn, &places, &mut held, mode, run.wait).await?;
+            let locked = lock_new(run.txn, &places, &mut held, mode, run.wait).await;
+            locked.map_err(|error| in_relation(error, &shape.table.name))?;
         }
         let latest = run.txn.latest(&places).await?;
         let snapshot = run.txn.read_ts();

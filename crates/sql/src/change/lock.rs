@@ -2,7 +2,7 @@
 
 use super::Run;
 use crate::shape::Place;
-use base::{Result, StorageId};
+use base::{Error, Result, SqlState, StorageId};
 use partition::{LockMode, LockWait, VersionedRow};
 use std::collections::BTreeSet;
 use txn::Transaction;
@@ -14,6 +14,14 @@ pub fn in_order(places: &[Place]) -> Vec<usize> {
     order.sort_by(|a, b| places[*a].cmp(&places[*b]));
     order.dedup_by(|a, b| places[*a] == places[*b]);
     order
+}
+
+/// Says in which table a row is that NOWAIT found locked.
+pub fn in_relation(mut error: Error, table: &str) -> Error {
+    if error.state == SqlState::LOCK_NOT_AVAILABLE && error.message.ends_with("lock on row") {
+        error.message.push_str(&format!(" in relation \"{table}\""));
+    }
+    error
 }
 
 /// Locks rows exclusively and reads their newest versions, one answer per place.

@@ -29,7 +29,7 @@ mod table;
 
 pub use ast::{fold, last_part, output_names, parse_expr, schema_and_name, split_with};
 pub use insert::{Conflict, InsertPlan, Source, insert, insert_rows};
-pub use lock::{in_order, lock_and_read};
+pub use lock::{in_order, in_relation, lock_and_read};
 pub use modify::{Kind, ModifyPlan, apply, assignments, delete_relation, modify};
 pub use query_lock::{LockPlan, lock_rows};
 pub use returning::Returning;

@@ -1,7 +1,7 @@
 //! Running statements about one row.
 
 use super::compile::{Action, PointPlan};
-use crate::change::{Changed, Run, apply};
+use crate::change::{Changed, Run, apply, in_relation};
 use crate::shape::Place;
 use crate::types::{Exact, exact};
 use base::{Result, Value};
@@ -30,7 +30,9 @@ pub async fn run(run: &mut Run<'_>, plan: &PointPlan) -> Result<Answer> {
         Action::Select(Some((mode, wait))) => {
             let Some(place) = place else { return Ok(Answer::Row(None)) };
             let wait = wait.unwrap_or(run.wait);
-            let locked = run.txn.lock(std::slice::from_ref(&place), *mode, wait).await?;
+            let locked = run.txn.lock(std::slice::from_ref(&place), *mode, wait).await;
+            let name = &plan.shape.table.name;
+            let locked = locked.map_err(|error| in_relation(error, name))?;
             if locked.first() != Some(&true) {
                 return Ok(Answer::Row(None));
             }
