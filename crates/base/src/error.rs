@@ -117,6 +117,8 @@ states! {
     DUPLICATE_TABLE = "42P07";
     /// Object exists already.
     DUPLICATE_OBJECT = "42710";
+    /// A name that belongs to the system.
+    RESERVED_NAME = "42939";
     /// Name that could mean two things.
     AMBIGUOUS_COLUMN = "42702";
     /// A grouping error.

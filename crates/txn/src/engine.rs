@@ -187,6 +187,17 @@ impl Engine {
         Ok(())
     }
 
+    /// Brings who may write in line with the gate that the metadata has, after it was changed
+    /// together with something else.
+    pub fn heed_gate(&self, name: &str) -> Result<()> {
+        let database = self.database(name)?;
+        match self.record(name)?.gate {
+            Some(gate) => database.writers.close(&gate.reason),
+            None => database.writers.open(),
+        }
+        Ok(())
+    }
+
     /// Stops in order: upkeep, then the log with everything it was given.
     pub async fn shutdown(&self) {
         let upkeep = self.upkeep.lock().take();

@@ -8,5 +8,6 @@ mod failback;
 mod faults;
 mod follow;
 mod grpc;
+mod handover;
 mod refusals;
 mod world;

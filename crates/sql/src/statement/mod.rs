@@ -134,10 +134,19 @@ pub enum Stmt {
         /// What happens to new writers.
         mode: GateMode,
     },
-    /// `UNLOCK TABLES [ON d]`
+    /// `UNLOCK TABLES [ON d] [FORCE]`
     UnlockTables {
         /// One database; all of them if absent.
         database: Option<String>,
+        /// Also one that is bound by a planned handover.
+        force: bool,
+    },
+    /// `SWITCHOVER DATABASE d TO cluster`: planned, nothing lost.
+    Switchover {
+        /// Which.
+        database: String,
+        /// The cluster that takes over.
+        to: String,
     },
     /// `SHOW REPLICATION STATUS [ON d]`
     ShowReplicationStatus {
@@ -226,6 +235,7 @@ fn statement(input: &mut Input<'_>) -> Result<Stmt, Failure> {
         ["pause" | "continue" | "stop", "replicating", _] => link::verb(input),
         ["flush", "tables", _] => gate::flush(input),
         ["unlock", "tables", _] => gate::unlock(input),
+        ["switchover", "database", _] => link::switchover(input),
         ["show", "replication", "status"] => gate::show_status(input),
         ["show", "databases" | "tables", _] => gate::show_list(input),
         ["copy", _, _] => copy::copy(input),
@@ -248,5 +258,6 @@ fn is_ours(first: &str, second: &str) -> bool {
         ("replicate", "database")
             | ("pause" | "continue" | "stop", "replicating")
             | ("flush" | "unlock", "tables")
+            | ("switchover", "database")
     )
 }

@@ -48,7 +48,7 @@ mod types;
 mod tests;
 
 pub use engine::EngineSource;
-pub use show::{show, show_schema};
+pub use show::{receipt, show, show_schema};
 pub use source::{
     DatabaseFact, DivergedFact, EventFact, LinkFact, SessionFact, SettingFact, SystemSource,
     UserFact,
