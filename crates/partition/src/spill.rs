@@ -33,6 +33,7 @@ impl Partition {
                 };
                 this.state().spill(SpillRequest {
                     at,
+                    horizon: at,
                     replay_from,
                     history,
                     layouts: layouts.as_ref(),

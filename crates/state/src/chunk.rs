@@ -9,9 +9,10 @@ use crate::columns::cell_at;
 use crate::delta::Version;
 use crate::footer::{KEY, Opened, TS};
 use crate::ranges::Ranges;
-use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, BooleanArray, RecordBatch, UInt64Array};
 use arrow::datatypes::UInt64Type;
 use base::{Error, Lsn, Result, Timestamp};
+use bytes::Bytes;
 use env::Disk;
 use format::{ChunkMeta, row};
 use parking_lot::Mutex;
@@ -158,32 +159,67 @@ impl Chunk {
         }
     }
 
-    /// The row with this key, if the chunk has it.
-    pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Version>> {
-        let opened = self.open()?;
-        let group = opened.first_group(key);
-        match opened.groups.get(group) {
-            Some(g) if *g.first <= *key => {}
-            _ => return Ok(None),
+    /// The commit timestamps of one row group.
+    pub(crate) fn stamps(&self, opened: &Opened, group: usize, fill: Fill) -> Result<UInt64Array> {
+        let columns = self.columns(opened, group, &[TS], fill)?;
+        let stamps = columns.first().and_then(|c| c.as_primitive_opt::<UInt64Type>());
+        stamps.cloned().ok_or_else(|| self.corrupt("its timestamps are not numbers"))
+    }
+
+    /// Which rows of one row group are deletions; `None` if none is.
+    pub(crate) fn deleted(
+        &self,
+        opened: &Opened,
+        group: usize,
+        fill: Fill,
+    ) -> Result<Option<BooleanArray>> {
+        let Some(position) = opened.deleted.filter(|_| self.meta.mixed) else { return Ok(None) };
+        let columns = self.columns(opened, group, &[position], fill)?;
+        match columns.first().and_then(|c| c.as_boolean_opt()) {
+            Some(deleted) if deleted.null_count() == 0 => Ok(Some(deleted.clone())),
+            _ => Err(self.corrupt("it does not tell deletions apart")),
         }
-        let keys = self.keys(&opened, group, Fill::Evict)?;
-        let at = lower_bound(&keys, key);
-        if at == keys.len() || keys.value(at) != key {
+    }
+
+    /// The newest version of a key at or below `ts`, if the chunk has one.
+    pub(crate) fn get(&self, key: &[u8], ts: Timestamp) -> Result<Option<Version>> {
+        let opened = self.open()?;
+        let mut group = opened.first_group(key);
+        while let Some(g) = opened.groups.get(group).filter(|g| *g.first <= *key) {
+            if g.oldest <= ts {
+                let keys = self.keys(&opened, group, Fill::Evict)?;
+                let first = lower_bound(&keys, key);
+                let count = (first..keys.len()).take_while(|i| keys.value(*i) == key).count();
+                if count > 0 {
+                    let stamps = self.stamps(&opened, group, Fill::Evict)?;
+                    let mut versions = first..first + count;
+                    if let Some(at) = versions.find(|i| stamps.value(*i) <= ts.0) {
+                        let ts = Timestamp(stamps.value(at));
+                        let row = self.row(&opened, group, at)?;
+                        return Ok(Some(Version { ts, lsn: Lsn::ZERO, row }));
+                    }
+                }
+                if first + count < keys.len() {
+                    return Ok(None);
+                }
+            }
+            group += 1;
+        }
+        Ok(None)
+    }
+
+    /// The row in one place; `None` if it is a deletion.
+    fn row(&self, opened: &Opened, group: usize, at: usize) -> Result<Option<Bytes>> {
+        if self.deleted(opened, group, Fill::Evict)?.is_some_and(|d| d.value(at)) {
             return Ok(None);
         }
-        let mut positions = vec![TS];
-        positions.extend(opened.columns.iter().map(|c| c.1));
-        let arrays = self.columns(&opened, group, &positions, Fill::Evict)?;
-        let Some((stamps, values)) = arrays.split_first() else { return Ok(None) };
-        let stamps = stamps
-            .as_primitive_opt::<UInt64Type>()
-            .ok_or_else(|| self.corrupt("its timestamps are not numbers"))?;
+        let positions: Vec<usize> = opened.columns.iter().map(|c| c.1).collect();
+        let values = self.columns(opened, group, &positions, Fill::Evict)?;
         let mut row = row::Writer::with_capacity(16 + 12 * values.len());
-        for ((id, _), array) in opened.columns.iter().zip(values) {
+        for ((id, _), array) in opened.columns.iter().zip(&values) {
             row.push(*id, cell_at(array, at)?);
         }
-        let ts = Timestamp(stamps.value(at));
-        Ok(Some(Version { ts, lsn: Lsn::ZERO, row: Some(row.finish()) }))
+        Ok(Some(row.finish()))
     }
 }
 

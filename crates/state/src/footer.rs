@@ -1,6 +1,7 @@
 //! What is known of a chunk without its rows: columns, and row groups with their keys.
 
-use crate::columns::{KEY_COLUMN, TS_COLUMN};
+use crate::columns::{DELETED_COLUMN, KEY_COLUMN, TS_COLUMN};
+use base::Timestamp;
 use bytes::Bytes;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::file::metadata::RowGroupMetaData;
@@ -18,14 +19,20 @@ pub(crate) struct Opened {
     pub(crate) groups: Vec<Group>,
     /// Column ids and their positions in the file, ascending by id.
     pub(crate) columns: Vec<(u32, usize)>,
+    /// Where the column is that tells deletions apart, if there is one.
+    pub(crate) deleted: Option<usize>,
 }
 
-/// One row group.
+/// One row group. The versions of a key may go on in the next one.
 #[derive(Debug)]
 pub(crate) struct Group {
     pub(crate) first: Bytes,
     pub(crate) last: Bytes,
     pub(crate) rows: usize,
+    /// The smallest commit timestamp.
+    pub(crate) oldest: Timestamp,
+    /// The largest commit timestamp.
+    pub(crate) newest: Timestamp,
 }
 
 impl Opened {
@@ -38,16 +45,21 @@ impl Opened {
             return Err("it does not begin with a key and a timestamp".into());
         }
         let mut columns = Vec::with_capacity(fields.len() - 2);
+        let mut deleted = None;
         for (i, field) in fields.iter().enumerate().skip(2) {
+            if field.name() == DELETED_COLUMN {
+                deleted = Some(i);
+                continue;
+            }
             let id = field.name().strip_prefix('c').and_then(|id| id.parse().ok());
             columns.push((id.ok_or("a column has no id")?, i));
         }
         columns.sort_unstable();
         let mut groups = Vec::with_capacity(metadata.metadata().num_row_groups());
         for group in metadata.metadata().row_groups() {
-            groups.push(group_of(group).ok_or("it has no key statistics")?);
+            groups.push(group_of(group).ok_or("it has no statistics of keys and times")?);
         }
-        Ok(Opened { metadata, groups, columns })
+        Ok(Opened { metadata, groups, columns, deleted })
     }
 
     /// Where the column with this id is in the file.
@@ -67,9 +79,13 @@ fn group_of(group: &RowGroupMetaData) -> Option<Group> {
     if !statistics.min_is_exact() || !statistics.max_is_exact() {
         return None;
     }
+    let times = group.columns().get(TS)?.statistics()?;
+    let time = |bytes: &[u8]| Some(Timestamp(u64::from_le_bytes(bytes.try_into().ok()?)));
     Some(Group {
         first: Bytes::copy_from_slice(statistics.min_bytes_opt()?),
         last: Bytes::copy_from_slice(statistics.max_bytes_opt()?),
         rows: usize::try_from(group.num_rows()).ok()?,
+        oldest: time(times.min_bytes_opt()?)?,
+        newest: time(times.max_bytes_opt()?)?,
     })
 }

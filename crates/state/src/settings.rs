@@ -9,10 +9,17 @@ pub struct Settings {
     pub row_group_bytes: usize,
     /// About how large a chunk file gets: what a change rewrites.
     pub chunk_bytes: usize,
+    /// The most runs of a key space: what a read may have to look through besides delta and base.
+    pub runs_max: usize,
 }
 
 impl Default for Settings {
     fn default() -> Settings {
-        Settings { row_group_rows: 8192, row_group_bytes: 4 << 20, chunk_bytes: 16 << 20 }
+        Settings {
+            row_group_rows: 8192,
+            row_group_bytes: 4 << 20,
+            chunk_bytes: 16 << 20,
+            runs_max: 8,
+        }
     }
 }

@@ -67,6 +67,7 @@ fn spill(state: &State, at: u64) {
     state
         .spill(SpillRequest {
             at: ts(at),
+            horizon: ts(at),
             replay_from: Lsn(1),
             history: EpochHistory::default(),
             layouts: &layouts,
