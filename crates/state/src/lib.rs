@@ -66,7 +66,6 @@ mod write;
 pub use cache::PageCache;
 pub use columns::{KEY_COLUMN, TS_COLUMN, arrow_type, cell_at, column_name, schema, value_at};
 pub use delta::Version;
-pub use merging::NoMerges;
 pub use pin::BasePin;
 pub use rows::rows_to_batch;
 pub use scan::{Scan, ScanSpec};

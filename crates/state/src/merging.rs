@@ -25,16 +25,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-/// While it lives no merge begins, and one that runs gives up soon.
-#[derive(Debug)]
-pub struct NoMerges(State);
-
-impl Drop for NoMerges {
-    fn drop(&mut self) {
-        self.0.inner.no_merges.fetch_sub(1, Ordering::SeqCst);
-    }
-}
-
 /// What a merge makes of a key space.
 struct Merged {
     old: TableChunks,
@@ -60,10 +50,21 @@ impl State {
         self.chosen(&self.manifest(), horizon, false).is_some()
     }
 
-    /// Keeps merges away.
-    pub fn stop_merges(&self) -> NoMerges {
-        self.inner.no_merges.fetch_add(1, Ordering::SeqCst);
-        NoMerges(self.clone())
+    /// Ends all writing of files: a merge that runs gives up soon, a spill is waited for, and later
+    /// ones do nothing. To be called before somebody else opens the folder. Blocks.
+    pub fn close(&self) {
+        self.inner.closed.store(true, Ordering::SeqCst);
+        drop(self.inner.merging.lock());
+        drop(self.inner.maintenance.lock());
+    }
+
+    /// Takes [`State::close`] back, when nobody else has opened the folder after all.
+    pub fn resume(&self) {
+        self.inner.closed.store(false, Ordering::SeqCst);
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.inner.closed.load(Ordering::SeqCst)
     }
 
     fn chosen<'a>(
@@ -83,6 +84,9 @@ impl State {
         }
         let inner = &*self.inner;
         let _one_at_a_time = inner.merging.lock();
+        if self.is_closed() {
+            return Ok(false);
+        }
         let base = self.view().base;
         let Some((table, choice)) = self.chosen(&base.manifest, horizon, hurry) else {
             // What was waited for has been done.
@@ -103,11 +107,14 @@ impl State {
         let done = merged.and_then(|merged| self.install(merged, horizon, namer.count > 0));
         inner.files.lock().written(seq);
         self.collect();
-        done.map(|()| true)
+        match done {
+            Err(_) if self.is_closed() => Ok(false),
+            done => done.map(|()| true),
+        }
     }
 
     fn go_on(&self) -> Result<()> {
-        if self.inner.no_merges.load(Ordering::SeqCst) == 0 {
+        if !self.is_closed() {
             return Ok(());
         }
         Err(Error::new(SqlState::QUERY_CANCELED, "a merge of chunks was given up"))

@@ -54,6 +54,9 @@ impl State {
     pub fn spill(&self, request: SpillRequest<'_>) -> Result<()> {
         while self.merge_full(request.horizon)? {}
         let _one_at_a_time = self.inner.maintenance.lock();
+        if self.is_closed() {
+            return Ok(());
+        }
         let old = self.manifest();
         let same = request.at == old.ts && request.replay_from <= old.replay_from;
         if request.at < old.ts || same {

@@ -13,7 +13,7 @@ use format::{Manifest, Op, key};
 use parking_lot::{Mutex, RwLock};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// One partition's rows. Cheap to clone. All calls are synchronous; those that may read files
 /// (`get`, `scan`, `spill`, `merge`) block for it.
@@ -34,8 +34,8 @@ pub(crate) struct Inner {
     pub(crate) maintenance: Mutex<()>,
     /// Held by a merge all the time, before the lock of maintenance, which it takes at its end.
     pub(crate) merging: Mutex<()>,
-    /// How many want that no merge goes on.
-    pub(crate) no_merges: AtomicUsize,
+    /// Nothing may be written to the folder any more.
+    pub(crate) closed: AtomicBool,
     pub(crate) counts: Counts,
 }
 
@@ -64,7 +64,7 @@ impl State {
             files: Mutex::new(files),
             maintenance: Mutex::new(()),
             merging: Mutex::new(()),
-            no_merges: AtomicUsize::new(0),
+            closed: AtomicBool::new(false),
             counts: Counts::default(),
         };
         Ok(State { inner: Arc::new(inner) })
