@@ -1,10 +1,13 @@
-//! What is known of a chunk without its rows: columns, and row groups with their keys.
+//! What is known of a chunk without its rows: columns, and row groups and pages with their keys.
 
 use crate::columns::{DELETED_COLUMN, KEY_COLUMN, TS_COLUMN};
 use base::Timestamp;
 use bytes::Bytes;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
-use parquet::file::metadata::RowGroupMetaData;
+use parquet::file::metadata::{PageIndexPolicy, RowGroupMetaData};
+use parquet::file::page_index::column_index::ColumnIndexMetaData;
+use parquet::file::page_index::offset_index::PageLocation;
+use std::ops::Range;
 
 /// Position of the storage key in every chunk file.
 pub(crate) const KEY: usize = 0;
@@ -35,11 +38,30 @@ pub(crate) struct Group {
     pub(crate) newest: Timestamp,
 }
 
+/// What is read at once: a row group, or one page of it. Pages are those of the key column; the rows
+/// of a page may be spread differently over the pages of other columns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Part {
+    pub(crate) group: usize,
+    pub(crate) page: Option<usize>,
+}
+
+impl Part {
+    pub(crate) fn group(group: usize) -> Part {
+        Part { group, page: None }
+    }
+
+    pub(crate) fn page(group: usize, page: usize) -> Part {
+        Part { group, page: Some(page) }
+    }
+}
+
 impl Opened {
     /// Reads it from a whole file; an error says what is wrong with that.
     pub(crate) fn read(file: Vec<u8>) -> Result<Opened, String> {
-        let metadata = ArrowReaderMetadata::load(&Bytes::from(file), ArrowReaderOptions::new())
-            .map_err(|e| e.to_string())?;
+        let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional);
+        let metadata =
+            ArrowReaderMetadata::load(&Bytes::from(file), options).map_err(|e| e.to_string())?;
         let fields = metadata.schema().fields();
         if fields.len() < 2 || fields[KEY].name() != KEY_COLUMN || fields[TS].name() != TS_COLUMN {
             return Err("it does not begin with a key and a timestamp".into());
@@ -71,6 +93,55 @@ impl Opened {
     /// The first row group that may hold keys at or after `key`.
     pub(crate) fn first_group(&self, key: &[u8]) -> usize {
         self.groups.partition_point(|g| *g.last < *key)
+    }
+
+    /// Where the pages of a column are.
+    pub(crate) fn locations(&self, group: usize, column: usize) -> &[PageLocation] {
+        let index = self.metadata.metadata().offset_index();
+        let column = index.and_then(|i| i.get(group)?.get(column));
+        column.map_or(&[], |c| c.page_locations())
+    }
+
+    /// How many pages a row group has, as far as single ones can be read.
+    pub(crate) fn pages(&self, group: usize) -> usize {
+        self.locations(group, KEY).len().max(1)
+    }
+
+    /// The first page of a row group that may hold keys at or after `key`.
+    pub(crate) fn first_page(&self, group: usize, key: &[u8]) -> usize {
+        let index = self.metadata.metadata().column_index();
+        match index.and_then(|i| i.get(group)?.get(KEY)) {
+            Some(ColumnIndexMetaData::BYTE_ARRAY(keys)) => {
+                let pages = self.pages(group).min(keys.num_pages() as usize);
+                let below = |page: &usize| keys.max_value(*page).is_some_and(|max| max < key);
+                let (mut low, mut high) = (0, pages);
+                while low < high {
+                    let mid = low + (high - low) / 2;
+                    if below(&mid) {
+                        low = mid + 1;
+                    } else {
+                        high = mid;
+                    }
+                }
+                low
+            }
+            _ => 0,
+        }
+    }
+
+    /// The rows of a part, within its row group.
+    pub(crate) fn rows(&self, part: Part) -> Range<usize> {
+        let rows = self.groups[part.group].rows;
+        let Some(page) = part.page else { return 0..rows };
+        let pages = self.locations(part.group, KEY);
+        let first = |page: usize| {
+            let row = pages.get(page).and_then(|p| usize::try_from(p.first_row_index).ok());
+            row.unwrap_or(rows).min(rows)
+        };
+        match page {
+            0 => 0..first(1),
+            page => first(page)..first(page + 1),
+        }
     }
 }
 

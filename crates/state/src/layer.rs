@@ -3,6 +3,7 @@
 use crate::cache::Fill;
 use crate::chunk::{Chunk, lower_bound};
 use crate::delta::Version;
+use crate::footer::Part;
 use arrow::array::Array;
 use base::{Result, Timestamp};
 use std::sync::Arc;
@@ -42,8 +43,13 @@ impl Layer {
         if *g.first >= *start || *g.last < *end {
             return Ok(*g.first < *end);
         }
-        let keys = chunk.keys(&opened, group, Fill::Never)?;
-        let at = lower_bound(&keys, start);
-        Ok(at < keys.len() && keys.value(at) < end)
+        for page in opened.first_page(group, start)..opened.pages(group) {
+            let keys = chunk.keys(&opened, Part::page(group, page), Fill::Never)?;
+            let at = lower_bound(&keys, start);
+            if at < keys.len() {
+                return Ok(keys.value(at) < end);
+            }
+        }
+        Ok(false)
     }
 }

@@ -10,8 +10,9 @@
 //!                         ▼
 //!                      base             one version per key, no deletions
 //!
-//!   get(key, ts)   delta, else run after run from the newest, else base    ┐ decoded columns in
-//!   scan(spec)     row groups nothing newer touches pass as columns        ┘ the shared PageCache
+//!   get(key, ts)   delta, else run after run from the newest, else base:   ┐ decoded columns in
+//!                  a page of 1,024 rows at a time                          │ the shared PageCache
+//!   scan(spec)     row groups nothing newer touches pass as columns        ┘
 //! ```
 //!
 //! # Steps of a restart
@@ -48,6 +49,7 @@ mod merge;
 mod merging;
 mod pin;
 mod plan;
+mod point;
 mod project;
 mod ranges;
 mod rows;

@@ -3,7 +3,7 @@
 use crate::cache::Fill;
 use crate::chunk::{Chunk, lower_bound};
 use crate::columns::file_schema;
-use crate::footer::Opened;
+use crate::footer::{Opened, Part};
 use crate::project::project;
 use crate::rows::batch;
 use crate::write::ChunkWriter;
@@ -124,8 +124,9 @@ impl<'a> Source<'a> {
 
     fn load(&self, chunk: &Chunk, opened: &Opened, group: usize) -> Result<Option<Rows>> {
         let g = &opened.groups[group];
-        let deleted = chunk.deleted(opened, group, Fill::Never)?;
-        let mut arrays = project(chunk, opened, group, self.shape.columns, true, Fill::Never)?;
+        let part = Part::group(group);
+        let deleted = chunk.deleted(opened, part, Fill::Never)?;
+        let mut arrays = project(chunk, opened, part, self.shape.columns, true, Fill::Never)?;
         if self.shape.with_deleted {
             let none = || BooleanArray::from(vec![false; g.rows]);
             let deleted: ArrayRef = Arc::new(deleted.clone().unwrap_or_else(none));

@@ -3,8 +3,10 @@
 /// How chunks are written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// The most rows of a row group: what a point read decodes.
+    /// The most rows of a row group: what a scan decodes at once.
     pub row_group_rows: usize,
+    /// The most rows of a page: what a point read decodes.
+    pub page_rows: usize,
     /// The most bytes of a row group, for wide rows.
     pub row_group_bytes: usize,
     /// About how large a chunk file gets: what a change rewrites.
@@ -17,6 +19,7 @@ impl Default for Settings {
     fn default() -> Settings {
         Settings {
             row_group_rows: 8192,
+            page_rows: 1024,
             row_group_bytes: 4 << 20,
             chunk_bytes: 16 << 20,
             runs_max: 8,

@@ -2,7 +2,7 @@
 
 use crate::cache::Fill;
 use crate::chunk::Chunk;
-use crate::footer::{Group, Opened};
+use crate::footer::{Group, Opened, Part};
 use crate::layer::Layer;
 use arrow::array::{Array, BinaryArray, BooleanArray, UInt64Array};
 use base::{Result, Timestamp};
@@ -39,14 +39,17 @@ pub(crate) struct Shadow {
     chunk: usize,
     opened: Option<(Arc<Chunk>, Arc<Opened>)>,
     group: usize,
-    /// The row group's keys, and its timestamps if not all are old enough.
+    /// The keys of the row group or of one of its pages, and their timestamps if not all are old
+    /// enough.
     rows: Option<(BinaryArray, Option<UInt64Array>)>,
+    /// Which page that is.
+    page: Option<usize>,
     at: usize,
 }
 
 impl Shadow {
     pub(crate) fn new(layer: Arc<Layer>, ts: Timestamp) -> Shadow {
-        Shadow { layer, ts, chunk: 0, opened: None, group: 0, rows: None, at: 0 }
+        Shadow { layer, ts, chunk: 0, opened: None, group: 0, rows: None, page: None, at: 0 }
     }
 
     /// Moves to the first row group that may have keys at or after `from`; true if it begins
@@ -59,7 +62,8 @@ impl Shadow {
                 let next = self.chunk + 1;
                 let near = self.layer.chunks.get(next).is_none_or(|c| *c.meta.max_key >= *from);
                 self.chunk = if near { next } else { self.layer.first_chunk(from) };
-                (self.opened, self.group, self.rows) = (None, 0, None);
+                (self.opened, self.group) = (None, 0);
+                (self.rows, self.page) = (None, None);
                 continue;
             }
             if *chunk.meta.min_key >= *to {
@@ -73,14 +77,15 @@ impl Shadow {
             if opened.groups.get(self.group).is_some_and(skip) {
                 let near = opened.first_group(from);
                 self.group = if near > self.group { near } else { self.group + 1 };
-                self.rows = None;
+                (self.rows, self.page) = (None, None);
                 continue;
             }
             match opened.groups.get(self.group) {
                 Some(g) => return Ok(*g.first < *to),
                 None => {
                     self.chunk += 1;
-                    (self.opened, self.group, self.rows) = (None, 0, None);
+                    (self.opened, self.group) = (None, 0);
+                    (self.rows, self.page) = (None, None);
                 }
             }
         }
@@ -98,7 +103,7 @@ impl Shadow {
         let mut at = low;
         let mut from = from;
         while at < high && self.reaches(from, to)? {
-            self.load()?;
+            self.load(from, to)?;
             let Some((own, stamps)) = &self.rows else { return Ok(()) };
             let n = own.len();
             self.at = forward(own, self.at, n, from);
@@ -120,25 +125,33 @@ impl Shadow {
             if at >= high {
                 return Ok(());
             }
-            // This row group is used up; keys that the next one shares with it are hidden already.
-            self.group += 1;
+            // This part is used up.
             self.rows = None;
+            let pages = self.opened.as_ref().map_or(0, |(_, o)| o.pages(self.group));
+            self.page = self.page.map(|p| p + 1).filter(|p| *p < pages);
+            if self.page.is_none() {
+                self.group += 1;
+            }
             from = keys.value(at);
         }
         Ok(())
     }
 
-    fn load(&mut self) -> Result<()> {
-        if self.rows.is_some() {
+    /// Loads the row group; of a narrow range only the page.
+    fn load(&mut self, from: &[u8], to: &[u8]) -> Result<()> {
+        let Some((chunk, opened)) = &self.opened else { return Ok(()) };
+        let first = opened.first_page(self.group, from);
+        let near = opened.first_page(self.group, to) - first < opened.pages(self.group) / 4;
+        if self.rows.is_some() && self.page.is_none_or(|p| p >= first) {
             return Ok(());
         }
-        let Some((chunk, opened)) = &self.opened else { return Ok(()) };
-        let keys = chunk.keys(opened, self.group, Fill::IfRoom)?;
+        let page = self.page.map(|p| p.max(first)).or_else(|| near.then_some(first));
+        let page = page.filter(|p| *p < opened.pages(self.group));
+        let part = Part { group: self.group, page };
+        let keys = chunk.keys(opened, part, Fill::IfRoom)?;
         let late = opened.groups[self.group].newest > self.ts;
-        let stamps =
-            if late { Some(chunk.stamps(opened, self.group, Fill::IfRoom)?) } else { None };
-        self.rows = Some((keys, stamps));
-        self.at = 0;
+        let stamps = if late { Some(chunk.stamps(opened, part, Fill::IfRoom)?) } else { None };
+        (self.rows, self.page, self.at) = (Some((keys, stamps)), page, 0);
         Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! The rows that one layer shows in a scan, row group by row group.
+//! The rows that one layer shows in a scan, row group by row group; of a short range page by page.
 //!
 //! ```text
 //!   row group  k1 ........ k8192      nothing newer has a key in between: its columns, untouched
@@ -9,7 +9,7 @@
 
 use crate::cache::Fill;
 use crate::chunk::{Chunk, lower_bound};
-use crate::footer::Opened;
+use crate::footer::{Opened, Part};
 use crate::layer::Layer;
 use crate::project::project;
 use crate::rows::batch;
@@ -23,6 +23,7 @@ use arrow::datatypes::SchemaRef;
 use base::{Error, Lsn, Result};
 use bytes::Bytes;
 use format::key;
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// A pass over one layer.
@@ -30,9 +31,11 @@ pub(crate) struct Sweep {
     layer: Arc<Layer>,
     /// The newer layers.
     newer: Vec<Shadow>,
-    /// The chunk and the row group that come next.
+    /// The chunk that comes next; the one being read, with the row group that comes next; the parts
+    /// of the last one that come before it.
     chunk: usize,
     opened: Option<(Arc<Chunk>, Arc<Opened>, usize)>,
+    parts: VecDeque<Part>,
     /// The last key for which it was decided which version is shown, if any; its older versions may
     /// be in the next row group.
     decided: Option<Bytes>,
@@ -45,7 +48,7 @@ impl Sweep {
         let newer = layers.iter().skip(number + 1).filter(|l| l.lo < spec.ts);
         let newer = newer.map(|l| Shadow::new(l.clone(), spec.ts)).collect();
         let chunk = layer.first_chunk(&spec.start);
-        Some(Sweep { layer, newer, chunk, opened: None, decided: None })
+        Some(Sweep { layer, newer, chunk, opened: None, parts: VecDeque::new(), decided: None })
     }
 
     /// The next rows; `None` at the end.
@@ -57,6 +60,16 @@ impl Sweep {
         revealed: &mut Lsn,
     ) -> Result<Option<RecordBatch>> {
         loop {
+            if let Some(part) = self.parts.pop_front()
+                && let Some((chunk, opened, next)) = self.opened.take()
+            {
+                let found = self.part(&chunk, &opened, part, (view, spec, schema), revealed)?;
+                self.opened = Some((chunk, opened, next));
+                if found.is_some() {
+                    return Ok(found);
+                }
+                continue;
+            }
             let (chunk, opened, group) = match self.opened.take() {
                 Some(at) => at,
                 None => {
@@ -71,47 +84,53 @@ impl Sweep {
                 }
             };
             let Some(g) = opened.groups.get(group).filter(|g| g.first < spec.end) else { continue };
-            let found = match g.oldest <= spec.ts {
-                true => self.group(&chunk, &opened, group, (view, spec, schema), revealed)?,
-                false => None,
-            };
-            self.opened = Some((chunk, opened, group + 1));
-            if found.is_some() {
-                return Ok(found);
+            if g.oldest <= spec.ts {
+                self.parts = parts(&opened, group, spec);
             }
+            self.opened = Some((chunk, opened, group + 1));
         }
     }
 
-    fn group(
+    fn part(
         &mut self,
         chunk: &Chunk,
         opened: &Opened,
-        group: usize,
+        part: Part,
         (view, spec, schema): (&View, &ScanSpec, &SchemaRef),
         revealed: &mut Lsn,
     ) -> Result<Option<RecordBatch>> {
-        let g = &opened.groups[group];
+        let g = &opened.groups[part.group];
         let (start, end) = (&spec.start, &spec.end);
-        let whole = *start <= g.first && g.last < *end;
         // A range within a row group is a point read of several rows.
-        let fill = if whole { Fill::IfRoom } else { Fill::Evict };
-        let from = start.max(&g.first).clone();
-        let to = if g.last < *end { key::after(&g.last) } else { end.clone() };
+        let within = part.page.is_some() || g.first < *start || g.last >= *end;
+        let fill = if within { Fill::Evict } else { Fill::IfRoom };
+        let mut keys = None;
+        let (mut low, mut high) = (0, opened.rows(part).len());
+        if within {
+            let these = chunk.keys(opened, part, fill)?;
+            (low, high) = (lower_bound(&these, start), lower_bound(&these, end));
+            keys = Some(these);
+        }
+        if low >= high {
+            return Ok(None);
+        }
+        let ends = keys.as_ref().map(|k| (k.value(low), k.value(high - 1)));
+        let (first, last) = ends.unwrap_or((&g.first, &g.last));
+        let (from, to) = (Bytes::copy_from_slice(first), key::after(last));
         let several = chunk.meta.mixed || g.newest > spec.ts;
         let delta = view.generations().any(|d| d.touches(&from, &to));
         let mut hidden = several || delta;
         for shadow in &mut self.newer {
             hidden = hidden || shadow.reaches(&from, &to)?;
         }
-        let mut keep = Keep::all(g.rows);
-        let (mut low, mut high) = (0, g.rows);
-        if !whole || hidden {
-            let keys = chunk.keys(opened, group, fill)?;
-            low = lower_bound(&keys, &from);
-            high = lower_bound(&keys, &to);
-            keep = Keep::all(high - low);
+        let mut keep = Keep::all(high - low);
+        if hidden {
+            let keys = match keys {
+                Some(keys) => keys,
+                None => chunk.keys(opened, part, fill)?,
+            };
             if several {
-                self.choose((chunk, opened, group, fill), &keys, (low, high), spec, &mut keep)?;
+                self.choose((chunk, opened, part, fill), &keys, (low, high), spec, &mut keep)?;
             }
             if delta {
                 let walk = view.walk(from.clone(), to.clone(), spec.ts);
@@ -126,7 +145,7 @@ impl Sweep {
         if rows == 0 {
             return Ok(None);
         }
-        let mut arrays = project(chunk, opened, group, &spec.columns, spec.with_key, fill)?;
+        let mut arrays = project(chunk, opened, part, &spec.columns, spec.with_key, fill)?;
         for array in &mut arrays {
             *array = array.slice(low, high - low);
             if let Some(keep) = &keep {
@@ -140,14 +159,14 @@ impl Sweep {
     /// Hides the versions that are too new, that are older than one shown, and deletions.
     fn choose(
         &mut self,
-        (chunk, opened, group, fill): (&Chunk, &Opened, usize, Fill),
+        (chunk, opened, part, fill): (&Chunk, &Opened, Part, Fill),
         keys: &BinaryArray,
         (low, high): (usize, usize),
         spec: &ScanSpec,
         keep: &mut Keep,
     ) -> Result<()> {
-        let stamps = chunk.stamps(opened, group, fill)?;
-        let deleted = chunk.deleted(opened, group, fill)?;
+        let stamps = chunk.stamps(opened, part, fill)?;
+        let deleted = chunk.deleted(opened, part, fill)?;
         let mut decided: Option<&[u8]> = self.decided.as_deref();
         for i in low..high {
             let key = keys.value(i);
@@ -164,6 +183,17 @@ impl Sweep {
         self.decided = decided.map(Bytes::copy_from_slice);
         Ok(())
     }
+}
+
+/// What to read of a row group: single pages, if they are few.
+fn parts(opened: &Opened, group: usize, spec: &ScanSpec) -> VecDeque<Part> {
+    let pages = opened.pages(group);
+    let first = opened.first_page(group, &spec.start);
+    let end = (opened.first_page(group, &spec.end) + 1).min(pages);
+    if 2 * end.saturating_sub(first) > pages {
+        return VecDeque::from([Part::group(group)]);
+    }
+    (first..end).map(|page| Part::page(group, page)).collect()
 }
 
 /// Hides the rows `low..high` that the delta knows better.

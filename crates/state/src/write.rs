@@ -183,12 +183,15 @@ fn properties(settings: &Settings) -> WriterProperties {
         .set_dictionary_enabled(false)
         .set_max_row_group_row_count(Some(settings.row_group_rows.max(1)))
         .set_max_row_group_bytes(Some(settings.row_group_bytes.max(1)))
-        .set_data_page_row_count_limit(1024)
+        .set_data_page_row_count_limit(settings.page_rows.max(1))
+        // Only between two batches of these is a page ended.
+        .set_write_batch_size(settings.page_rows.clamp(1, 1024))
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_column_statistics_enabled(column(KEY_COLUMN), EnabledStatistics::Page)
         .set_column_statistics_enabled(column(TS_COLUMN), EnabledStatistics::Page)
-        // Row groups are found by their exact first and last keys.
+        // Row groups and pages are found by their exact first and last keys.
         .set_statistics_truncate_length(None)
+        .set_column_index_truncate_length(None)
         .build()
 }
 

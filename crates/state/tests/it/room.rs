@@ -20,7 +20,13 @@ pub fn dir() -> PathBuf {
 }
 
 pub fn small() -> Settings {
-    Settings { row_group_rows: 4, row_group_bytes: 1 << 20, chunk_bytes: 900, runs_max: 4 }
+    Settings {
+        row_group_rows: 8,
+        page_rows: 2,
+        row_group_bytes: 1 << 20,
+        chunk_bytes: 900,
+        runs_max: 4,
+    }
 }
 
 pub fn open(env: &Env) -> Result<State> {
