@@ -34,7 +34,7 @@ pub mod vault;
 
 pub use frame::Frame;
 pub use layout::ColumnLayout;
-pub use manifest::{ChunkMeta, Manifest, TableChunks};
+pub use manifest::{ChunkMeta, Manifest, Run, TableChunks};
 pub use op::Op;
 pub use record::Record;
 pub use vault::{DivergedPart, DivergedRow};

@@ -219,18 +219,29 @@ impl Database {
         Ok(Arc::new(Snapshot { database: self.clone(), ts, rewinds }))
     }
 
-    /// Up to where old versions may be merged away: nobody reads below, and every transaction at
-    /// or below it is decided durably everywhere.
-    pub fn mergeable(&self) -> Timestamp {
+    /// What may be written to chunks now.
+    pub(crate) fn bounds(&self) -> Bounds {
         let snapshots = self.snapshots.lock();
-        let durable = self.durable_time();
-        snapshots.keys().next().map_or(durable, |oldest| durable.min(*oldest))
+        let at = self.durable_time();
+        let readers: Vec<Timestamp> = snapshots.range(..at).map(|(ts, _)| *ts).collect();
+        Bounds { at, horizon: readers.first().map_or(at, |oldest| *oldest), readers }
     }
 
     /// Forgets cached catalogs: after a rewind the same timestamps can mean other schemas.
     pub fn forget_catalogs(&self) {
         self.catalogs.lock().clear();
     }
+}
+
+/// See [`Database::bounds`].
+#[derive(Clone, Debug)]
+pub(crate) struct Bounds {
+    /// Every transaction at or below it is decided, durably and everywhere.
+    pub at: Timestamp,
+    /// Nobody reads below, now or later. At most `at`.
+    pub horizon: Timestamp,
+    /// Who reads below `at`, ascending.
+    pub readers: Vec<Timestamp>,
 }
 
 /// A timestamp that is being read at.

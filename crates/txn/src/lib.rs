@@ -26,6 +26,8 @@
 //! * A transaction is visible in all its partitions or in none, at every timestamp.
 //! * The effect of another transaction's version that is not durable yet never becomes durable
 //!   before it: [`Transaction::commit`] waits for what it read or overwrote elsewhere.
+//! * Nothing that a living snapshot can see is merged away; how long it lives holds up neither
+//!   spills nor closed timestamps, which are tasks of their own beside merges.
 //! * A gated, standby, copying or rewinding database takes no write, whoever asks.
 //!
 //! # On a crash

@@ -1,7 +1,7 @@
-//! Version 1 of every family, byte by byte. If one of these fails, data that exists somewhere can
+//! Every version of every family, byte by byte. If one of these fails, data that exists somewhere can
 //! no longer be read: add a new version instead, and its fixture next to the old one.
 
-use crate::trips::{manifest, part};
+use crate::trips::{manifest, manifest_with_runs, part};
 use base::{
     ClusterId, Column, Lsn, SqlType, StorageId, TableDescriptor, TableId, Timestamp, TxnId, Value,
 };
@@ -131,8 +131,10 @@ fn catalog_rows() {
 
 #[test]
 fn manifests() {
-    assert_eq!(hex(&manifest(layout()).encode()), MANIFEST);
-    assert_eq!(Manifest::decode(&unhex(MANIFEST)).unwrap(), manifest(layout()));
+    assert_eq!(Manifest::decode(&unhex(MANIFEST_1)).unwrap(), manifest(layout()));
+    let runs = manifest_with_runs(layout());
+    assert_eq!(hex(&runs.encode()), MANIFEST_2);
+    assert_eq!(Manifest::decode(&unhex(MANIFEST_2)).unwrap(), runs);
 }
 
 #[test]
@@ -161,7 +163,14 @@ const DESCRIPTOR: &str = "01131807087075626c69632e7408624150544401864829e4080c12
     01120269641a0208032001320203082a1908021206616d6f756e741a060807100c18022a013032020308\
     2a1108031201681a04080910283202030838013201013a010140044801";
 const COUNTERS: &str = "0113000708636f756e74657273080d4150434301fd1dffb708011064";
-const MANIFEST: &str = "41504d46012fc6c5070804108080808080808080021863220b0902000003010000001001220b09020000\
+const MANIFEST_2: &str = "41504d4602cabb22c80804108080808080808080021863220b0902000003010000001001220b09020000\
+    030500000010322ae4010864120d08031204080a10051a030701781a290a126368756e6b2d342d39382e\
+    706172717565741201621a016320f0a2042880e497d01235efbeadde1a2b0a126368756e6b2d342d3939\
+    2e70617271756574120263611a02640020f0a2042880e497d01235efbeadde2237080510808080808080\
+    80401a2a0a136368756e6b2d342d3130302e706172717565741201641a016620f0a2042880e497d01235\
+    efbeadde2240088080808080808040108080808080808080021a2b0a126368756e6b2d342d39372e7061\
+    72717565741201611a016520f0a2042880e497d01235efbeadde380130808080808080808001";
+const MANIFEST_1: &str = "41504d46012fc6c5070804108080808080808080021863220b0902000003010000001001220b09020000\
     030500000010322a690864120d08031204080a10051a030701781a290a126368756e6b2d342d39382e70\
     6172717565741201621a016320f0a2042880e497d01235efbeadde1a2b0a126368756e6b2d342d39392e\
     70617271756574120263611a02640020f0a2042880e497d01235efbeadde";
