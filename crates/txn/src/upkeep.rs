@@ -146,6 +146,9 @@ impl Engine {
             if storage == StorageId::CATALOG {
                 return Some(format::catalog::layout());
             }
+            if storage == StorageId::SEQUENCES {
+                return Some(format::sequence::layout());
+            }
             let table = catalog.by_storage(storage)?;
             let mut columns: Vec<ColumnLayout> = table
                 .columns

@@ -9,4 +9,5 @@ mod faults;
 mod follow;
 mod grpc;
 mod refusals;
+mod sequences;
 mod world;

@@ -1,7 +1,7 @@
 //! ALTER TABLE.
 
 use super::columns::{column_of, key_names};
-use super::{check_default, exclusively, primary_key};
+use super::{check_default, exclusively, primary_key, sequence};
 use crate::change::{Run, fold, last_part};
 use base::{Column, Error, Result, SqlState, StorageId, TableDescriptor, Value};
 use datafusion::sql::sqlparser::ast::{
@@ -36,7 +36,12 @@ async fn change(
             add_column(run, table, column_def, *if_not_exists).await
         }
         Op::DropColumn { column_names, if_exists, .. } => {
-            column_names.iter().try_for_each(|n| drop_column(table, &fold(n), *if_exists))
+            for name in column_names {
+                if let Some(id) = drop_column(table, &fold(name), *if_exists)? {
+                    sequence::drop_owned(run, table.id, Some(id)).await?;
+                }
+            }
+            Ok(())
         }
         Op::AddConstraint { constraint: TableConstraint::PrimaryKey(key), .. } => {
             primary_key::add(run, table, &key_names(&key.columns)?).await
@@ -94,7 +99,11 @@ async fn add_column(
             .hint("add the column first, then ALTER TABLE … ADD PRIMARY KEY"));
     }
     if let Some(text) = &column.default {
-        column.missing = check_default(run, &catalog, text, column.ty, &column.name)?;
+        match check_default(run, &catalog, text, column.ty, &column.name)? {
+            Some(value) => column.missing = value,
+            None if primary_key::is_empty(run, table).await? => {}
+            None => return Err(numbered_rows(&column.name)),
+        }
     }
     if column.not_null
         && column.missing == Value::Null
@@ -115,10 +124,19 @@ async fn add_column(
     Ok(())
 }
 
-fn drop_column(table: &mut TableDescriptor, name: &str, if_exists: bool) -> Result<()> {
+/// A default that differs from row to row, for rows that are there already.
+fn numbered_rows(column: &str) -> Error {
+    Error::unsupported(format!(
+        "adding column \"{column}\" with values of a sequence to a table that has rows"
+    ))
+    .hint("add it without a default, UPDATE it, then ALTER COLUMN … SET DEFAULT nextval(…)")
+}
+
+/// Takes a column out; its id, `None` if there was none.
+fn drop_column(table: &mut TableDescriptor, name: &str, if_exists: bool) -> Result<Option<u32>> {
     let id = match find(table, name) {
         Ok(column) => column.id,
-        Err(_) if if_exists => return Ok(()),
+        Err(_) if if_exists => return Ok(None),
         Err(e) => return Err(e),
     };
     if table.primary_key.contains(&id) {
@@ -127,7 +145,7 @@ fn drop_column(table: &mut TableDescriptor, name: &str, if_exists: bool) -> Resu
         )));
     }
     table.columns.retain(|c| c.id != id);
-    Ok(())
+    Ok(Some(id))
 }
 
 fn rename_column(table: &mut TableDescriptor, old: &str, new: String) -> Result<()> {

@@ -99,16 +99,10 @@ async fn finish(
     shard_key: Option<&[Ident]>,
 ) -> Result<Option<TableDescriptor>> {
     let (schema, name) = crate::change::schema_and_name(&ast.name)?;
-    let schema = schema.unwrap_or_else(|| "public".into());
-    if schema != "public" {
-        return Err(Error::new(
-            SqlState::INVALID_SCHEMA_NAME,
-            format!("schema \"{schema}\" does not exist"),
-        )
-        .hint("tables live in the schema public"));
-    }
+    let schema = super::public(schema)?;
     run.txn.begin_ddl().await?;
-    if run.txn.catalog().await?.table(&schema, &name).is_some() {
+    let catalog = run.txn.catalog().await?;
+    if catalog.table(&schema, &name).is_some() || catalog.sequence(&schema, &name).is_some() {
         if ast.if_not_exists {
             return Ok(None);
         }

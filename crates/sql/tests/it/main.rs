@@ -8,5 +8,6 @@ mod lifted;
 mod pgbench;
 mod point;
 mod queries;
+mod sequences;
 mod system;
 mod values;

@@ -6,4 +6,5 @@ mod bank;
 mod crash;
 mod isolation;
 mod schema;
+mod sequences;
 mod world;

@@ -3,7 +3,7 @@
 use super::conflict::conflict;
 use super::{Conflict, InsertPlan, Source};
 use crate::cell::{Cell, Compiler};
-use crate::change::ast::{fold, is_default, last_part, parse_expr, select};
+use crate::change::ast::{default_of, fold, is_default, last_part, select};
 use crate::change::{Returning, Scope, Target};
 use crate::plan::assigned;
 use crate::shape::Shape;
@@ -34,7 +34,8 @@ impl InsertPlan {
             }
             Some(query) => source(scope, &target, &mut columns, query, with, !named.is_empty())?,
         };
-        let defaults = defaults(scope, &target.shape, &columns, &source)?;
+        let (defaults, drawn) = defaults(scope, &target.shape, &columns, &source)?;
+        let draws = drawn || source.draws();
         let conflict = match &ast.on {
             None => Conflict::Fail,
             Some(on) => conflict(scope, &target, on)?,
@@ -43,7 +44,8 @@ impl InsertPlan {
             Some(items) => Some(Returning::compile(scope, &target, items)?),
             None => None,
         };
-        Ok(InsertPlan { shape: target.shape, columns, source, defaults, conflict, returning })
+        let shape = target.shape;
+        Ok(InsertPlan { shape, columns, source, defaults, draws, conflict, returning })
     }
 
     /// For rows that come from elsewhere (COPY) into these columns.
@@ -54,12 +56,13 @@ impl InsertPlan {
     ) -> Result<InsertPlan> {
         let columns = column_list(&shape, named)?;
         let source = Source::Values(Vec::new());
-        let defaults = defaults(scope, &shape, &columns, &source)?;
+        let (defaults, draws) = defaults(scope, &shape, &columns, &source)?;
         Ok(InsertPlan {
             shape,
             columns,
             source,
             defaults,
+            draws,
             conflict: Conflict::Fail,
             returning: None,
         })
@@ -189,13 +192,13 @@ fn values_source(
     Ok(Source::Values(rows))
 }
 
-/// Compiles the defaults that may be needed.
+/// Compiles the defaults that may be needed, and tells if they take values from sequences.
 fn defaults(
     scope: &mut Scope<'_>,
     shape: &Shape,
     given: &[usize],
     source: &Source,
-) -> Result<Vec<(usize, Cell)>> {
+) -> Result<(Vec<(usize, Cell)>, bool)> {
     let explicit = match source {
         Source::Values(rows) => rows.iter().flatten().any(Option::is_none),
         Source::Query(_) => false,
@@ -203,11 +206,12 @@ fn defaults(
     let mut compiler = Compiler::without_row(scope.runtime, scope.names, Vec::new());
     let mut all = Vec::new();
     for (i, column) in shape.visible() {
-        if let Some(text) = &column.default
-            && (explicit || !given.contains(&i))
-        {
-            all.push((i, compiler.cell(&parse_expr(text)?, Some(column.ty))?));
+        if !explicit && given.contains(&i) {
+            continue;
+        }
+        if let Some(e) = default_of(scope.catalog, shape.table.id, column)? {
+            all.push((i, compiler.cell(&e, Some(column.ty))?));
         }
     }
-    Ok(all)
+    Ok((all, compiler.draws))
 }
