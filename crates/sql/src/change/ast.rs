@@ -1,6 +1,6 @@
 //! Small readings of the AST.
 
-use base::{Catalog, Column, Error, Result, TableId};
+use base::{Catalog, Column, Error, Result, SqlState, TableId};
 use datafusion::sql::sqlparser::ast::{
     Expr, FunctionArguments, Ident, ObjectName, ObjectNamePart, Query, Select, SelectItem, SetExpr,
     Statement, With,
@@ -52,6 +52,12 @@ pub fn default_of(catalog: &Catalog, table: TableId, column: &Column) -> Result<
         (None, Some(text)) => parse_expr(text).map(Some),
         (None, None) => Ok(None),
     }
+}
+
+/// A value for an identity column that takes none.
+pub fn generated_always(column: &str, message: String) -> Error {
+    Error::new(SqlState::GENERATED_ALWAYS, message)
+        .detail(format!("Column \"{column}\" is an identity column defined as GENERATED ALWAYS."))
 }
 
 /// An empty `SELECT` to fill in.

@@ -1,6 +1,6 @@
 //! UPDATE and DELETE.
 
-use super::ast::{default_of, is_default, last_part, parse_expr, select};
+use super::ast::{default_of, generated_always, is_default, last_part, parse_expr, select};
 use super::find::{Found, find};
 use super::lock::lock_and_read;
 use super::returning::Returning;
@@ -119,6 +119,13 @@ pub fn assignments(
             ));
         }
         let value = if !is_default(value) {
+            let column = &shape.columns()[position];
+            if crate::ddl::always(catalog, shape.table.id, column.id) {
+                return Err(generated_always(
+                    name,
+                    format!("column \"{name}\" can only be updated to DEFAULT"),
+                ));
+            }
             value.clone()
         } else {
             let column = &shape.columns()[position];

@@ -1,7 +1,8 @@
 //! ALTER TABLE.
 
-use super::columns::{column_of, key_names};
-use super::{check_default, exclusively, primary_key, sequence};
+use super::columns::{Defined, column_of, key_names};
+use super::identity::refuse_identity;
+use super::{check_default, exclusively, identity, primary_key, sequence};
 use crate::change::{Run, fold, last_part};
 use base::{Column, Error, Result, SqlState, StorageId, TableDescriptor, Value};
 use datafusion::sql::sqlparser::ast::{
@@ -72,7 +73,7 @@ fn missing_column(table: &TableDescriptor, name: &str) -> Error {
     )
 }
 
-fn find<'t>(table: &'t mut TableDescriptor, name: &str) -> Result<&'t mut Column> {
+pub(super) fn find<'t>(table: &'t mut TableDescriptor, name: &str) -> Result<&'t mut Column> {
     let error = missing_column(table, name);
     table.columns.iter_mut().find(|c| c.name == name && !c.hidden).ok_or(error)
 }
@@ -84,7 +85,8 @@ async fn add_column(
     if_not_exists: bool,
 ) -> Result<()> {
     let catalog = run.txn.catalog().await?;
-    let (mut column, key) = column_of(run, &catalog, def, table.next_column_id)?;
+    let Defined { mut column, key, sequence } =
+        column_of(run, &catalog, def, table.next_column_id)?;
     if table.column_named(&column.name).is_some() {
         if if_not_exists {
             return Ok(());
@@ -105,6 +107,9 @@ async fn add_column(
             None => return Err(numbered_rows(&column.name)),
         }
     }
+    if sequence.is_some() && !primary_key::is_empty(run, table).await? {
+        return Err(numbered_rows(&column.name));
+    }
     if column.not_null
         && column.missing == Value::Null
         && !primary_key::is_empty(run, table).await?
@@ -121,7 +126,7 @@ async fn add_column(
     table.next_column_id += 1;
     let at = table.columns.iter().position(|c| c.hidden).unwrap_or(table.columns.len());
     table.columns.insert(at, column);
-    Ok(())
+    identity::make(run, table, sequence.into_iter().collect()).await
 }
 
 /// A default that differs from row to row, for rows that are there already.
@@ -169,11 +174,23 @@ async fn alter_column(
     match op {
         AlterColumnOperation::SetDefault { value } => {
             let text = value.to_string();
+            refuse_identity(&catalog, table, find(&mut table.clone(), name)?)?;
             let column = find(table, name)?;
             check_default(run, &catalog, &text, column.ty, name)?;
             column.default = Some(text);
         }
-        AlterColumnOperation::DropDefault => find(table, name)?.default = None,
+        AlterColumnOperation::DropDefault => {
+            refuse_identity(&catalog, table, find(&mut table.clone(), name)?)?;
+            find(table, name)?.default = None;
+        }
+        AlterColumnOperation::AddGenerated {
+            generated_as: Some(generated),
+            sequence_options,
+            ..
+        } => {
+            let options = sequence_options.as_deref().unwrap_or_default();
+            identity::add_identity(run, table, name, (generated, options)).await?;
+        }
         AlterColumnOperation::SetNotNull => {
             find(table, name)?;
             if primary_key::has_null(run, table, name).await? {
@@ -195,6 +212,7 @@ async fn alter_column(
                     format!("column \"{name}\" is in a primary key"),
                 ));
             }
+            refuse_identity(&catalog, table, find(&mut table.clone(), name)?)?;
             find(table, name)?.not_null = false;
         }
         other => return Err(Error::unsupported(format!("ALTER COLUMN … {other}"))),

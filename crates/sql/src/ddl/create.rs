@@ -1,6 +1,7 @@
 //! CREATE TABLE.
 
 use super::columns::{Draft, column, shard_columns, take_key};
+use super::identity;
 use crate::change::{InsertPlan, Run, Scope, Source, fold, insert};
 use crate::plan::{Names, plan_statement};
 use crate::shape::Shape;
@@ -123,7 +124,7 @@ async fn finish(
         }
     };
     let shard_key = shard_columns(&draft.columns, &primary_key, shard_key)?;
-    let table = TableDescriptor {
+    let mut table = TableDescriptor {
         id: run.txn.next_table_id().await?,
         schema,
         name,
@@ -134,6 +135,7 @@ async fn finish(
         next_column_id: next + 1,
         version: 1,
     };
+    identity::make(run, &mut table, draft.sequences).await?;
     run.txn.put_table(&table).await?;
     Ok(Some(table))
 }

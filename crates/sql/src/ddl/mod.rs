@@ -5,12 +5,14 @@ mod alter;
 mod columns;
 mod create;
 mod drop;
+mod identity;
 mod primary_key;
 mod sequence;
 
 pub use alter::alter;
 pub use create::{create, create_as};
 pub use drop::{drop_tables, truncate};
+pub use identity::always;
 pub use sequence::{alter_sequence, create_sequence, drop_sequences};
 
 use crate::change::{Run, Scope};

@@ -21,6 +21,7 @@ mod database;
 mod error;
 mod gate;
 mod input;
+mod insert;
 mod link;
 mod sequence;
 mod source;
@@ -32,6 +33,7 @@ mod tests;
 
 pub use copy::{Copy, CopyFormat, CopyOptions, CopySource, Force};
 pub use input::fold;
+pub use insert::{Overriding, overriding};
 pub use link::Replicate;
 pub use sequence::{SequenceChange, SequenceOptions};
 pub use user::UserOptions;
@@ -243,6 +245,8 @@ fn statement(input: &mut Input<'_>) -> Result<Stmt, Failure> {
             sequence::create(input)
         }
         ["alter", "sequence", _] => sequence::alter(input),
+        ["alter", "table", _] => table::alter(input),
+        ["insert", _, _] => insert::insert(input),
         ["create", "table" | "unlogged" | "temp" | "temporary" | "global" | "local", _] => {
             table::create(input)
         }

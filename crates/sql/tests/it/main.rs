@@ -4,6 +4,7 @@ mod changes;
 mod conflicts;
 mod definitions;
 mod harness;
+mod identity;
 mod lifted;
 mod pgbench;
 mod point;

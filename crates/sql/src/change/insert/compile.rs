@@ -3,10 +3,12 @@
 use super::conflict::conflict;
 use super::{Conflict, InsertPlan, Source};
 use crate::cell::{Cell, Compiler};
+use crate::change::ast::generated_always;
 use crate::change::ast::{default_of, fold, is_default, last_part, select};
 use crate::change::{Returning, Scope, Target};
 use crate::plan::assigned;
 use crate::shape::Shape;
+use crate::statement::{Overriding, overriding};
 use base::{Error, Result, SqlState};
 use datafusion::sql::sqlparser::ast::{
     Insert, Query, SelectItem, SetExpr, SetOperator, SetQuantifier, Statement, TableObject, Values,
@@ -34,7 +36,10 @@ impl InsertPlan {
             }
             Some(query) => source(scope, &target, &mut columns, query, with, !named.is_empty())?,
         };
-        let (defaults, drawn) = defaults(scope, &target.shape, &columns, &source)?;
+        let ignored = identities(scope, ast, &target.shape, &columns, &source)?;
+        let counted: Vec<usize> =
+            columns.iter().copied().filter(|i| !ignored.contains(i)).collect();
+        let (defaults, drawn) = defaults(scope, &target.shape, &counted, &source)?;
         let draws = drawn || source.draws();
         let conflict = match &ast.on {
             None => Conflict::Fail,
@@ -45,7 +50,7 @@ impl InsertPlan {
             None => None,
         };
         let shape = target.shape;
-        Ok(InsertPlan { shape, columns, source, defaults, draws, conflict, returning })
+        Ok(InsertPlan { shape, columns, source, defaults, ignored, draws, conflict, returning })
     }
 
     /// For rows that come from elsewhere (COPY) into these columns.
@@ -62,11 +67,51 @@ impl InsertPlan {
             columns,
             source,
             defaults,
+            ignored: Vec::new(),
             draws,
             conflict: Conflict::Fail,
             returning: None,
         })
     }
+}
+
+/// Checks the values given for identity columns; the columns for which they do not count.
+///
+/// # Errors
+/// 428C9 for a column that takes none.
+fn identities(
+    scope: &Scope<'_>,
+    ast: &Insert,
+    shape: &Shape,
+    columns: &[usize],
+    source: &Source,
+) -> Result<Vec<usize>> {
+    let said = overriding(ast);
+    let mut ignored = Vec::new();
+    for (at, position) in columns.iter().enumerate() {
+        let column = &shape.columns()[*position];
+        let (catalog, table) = (scope.catalog, shape.table.id);
+        if catalog.identity(table, column.id).is_none() {
+            continue;
+        }
+        let given = match source {
+            Source::Values(rows) => rows.iter().any(|row| row.get(at).is_some_and(Option::is_some)),
+            Source::Query(_) => true,
+        };
+        match said {
+            Some(Overriding::User) => ignored.push(*position),
+            None if given && crate::ddl::always(catalog, table, column.id) => {
+                let name = &column.name;
+                return Err(generated_always(
+                    name,
+                    format!("cannot insert a non-DEFAULT value into column \"{name}\""),
+                )
+                .hint("Use OVERRIDING SYSTEM VALUE to override."));
+            }
+            _ => {}
+        }
+    }
+    Ok(ignored)
 }
 
 fn column_list(shape: &Shape, named: &[String]) -> Result<Vec<usize>> {

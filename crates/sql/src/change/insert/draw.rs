@@ -43,7 +43,8 @@ pub(super) async fn for_values(
         needs.add(run, cell, 1)?;
     }
     for (position, default) in &plan.defaults {
-        let given = plan.columns.iter().position(|i| i == position);
+        let counts = !plan.ignored.contains(position);
+        let given = plan.columns.iter().position(|i| counts && i == position);
         let defaulted = match given {
             None => rows.len(),
             Some(at) => rows.iter().filter(|row| row.get(at).is_none_or(Option::is_none)).count(),
@@ -60,7 +61,7 @@ pub(super) async fn for_rows(run: &Run<'_>, plan: &InsertPlan, rows: usize) -> R
     }
     let mut needs = Needs::default();
     for (position, default) in &plan.defaults {
-        if !plan.columns.contains(position) {
+        if !plan.columns.contains(position) || plan.ignored.contains(position) {
             needs.add(run, default, rows)?;
         }
     }

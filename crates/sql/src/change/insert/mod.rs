@@ -54,6 +54,8 @@ pub struct InsertPlan {
     pub source: Source,
     /// Defaults of the other columns.
     pub(super) defaults: Vec<(usize, Cell)>,
+    /// Columns whose given values do not count.
+    pub(super) ignored: Vec<usize>,
     /// Values or defaults take values from sequences.
     pub(super) draws: bool,
     pub(super) conflict: Conflict,

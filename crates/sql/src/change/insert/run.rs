@@ -16,7 +16,9 @@ impl InsertPlan {
     fn complete(&self, run: &Run<'_>, given: Vec<Option<Value>>) -> Result<Vec<Value>> {
         let mut row: Vec<Option<Value>> = vec![None; self.shape.columns().len()];
         for (position, value) in self.columns.iter().zip(given) {
-            row[*position] = value;
+            if !self.ignored.contains(position) {
+                row[*position] = value;
+            }
         }
         for (position, cell) in &self.defaults {
             if row[*position].is_none() {
