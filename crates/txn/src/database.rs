@@ -2,8 +2,12 @@
 
 use crate::gate::Writers;
 use crate::oracle::Oracle;
+use crate::sequence::Open;
 use crate::transaction::{Transaction, TxnOptions};
-use base::{Catalog, DatabaseId, Epoch, Error, LineId, Result, SqlState, Timestamp, TxnId};
+use base::{
+    Catalog, DatabaseId, Epoch, Error, LineId, Result, SequenceDescriptor, SqlState, TableId,
+    Timestamp, TxnId,
+};
 use env::Env;
 use meta::DatabaseState;
 use parking_lot::{Mutex, RwLock};
@@ -27,6 +31,8 @@ pub struct Database {
     pub(crate) settings: DatabaseSettings,
     pub(crate) writers: Arc<Writers>,
     pub(crate) catalogs: Mutex<BTreeMap<Timestamp, Arc<Catalog>>>,
+    /// Values of sequences that are reserved, by sequence and generation.
+    sequences: Mutex<BTreeMap<(TableId, u32), Arc<Open>>>,
     id: DatabaseId,
     name: String,
     line: LineId,
@@ -68,6 +74,7 @@ impl Database {
             settings,
             writers,
             catalogs: Mutex::new(BTreeMap::new()),
+            sequences: Mutex::new(BTreeMap::new()),
             id: record.id,
             name: record.name.clone(),
             line: record.line,
@@ -114,7 +121,14 @@ impl Database {
         if matches!(state, DatabaseState::Rewinding { .. }) {
             self.rewinds.fetch_add(1, Ordering::SeqCst);
         }
+        // What a primary has reserved is of no meaning in another role.
+        self.sequences.lock().clear();
         *now = state;
+    }
+
+    /// What is reserved of a sequence.
+    pub(crate) fn open_sequence(&self, s: &SequenceDescriptor) -> Arc<Open> {
+        self.sequences.lock().entry((s.id, s.generation)).or_default().clone()
     }
 
     /// The promotion epoch of its line, as far as known here.
@@ -230,6 +244,7 @@ impl Database {
     /// Forgets cached catalogs: after a rewind the same timestamps can mean other schemas.
     pub fn forget_catalogs(&self) {
         self.catalogs.lock().clear();
+        self.sequences.lock().clear();
     }
 }
 

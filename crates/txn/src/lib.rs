@@ -17,7 +17,8 @@
 //! 3. Writes stay in the [write set](WriteSet) until commit; own reads see them.
 //! 4. Commit in one partition is one call. Commit over several: `Prepare` everywhere, all durable =
 //!    committed at the greatest prepare timestamp, acknowledge, `Decide` everywhere.
-//! 5. The schema is rows of partition 0; DDL locks a table's descriptor exclusively, everything
+//! 5. Values of sequences are reserved in blocks by transactions of their own; see `sequence`.
+//! 6. The schema is rows of partition 0; DDL locks a table's descriptor exclusively, everything
 //!    else shares it.
 //!
 //! # Invariants
@@ -44,6 +45,7 @@ mod engine;
 mod gate;
 mod oracle;
 mod recover;
+mod sequence;
 mod settings;
 mod transaction;
 mod upkeep;
@@ -54,6 +56,7 @@ pub use database::{Database, DatabaseSettings, Snapshot};
 pub use engine::Engine;
 pub use gate::WriterGuard;
 pub use oracle::Oracle;
+pub use sequence::SequenceHandle;
 pub use settings::EngineSettings;
 pub use transaction::{Committed, Isolation, Transaction, TxnOptions};
 pub use view::ReadView;

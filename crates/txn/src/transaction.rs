@@ -2,10 +2,12 @@
 
 use crate::database::{Database, Snapshot};
 use crate::gate::WriterGuard;
+use crate::sequence::Own;
 use crate::view::ReadView;
 use crate::writes::WriteSet;
 use base::{Catalog, Error, Lsn, Result, SqlState, Timestamp, TxnId};
 use bytes::Bytes;
+use parking_lot::Mutex;
 use partition::{LockMode, LockRequest, LockWait, VersionedRow};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -56,6 +58,8 @@ pub struct Transaction {
     /// The catalog at a snapshot and a number of own schema changes.
     pub(crate) catalog: Option<(Timestamp, u32, Arc<Catalog>)>,
     pub(crate) ddl: bool,
+    /// Sequences used, and those that nobody else can see.
+    pub(crate) own: Arc<Mutex<Own>>,
 }
 
 impl Transaction {
@@ -72,6 +76,7 @@ impl Transaction {
             known: BTreeMap::new(),
             catalog: None,
             ddl: false,
+            own: Arc::default(),
         }
     }
 

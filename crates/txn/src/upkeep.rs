@@ -228,6 +228,9 @@ async fn layouts(database: &Arc<Database>, bounds: &Bounds) -> Result<Layouts> {
         if storage == StorageId::CATALOG {
             return Some(format::catalog::layout());
         }
+        if storage == StorageId::SEQUENCES {
+            return Some(format::sequence::layout());
+        }
         let mut columns: BTreeMap<u32, ColumnLayout> = BTreeMap::new();
         let mut known = false;
         for table in catalogs.iter().filter_map(|c| c.by_storage(storage)) {

@@ -10,4 +10,5 @@ mod follow;
 mod grpc;
 mod handover;
 mod refusals;
+mod sequences;
 mod world;

@@ -54,6 +54,10 @@ pub use source::{
     UserFact,
 };
 
+pub(crate) use functions::answers::split_name;
+pub(crate) use keys::quoted;
+pub(crate) use oids::table as relation_oid;
+
 use base::{Error, Result};
 use columns::{RELATIONS, Relation};
 use datafusion::catalog::{MemTable, TableProvider};

@@ -6,5 +6,6 @@ mod bank;
 mod crash;
 mod isolation;
 mod schema;
+mod sequences;
 mod upkeep;
 mod world;
