@@ -52,6 +52,7 @@ mod plan;
 mod point;
 mod project;
 mod ranges;
+mod rewrite;
 mod rows;
 mod scan;
 mod settings;

@@ -52,8 +52,9 @@ impl State {
     /// Moves versions at or below `at` into chunks. Blocks; readers and [`State::apply`] go on.
     /// Does nothing if the chunks hold all that already. Merges runs first where there are too many.
     pub fn spill(&self, request: SpillRequest<'_>) -> Result<()> {
-        while self.merge_full(request.horizon)? {}
-        let _one_at_a_time = self.inner.maintenance.lock();
+        let _one_at_a_time = self.inner.spilling.lock();
+        self.make_room(request.horizon)?;
+        let _maintenance = self.inner.maintenance.lock();
         if self.is_closed() {
             return Ok(());
         }

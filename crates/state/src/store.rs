@@ -3,6 +3,7 @@
 use crate::cache::PageCache;
 use crate::delta::{Generation, SLICE, Version};
 use crate::files::{Files, load_manifests, write_manifest};
+use crate::merging::Claims;
 use crate::scan::{Scan, ScanSpec};
 use crate::settings::Settings;
 use crate::stats::Counts;
@@ -32,8 +33,11 @@ pub(crate) struct Inner {
     pub(crate) files: Mutex<Files>,
     /// Held by what changes the view otherwise than by adding versions.
     pub(crate) maintenance: Mutex<()>,
-    /// Held by a merge all the time, before the lock of maintenance, which it takes at its end.
+    /// Held by the merge in the background, which takes that of maintenance at its end.
     pub(crate) merging: Mutex<()>,
+    /// Held by a spill, which may wait for the one above, and takes that of maintenance.
+    pub(crate) spilling: Mutex<()>,
+    pub(crate) claims: Mutex<Claims>,
     /// Nothing may be written to the folder any more.
     pub(crate) closed: AtomicBool,
     pub(crate) counts: Counts,
@@ -64,6 +68,8 @@ impl State {
             files: Mutex::new(files),
             maintenance: Mutex::new(()),
             merging: Mutex::new(()),
+            spilling: Mutex::new(()),
+            claims: Mutex::default(),
             closed: AtomicBool::new(false),
             counts: Counts::default(),
         };

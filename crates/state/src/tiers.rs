@@ -24,31 +24,39 @@ pub(crate) enum Choice {
     Join(Range<usize>),
 }
 
-/// What is best merged now, if anything is. With `hurry` somebody waits for it.
+/// What is best merged now, if anything is. Another merge has runs up to `claimed` in its hands
+/// ([`Timestamp::ZERO`]: none does). With `hurry` somebody waits for it: only what is cheap, and only
+/// if there are too many runs.
 pub(crate) fn choose(
     table: &TableChunks,
-    horizon: Timestamp,
+    (horizon, claimed): (Timestamp, Timestamp),
     runs_max: usize,
     hurry: bool,
 ) -> Option<Choice> {
-    let old = table.runs.iter().take_while(|r| r.hi <= horizon).count();
-    let full = table.runs.len() >= runs_max.max(2);
-    if hurry && !full {
+    if hurry && !is_full(table, runs_max) {
         return None;
     }
-    if old > 0 {
+    let free = table.runs.partition_point(|r| r.hi <= claimed);
+    let runs = &table.runs[free..];
+    let old = runs.iter().take_while(|r| r.hi <= horizon).count();
+    if free == 0 && old > 0 {
         let (rewritten, brought) = cost(table, old);
         if rewritten <= if hurry { 0 } else { WORTH * brought } {
             return Some(Choice::IntoBase(old));
         }
     }
-    let sizes: Vec<u64> = table.runs.iter().map(Run::bytes).collect();
+    let sizes: Vec<u64> = runs.iter().map(Run::bytes).collect();
     let young = alike(&sizes[old..]).map(|r| r.start + old..r.end + old);
-    match young.or_else(|| alike(&sizes[..old])) {
-        Some(range) => Some(Choice::Join(range)),
-        None if full => cheapest(&sizes).map(Choice::Join),
-        None => None,
-    }
+    let range = young.or_else(|| alike(&sizes[..old])).or_else(|| {
+        let full = is_full(table, runs_max);
+        if full { cheapest(&sizes) } else { None }
+    });
+    range.map(|r| Choice::Join(r.start + free..r.end + free))
+}
+
+/// True if a spill must not add a run.
+pub(crate) fn is_full(table: &TableChunks, runs_max: usize) -> bool {
+    table.runs.len() >= runs_max.max(2)
 }
 
 /// Bytes of the base that share their range with a file of the first runs, and bytes of these files,

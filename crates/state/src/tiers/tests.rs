@@ -32,7 +32,7 @@ fn sized(sizes: &[u64]) -> TableChunks {
 }
 
 fn best(table: &TableChunks, horizon: u64) -> Option<Choice> {
-    choose(table, Timestamp(horizon), 8, false)
+    choose(table, (Timestamp(horizon), Timestamp::ZERO), 8, false)
 }
 
 #[test]
@@ -59,7 +59,10 @@ fn files_that_overlap_nothing_cost_nothing() {
     let appended = table(base(), vec![vec![chunk("g", "h", 10)], vec![chunk("i", "k", 10)]]);
     assert_eq!(best(&appended, 20), Some(Choice::IntoBase(2)));
     assert_eq!(adoptable(&appended.chunks, &appended.runs).len(), 2);
-    assert_eq!(choose(&appended, Timestamp(20), 2, true), Some(Choice::IntoBase(2)));
+    assert_eq!(
+        choose(&appended, (Timestamp(20), Timestamp::ZERO), 2, true),
+        Some(Choice::IntoBase(2))
+    );
     let overlapping = table(base(), vec![vec![chunk("g", "m", 10)], vec![chunk("i", "k", 10)]]);
     assert!(adoptable(&overlapping.chunks, &overlapping.runs).is_empty());
     let nested = table(
@@ -91,19 +94,30 @@ fn old_and_young_runs_are_joined_apart_unless_there_are_too_many() {
 
 #[test]
 fn there_are_never_too_many() {
+    let at = |horizon| (Timestamp(horizon), Timestamp::ZERO);
     let sizes = [900, 300, 90, 28, 9, 4, 2, 1];
-    assert_eq!(choose(&sized(&sizes), Timestamp(90), 9, true), None);
-    assert_eq!(choose(&sized(&sizes), Timestamp(90), 8, true), Some(Choice::Join(6..8)));
-    assert_eq!(choose(&sized(&[1_000, 1]), Timestamp(0), 1, true), Some(Choice::Join(0..2)));
+    assert_eq!(choose(&sized(&sizes), at(90), 9, true), None);
+    assert_eq!(choose(&sized(&sizes), at(90), 8, true), Some(Choice::Join(6..8)));
+    assert_eq!(choose(&sized(&[1_000, 1]), at(0), 1, true), Some(Choice::Join(0..2)));
     // Whatever comes, a loop of spills and merges stays bounded and ends.
     let mut runs = vec![];
     for n in 0..2000_u64 {
         runs.push(1 + (n * 7919) % 50);
-        while let Some(choice) = choose(&sized(&runs), Timestamp(0), 8, false) {
+        while let Some(choice) = choose(&sized(&runs), at(0), 8, false) {
             let Choice::Join(range) = choice else { panic!("nothing is old enough") };
             let sum = runs[range.clone()].iter().sum();
             runs.splice(range, [sum]);
         }
         assert!(runs.len() < 8, "{runs:?}");
     }
+}
+
+#[test]
+fn what_another_merge_has_in_its_hands_is_left_alone() {
+    let cheap = table(vec![chunk("a", "z", 10)], vec![vec![chunk("a", "z", 10)]; 8]);
+    let choice = |claimed, hurry| choose(&cheap, (Timestamp(80), Timestamp(claimed)), 8, hurry);
+    assert_eq!(choice(0, false), Some(Choice::IntoBase(8)));
+    assert_eq!(choice(40, false), Some(Choice::Join(4..8)));
+    assert_eq!(choice(50, true), Some(Choice::Join(5..8)), "there are too many");
+    assert_eq!(choice(70, true), None);
 }
