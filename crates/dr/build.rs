@@ -21,8 +21,9 @@ fn main() {
         .method(method("authenticate", "Authenticate", "Scram", "Scram", false))
         .method(method("hello", "Hello", "HelloRequest", "Hello", false))
         .method(method("subscribe", "Subscribe", "SubscribeRequest", "StreamItem", true))
-        .method(method("ack", "Ack", "Ack", "Empty", false))
+        .method(method("ack", "Ack", "Ack", "Acked", false))
         .method(method("positions", "Positions", "Named", "Positions", false))
+        .method(method("handover", "Handover", "HandoverRequest", "HandoverAnswer", false))
         .method(method("fetch", "Fetch", "Fetch", "Piece", false))
         .method(method("save_diverged", "SaveDiverged", "SaveDiverged", "Empty", false))
         .build();

@@ -1,8 +1,8 @@
-//! What tables a database has, at one timestamp. Descriptors are rows of
+//! What tables and sequences a database has, at one timestamp. Descriptors are rows of
 //! [`StorageId::CATALOG`] in partition 0, so schema changes are ordinary
 //! transactional writes: replicated, rewound and read at any timestamp like all other data.
 
-use crate::{SqlType, StorageId, TableId, Timestamp, Value};
+use crate::{SequenceDescriptor, SqlType, StorageId, TableId, Timestamp, Value};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -65,13 +65,15 @@ impl TableDescriptor {
     }
 }
 
-/// All tables of a database as of one timestamp.
+/// All tables and sequences of a database as of one timestamp.
 #[derive(Clone, Debug, Default)]
 pub struct Catalog {
     /// Commit timestamp of the newest schema change in here.
     pub stamp: Timestamp,
     /// By identity.
     pub tables: BTreeMap<TableId, Arc<TableDescriptor>>,
+    /// By identity.
+    pub sequences: BTreeMap<TableId, Arc<SequenceDescriptor>>,
 }
 
 impl Catalog {
@@ -83,5 +85,23 @@ impl Catalog {
     /// The table whose rows are in this key space.
     pub fn by_storage(&self, storage: StorageId) -> Option<&Arc<TableDescriptor>> {
         self.tables.values().find(|t| t.storage == storage)
+    }
+
+    /// The sequence of this name.
+    pub fn sequence(&self, schema: &str, name: &str) -> Option<&Arc<SequenceDescriptor>> {
+        self.sequences.values().find(|s| s.name == name && s.schema == schema)
+    }
+
+    /// The sequences that belong to columns of this table.
+    pub fn owned_by(&self, table: TableId) -> impl Iterator<Item = &Arc<SequenceDescriptor>> {
+        self.sequences.values().filter(move |s| s.owner.is_some_and(|o| o.table == table))
+    }
+
+    /// The sequence that gives an identity column its values.
+    pub fn identity(&self, table: TableId, column: u32) -> Option<&Arc<SequenceDescriptor>> {
+        let is = |s: &&Arc<SequenceDescriptor>| {
+            s.owner.is_some_and(|o| o.column == column && o.identity.is_some())
+        };
+        self.owned_by(table).find(is)
     }
 }

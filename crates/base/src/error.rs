@@ -49,6 +49,8 @@ states! {
     NUMERIC_VALUE_OUT_OF_RANGE = "22003";
     /// Not a date or time.
     INVALID_DATETIME_FORMAT = "22007";
+    /// A sequence has no more values.
+    SEQUENCE_GENERATOR_LIMIT_EXCEEDED = "2200H";
     /// Division by zero.
     DIVISION_BY_ZERO = "22012";
     /// Parameter has a value that is not allowed.
@@ -87,6 +89,8 @@ states! {
     INVALID_SCHEMA_NAME = "3F000";
     /// No such savepoint.
     INVALID_SAVEPOINT = "3B001";
+    /// Other objects depend on it.
+    DEPENDENT_OBJECTS_STILL_EXIST = "2BP01";
     /// Serialization failure: retry the transaction.
     SERIALIZATION_FAILURE = "40001";
     /// Deadlock: retry the transaction.
@@ -95,6 +99,10 @@ states! {
     SYNTAX_ERROR = "42601";
     /// This user may not do that.
     INSUFFICIENT_PRIVILEGE = "42501";
+    /// A value for a column that is always generated.
+    GENERATED_ALWAYS = "428C9";
+    /// The object is not of the wanted kind.
+    WRONG_OBJECT_TYPE = "42809";
     /// Types do not match.
     DATATYPE_MISMATCH = "42804";
     /// No such column.
@@ -117,6 +125,8 @@ states! {
     DUPLICATE_TABLE = "42P07";
     /// Object exists already.
     DUPLICATE_OBJECT = "42710";
+    /// A name that belongs to the system.
+    RESERVED_NAME = "42939";
     /// Name that could mean two things.
     AMBIGUOUS_COLUMN = "42702";
     /// A grouping error.

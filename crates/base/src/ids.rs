@@ -37,7 +37,7 @@ id!(
     LogId(u32)
 );
 id!(
-    /// A table as its user knows it; survives `TRUNCATE` and `ADD PRIMARY KEY`.
+    /// A table or a sequence as its user knows it; survives `TRUNCATE` and `ADD PRIMARY KEY`.
     TableId(u32)
 );
 id!(
@@ -49,6 +49,8 @@ id!(
 impl StorageId {
     /// The key space of table descriptors, in partition 0 of every database.
     pub const CATALOG: StorageId = StorageId(1);
+    /// The key space of where sequences stand, in partition 0 of every database.
+    pub const SEQUENCES: StorageId = StorageId(2);
     /// The first key space a user's table can have.
     pub const FIRST_USER: StorageId = StorageId(100);
 }

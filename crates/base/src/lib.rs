@@ -20,6 +20,7 @@ mod catalog;
 mod error;
 mod ids;
 mod position;
+mod sequence;
 mod types;
 mod value;
 
@@ -27,5 +28,6 @@ pub use catalog::{Catalog, Column, TableDescriptor};
 pub use error::{Error, Outcome, Result, SqlState};
 pub use ids::{ClusterId, DatabaseId, LineId, LogId, NodeId, StorageId, TableId, TxnId};
 pub use position::{Epoch, EpochHistory, Lsn, Timestamp};
+pub use sequence::{Identity, SequenceDescriptor, SequenceOwner};
 pub use types::SqlType;
 pub use value::{Row, Value};

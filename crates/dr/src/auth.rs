@@ -1,8 +1,9 @@
-//! Who may replicate: logins by SCRAM, then a token.
+//! Who may replicate: superusers, and clusters that have handed a database over to this one. Logins
+//! by SCRAM, then a token.
 
 use base::{Error, Result, SqlState};
 use env::Env;
-use meta::{Meta, scram};
+use meta::{Meta, peer_of, scram};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -51,7 +52,10 @@ impl Door {
 
     fn begin(&self, message: &str) -> Result<Step> {
         let user = scram::Server::user_of(message)?;
-        let (verifier, _) = self.meta.verifier(&user);
+        let verifier = match peer_of(&user) {
+            Some(cluster) => self.meta.peer_verifier(cluster),
+            None => self.meta.verifier(&user).0,
+        };
         let mut nonce = [0; 18];
         self.env.rng.fill(&mut nonce);
         let server = scram::Server::new(message, verifier, &nonce)?;
@@ -69,7 +73,8 @@ impl Door {
         let server = self.state.lock().exchanges.remove(&exchange).ok_or_else(refused)?;
         let message = server.finish(message)?;
         let user = server.user();
-        if !self.meta.read(|s| s.users.get(user).is_some_and(|u| u.superuser)) {
+        let peer = peer_of(user).is_some();
+        if !peer && !self.meta.read(|s| s.users.get(user).is_some_and(|u| u.superuser)) {
             return Err(Error::new(
                 SqlState::INSUFFICIENT_PRIVILEGE,
                 format!("user \"{user}\" may not replicate: it is no superuser of the source"),

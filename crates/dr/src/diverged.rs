@@ -4,7 +4,10 @@
 use crate::json;
 use arrow::array::AsArray;
 use arrow::record_batch::RecordBatch;
-use base::{Error, Lsn, Result, Row, StorageId, TableDescriptor, Timestamp, TxnId, Value};
+use base::{
+    Error, Lsn, Result, Row, SequenceDescriptor, StorageId, TableDescriptor, Timestamp, TxnId,
+    Value,
+};
 use bytes::Bytes;
 use format::record::Op;
 use format::vault::{DivergedPart, DivergedRow};
@@ -51,6 +54,8 @@ pub(crate) async fn collect(
         let txns = partition.diverged(fork.common, fork.cut).await?;
         found.extend(txns.into_iter().map(|t| (fork.partition, t)));
     }
+    // Reservations of sequences are transactions that no user has written.
+    found.retain(|(_, txn)| txn.ops.is_empty() || txn.ops.iter().any(|(op, _)| is_shown(op)));
     if found.is_empty() {
         return Ok(Vec::new());
     }
@@ -166,11 +171,17 @@ impl Judged {
             complete: self.complete,
             decided: self.decided,
             rows: ops
-                .filter(|(op, _)| op.key != format::catalog::counters_key())
+                .filter(|(op, _)| is_shown(op))
                 .map(|(op, old)| readable(tables, op, old.as_ref()))
                 .collect(),
         }
     }
+}
+
+/// Left out is what no user has written: counters, and where sequences stand.
+fn is_shown(op: &Op) -> bool {
+    op.key != format::catalog::counters_key()
+        && format::key::storage_of(&op.key) != StorageId::SEQUENCES
 }
 
 /// Shows a stored row to people.
@@ -213,8 +224,14 @@ fn schema_row(stored: &[u8]) -> String {
             serde_json::json!({ "table": format!("{}.{}", t.schema, t.name), "columns": columns })
                 .to_string()
         }
-        None => "{}".to_owned(),
+        None => sequence(stored).map_or("{}".to_owned(), |s| {
+            serde_json::json!({ "sequence": format!("{}.{}", s.schema, s.name) }).to_string()
+        }),
     }
+}
+
+fn sequence(stored: &[u8]) -> Option<SequenceDescriptor> {
+    format::sequence::decode(&format::row::decode(stored).ok()?).ok()
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@
 //! 5. **Coming back.** The role `Rewinding` is durable first. What lies after the common point, or
 //!    above the cut of the other side's promotion, is saved in the vault here *and* at the source;
 //!    when both are durable it is taken out, then 2 again. Only the difference travels.
-//! 6. **Promotion**: see [`Links::stop`].
+//! 6. **Promotion**: see [`Links::stop`]. **Planned handover**: see [`handover`].
 //!
 //! # Invariants
 //! * A target acknowledges only what is durable; a source keeps what no live slot has acknowledged.
@@ -38,12 +38,13 @@
 //! in the vaults already; a promotion has happened or has not, by one metadata record.
 //!
 //! # What it does not do (yet)
-//! Comparing contents when the log is gone (it makes a full copy and says why), planned handover as
-//! one statement, more than one target in a chain.
+//! Comparing contents when the log is gone (it makes a full copy and says why), more than one target
+//! in a chain.
 
 mod auth;
 mod diverged;
 pub mod grpc;
+pub mod handover;
 mod json;
 mod link;
 mod links;
@@ -53,7 +54,9 @@ mod source;
 mod vault;
 mod vaults;
 
+pub use handover::Switchover;
 pub use link::{LinkStatus, PartitionLag};
 pub use links::{Links, Promoted, ReplicateRequest};
+pub use peer::Receipt;
 pub use source::{Replication, SlotStatus};
 pub use vault::{DivergedTransaction, Vault};

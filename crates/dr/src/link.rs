@@ -12,6 +12,7 @@ pub use figures::{LinkStatus, PartitionLag};
 
 use self::core::{Command, Core, Event, Told};
 use self::figures::Figures;
+use crate::links::Links;
 use crate::peer::{Answer, BaseOffer, Connect, Hello, Peer, Subscription};
 use crate::vaults::Vaults;
 use base::{Error, Result};
@@ -20,8 +21,8 @@ use futures::future::BoxFuture;
 use meta::{Command as Change, DatabaseState};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use txn::{Database, Engine};
@@ -30,6 +31,7 @@ use txn::{Database, Engine};
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub engine: Arc<Engine>,
+    pub links: Weak<Links>,
     pub vaults: Arc<Vaults>,
     pub connect: Arc<dyn Connect>,
     pub name: String,

@@ -4,28 +4,32 @@ mod promote;
 mod status;
 
 pub use promote::Promoted;
+pub(crate) use promote::check_standby;
 
 use crate::grpc;
+use crate::handover;
 use crate::link::core::Event;
 use crate::link::session::{check, check_same, slot_name};
 use crate::link::{Link, LinkStatus, Phase, Shared};
-use crate::peer::{Connect, FORMAT_VERSION, Hello, HelloRequest, Mode};
+use crate::peer::{Connect, FORMAT_VERSION, Hello, HelloRequest, Mode, Receipt};
 use crate::source::{Replication, SlotStatus};
 use crate::vault::DivergedTransaction;
 use crate::vaults::Vaults;
-use base::{Error, Result, SqlState};
-use meta::{Command, Database as Record, DatabaseState, Durability, NewDatabase, Source};
+use base::{ClusterId, Epoch, Error, Result, SqlState};
+use meta::{
+    Command, Database as Record, DatabaseState, Durability, HandoverSide, NewDatabase, Source,
+};
 use parking_lot::Mutex;
 use partition::Role;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 use txn::Engine;
 
 /// The port that a source has if none is named.
-const DEFAULT_PORT: u16 = 5432;
+pub(crate) const DEFAULT_PORT: u16 = 5432;
 
 /// `REPLICATE DATABASE …`
 #[derive(Clone, PartialEq)]
@@ -70,27 +74,34 @@ impl ReplicateRequest {
 /// All links of a node.
 #[derive(Debug)]
 pub struct Links {
-    engine: Arc<Engine>,
-    connect: Arc<dyn Connect>,
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) connect: Arc<dyn Connect>,
     vaults: Arc<Vaults>,
-    replication: Arc<Replication>,
-    running: Mutex<BTreeMap<String, Arc<Link>>>,
+    pub(crate) replication: Arc<Replication>,
+    pub(crate) running: Mutex<BTreeMap<String, Arc<Link>>>,
     /// One statement about links at a time.
-    changing: tokio::sync::Mutex<()>,
+    pub(crate) changing: tokio::sync::Mutex<()>,
+    /// Handovers that standbys here have begun, by database.
+    pub(crate) open: Mutex<BTreeMap<String, u64>>,
+    /// Databases whose primary has said something about a handover that is being attended to.
+    pub(crate) heeding: Mutex<BTreeSet<String>>,
+    this: Weak<Links>,
 }
 
 impl Links {
     /// Takes up all links that the metadata has, and completes what promotions left undone.
     pub async fn open(engine: Arc<Engine>, connect: Arc<dyn Connect>) -> Result<Arc<Links>> {
         let vaults = Arc::new(Vaults::new(engine.clone()));
-        let replication = Arc::new(Replication::new(engine.clone(), vaults.clone()));
-        let links = Arc::new(Links {
+        let links = Arc::new_cyclic(|this: &Weak<Links>| Links {
+            replication: Arc::new(Replication::new(engine.clone(), vaults.clone(), this.clone())),
             engine,
             connect,
             vaults,
-            replication,
             running: Mutex::default(),
             changing: tokio::sync::Mutex::default(),
+            open: Mutex::default(),
+            heeding: Mutex::default(),
+            this: this.clone(),
         });
         let records: Vec<Record> =
             links.engine.meta.read(|s| s.databases.values().cloned().collect());
@@ -102,6 +113,7 @@ impl Links {
             if record.link.is_some() {
                 links.start(&record.name)?;
             }
+            links.go_on_telling(record)?;
         }
         Ok(links)
     }
@@ -134,9 +146,14 @@ impl Links {
         }
     }
 
-    fn start(&self, name: &str) -> Result<()> {
+    pub(crate) fn this(&self) -> Result<Arc<Links>> {
+        self.this.upgrade().ok_or_else(|| Error::internal("shutting down"))
+    }
+
+    pub(crate) fn start(&self, name: &str) -> Result<()> {
         let shared = Arc::new(Shared {
             engine: self.engine.clone(),
+            links: self.this.clone(),
             vaults: self.vaults.clone(),
             connect: self.connect.clone(),
             name: name.to_owned(),
@@ -149,7 +166,7 @@ impl Links {
         Ok(())
     }
 
-    fn running(&self, name: &str) -> Result<Arc<Link>> {
+    pub(crate) fn running(&self, name: &str) -> Result<Arc<Link>> {
         self.engine.record(name)?;
         let running = self.running.lock().get(name).cloned();
         running.ok_or_else(|| {
@@ -233,23 +250,93 @@ impl Links {
         }
         let hello = self.greet(request, Some(&record)).await?;
         check_same(&hello, &record)?;
+        let link = self.link(request, &hello);
+        self.turn_around(&record, link, hello.promotion_epoch, Vec::new())
+    }
+
+    /// Makes a former primary a target, durably, together with other changes.
+    fn turn_around(
+        &self,
+        record: &Record,
+        link: meta::Link,
+        epoch: Epoch,
+        mut with: Vec<Command>,
+    ) -> Result<()> {
         let since_ms = self.engine.env.clock.now_ms();
         let state = DatabaseState::Rewinding { since_ms };
-        let link = self.link(request, &hello);
-        let (database, epoch) = (record.id, hello.promotion_epoch);
-        let changes = vec![
-            Command::PutLink { database, link, state },
-            Command::RaiseEpoch { database, epoch },
-        ];
+        let database = record.id;
+        with.push(Command::PutLink { database, link, state });
+        with.push(Command::RaiseEpoch { database, epoch });
         // From here on clients are refused; a crash goes on from the same place.
-        self.engine.meta.apply(Command::Batch(changes))?;
-        let database = self.engine.database(name)?;
+        self.engine.meta.apply(Command::Batch(with))?;
+        let database = self.engine.database(&record.name)?;
         database.set_state(state);
-        database.set_promotion_epoch(hello.promotion_epoch);
+        database.set_promotion_epoch(epoch);
         for partition in database.local_partitions() {
             partition.set_role(Role::Follower);
         }
-        self.start(name)
+        self.start(&record.name)
+    }
+
+    /// The primary's last step in a planned handover: follows whoever has taken over.
+    pub(crate) async fn follow_new_primary(
+        &self,
+        name: &str,
+        source: Source,
+        source_cluster: ClusterId,
+        receipt: &Receipt,
+    ) -> Result<()> {
+        let _changing = self.changing.lock().await;
+        let record = self.engine.record(name)?;
+        if record.handover.as_ref().is_none_or(|h| h.id != receipt.id) {
+            // It has heard this already.
+            return Ok(());
+        }
+        let since_ms = self.engine.env.clock.now_ms();
+        let link = meta::Link {
+            source,
+            source_cluster,
+            paused: false,
+            differential: true,
+            last_error: None,
+            since_ms,
+        };
+        let note = handover::history(name, since_ms, receipt.text());
+        self.turn_around(&record, link, receipt.epoch, vec![note])
+    }
+
+    /// Takes up a handover that this cluster has completed but the former primary may not know of.
+    fn go_on_telling(&self, record: &Record) -> Result<()> {
+        if record.handover.as_ref().is_some_and(|h| matches!(h.side, HandoverSide::Taken { .. })) {
+            let (name, now_ms) =
+                (self.engine.meta.read(|s| s.cluster.name.clone()), self.engine.env.clock.now_ms());
+            self.tell_former(&record.name, handover::receipt_of(record, &name, now_ms)?);
+        }
+        Ok(())
+    }
+
+    /// `UNLOCK TABLES`: opens a gated database. With `force` also one that is bound by a handover
+    /// whose other side is gone for good.
+    ///
+    /// # Errors
+    /// 55006 while a handover is under way.
+    pub fn unlock(&self, name: &str, force: bool) -> Result<()> {
+        let record = self.engine.record(name)?;
+        let giving = |h: &&meta::Handover| matches!(h.side, HandoverSide::Giving { .. });
+        let Some(open) = record.handover.as_ref().filter(giving) else {
+            return self.engine.ungate(name);
+        };
+        if !force {
+            let message =
+                format!("a handover of database \"{name}\" to {} is under way", open.peer_name);
+            return Err(Error::new(SqlState::OBJECT_IN_USE, message)
+                .detail("It ends by itself as soon as the standby is heard of again.")
+                .hint(format!(
+                    "if it is gone for good, and was not promoted: UNLOCK TABLES ON {name} FORCE"
+                )));
+        }
+        self.replication.keep(name, open.peer, open.id, "UNLOCK TABLES … FORCE")?;
+        self.engine.ungate(name)
     }
 
     /// Stops a link for now.

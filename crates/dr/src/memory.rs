@@ -1,9 +1,10 @@
 //! A network in memory, for simulations: [`Peer`]s that call a [`Replication`] directly, with a hook
 //! that may delay or cut any call and any batch of a stream.
 
+use crate::links::DEFAULT_PORT;
 use crate::peer::{
-    Ack, Connect, Fetch, FrameBatch, Hello, HelloRequest, Peer, Positions, SaveDiverged,
-    SubscribeRequest, Subscription,
+    Ack, Acked, Connect, Fetch, FrameBatch, HandoverAnswer, HandoverRequest, Hello, HelloRequest,
+    Peer, Positions, SaveDiverged, SubscribeRequest, Subscription,
 };
 use crate::source::Replication;
 use async_trait::async_trait;
@@ -27,7 +28,8 @@ pub struct Call {
     pub from: String,
     /// The address called.
     pub to: String,
-    /// `connect`, `hello`, `subscribe`, `batch`, `ack`, `positions`, `fetch` or `save_diverged`.
+    /// `connect`, `hello`, `subscribe`, `batch`, `ack`, `positions`, `handover`, `fetch` or
+    /// `save_diverged`.
     pub what: &'static str,
     /// Whose stream it is (`subscribe` and `batch`).
     pub partition: Option<u16>,
@@ -96,7 +98,7 @@ impl Network {
         self.inner.lock().faults = faults;
     }
 
-    /// The network as seen by a cluster.
+    /// The network as seen by a cluster, which others find as host `from`.
     pub fn connector(&self, env: Env, from: &str) -> Arc<dyn Connect> {
         Arc::new(Connector { network: self.clone(), env, from: from.to_owned() })
     }
@@ -129,6 +131,10 @@ impl Connect for Connector {
         let door = replication.clone();
         wire.call("connect", async move { log_in(&self.env, &door, source) }).await?;
         Ok(Arc::new(MemoryPeer { replication, wire }))
+    }
+
+    fn address(&self) -> Option<(String, u16)> {
+        Some((self.from.clone(), DEFAULT_PORT))
     }
 }
 
@@ -213,8 +219,12 @@ impl Peer for MemoryPeer {
         Ok(Subscription { answer: granted.answer, frames: frames.boxed() })
     }
 
-    async fn ack(&self, ack: Ack) -> Result<()> {
+    async fn ack(&self, ack: Ack) -> Result<Acked> {
         self.wire.call("ack", self.replication.ack(ack)).await
+    }
+
+    async fn handover(&self, request: HandoverRequest) -> Result<HandoverAnswer> {
+        self.wire.call("handover", self.replication.handover(request)).await
     }
 
     async fn positions(&self, database: &str) -> Result<Positions> {

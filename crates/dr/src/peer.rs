@@ -11,6 +11,7 @@ use bytes::Bytes;
 use format::Manifest;
 use format::vault::DivergedPart;
 use futures::stream::BoxStream;
+use meta::scram::Verifier;
 use meta::{DatabaseState, Source};
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -164,6 +165,88 @@ pub struct Ack {
     pub promotion_epoch: Epoch,
 }
 
+/// The source's answer to an [`Ack`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Acked {
+    /// An operator at the source wants this target to take over.
+    pub handover_wanted: bool,
+    /// The handover with this target that the source is bound by; 0 for none. A target that has
+    /// no such one open says so ([`HandoverStep::Abort`]): it will never take over by it.
+    pub handover_bound: u64,
+}
+
+/// A step of a planned handover, told by the target that takes over. See [`crate::handover`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct HandoverRequest {
+    /// The source's database.
+    pub database: String,
+    /// Which handover. A target's ids grow.
+    pub id: u64,
+    /// The target's cluster.
+    pub cluster: ClusterId,
+    /// Its name, for people.
+    pub cluster_name: String,
+    /// As in [`HelloRequest::promotion_epoch`].
+    pub promotion_epoch: Epoch,
+    /// What is to be done.
+    pub step: HandoverStep,
+}
+
+/// The steps, in order.
+#[derive(Clone, Debug, PartialEq)]
+pub enum HandoverStep {
+    /// Take no more writes; running ones are given this time to end.
+    Gate {
+        /// In milliseconds.
+        limit_ms: u64,
+    },
+    /// This target will never take over by this handover: take writes again.
+    Abort {
+        /// Why, for people.
+        reason: String,
+    },
+    /// It has taken over: follow it.
+    Done {
+        /// Where it is, without user and password.
+        address: (String, u16),
+        /// Its database.
+        database: String,
+        /// What happened.
+        receipt: Receipt,
+    },
+}
+
+/// What a handover came to; the same on both sides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// Which handover.
+    pub id: u64,
+    /// The cluster that was the primary.
+    pub from: String,
+    /// The cluster that is.
+    pub to: String,
+    /// The new epoch.
+    pub epoch: Epoch,
+    /// Everything up to here was handed over; nothing was committed above it.
+    pub cut: Timestamp,
+    /// Per partition, the last position that both sides have.
+    pub positions: Vec<Lsn>,
+    /// From the moment the gate was asked for to the first possible write, in milliseconds, by
+    /// the clock of the new primary.
+    pub without_writes_ms: u64,
+}
+
+/// The source's answer to a [`HandoverRequest`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct HandoverAnswer {
+    /// The source's cluster name.
+    pub cluster_name: String,
+    /// After [`HandoverStep::Gate`]: everything there is, and will be.
+    pub positions: Positions,
+    /// What checks the source's login at the target, later.
+    pub verifier: Option<Verifier>,
+}
+
 /// How far a source's database is.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Positions {
@@ -206,7 +289,9 @@ pub trait Peer: Send + Sync + Debug {
     /// Asks for the log of a partition.
     async fn subscribe(&self, request: SubscribeRequest) -> Result<Subscription>;
     /// Tells the source what it need not keep any more.
-    async fn ack(&self, ack: Ack) -> Result<()>;
+    async fn ack(&self, ack: Ack) -> Result<Acked>;
+    /// A step of a planned handover. Safe to repeat.
+    async fn handover(&self, request: HandoverRequest) -> Result<HandoverAnswer>;
     /// How far a database is at this moment.
     async fn positions(&self, database: &str) -> Result<Positions>;
     /// A piece of a base's file; shorter than asked for only at the file's end.
@@ -220,4 +305,6 @@ pub trait Peer: Send + Sync + Debug {
 pub trait Connect: Send + Sync + Debug {
     /// Connects and logs in.
     async fn connect(&self, source: &Source) -> Result<Arc<dyn Peer>>;
+    /// Where other clusters find this one; `None` if that is not known.
+    fn address(&self) -> Option<(String, u16)>;
 }

@@ -3,14 +3,16 @@
 
 mod answer;
 mod bases;
+mod handover;
 mod slots;
 mod stream;
 
 pub use slots::SlotStatus;
 
 use crate::auth::Door;
+use crate::links::Links;
 use crate::peer::{
-    Ack, Answer, FORMAT_VERSION, Fetch, Hello, HelloRequest, Mode, Positions, SaveDiverged,
+    Ack, Acked, Answer, FORMAT_VERSION, Fetch, Hello, HelloRequest, Mode, Positions, SaveDiverged,
     SubscribeRequest, Subscription,
 };
 use crate::vaults::Vaults;
@@ -21,7 +23,7 @@ use meta::DatabaseState;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use txn::{Database, Engine};
 
 /// Answers targets.
@@ -29,6 +31,8 @@ pub struct Replication {
     pub(crate) engine: Arc<Engine>,
     pub(crate) vaults: Arc<Vaults>,
     pub(crate) door: Door,
+    links: Weak<Links>,
+    handovers: Mutex<handover::Handovers>,
     live: Mutex<BTreeMap<(DatabaseId, String), slots::Live>>,
     bases: Mutex<bases::Bases>,
 }
@@ -40,10 +44,10 @@ impl fmt::Debug for Replication {
 }
 
 impl Replication {
-    pub(crate) fn new(engine: Arc<Engine>, vaults: Arc<Vaults>) -> Replication {
+    pub(crate) fn new(engine: Arc<Engine>, vaults: Arc<Vaults>, links: Weak<Links>) -> Replication {
         let door = Door::new(engine.env.clone(), engine.meta.clone());
-        let (live, bases) = (Mutex::default(), Mutex::default());
-        Replication { engine, vaults, door, live, bases }
+        let (handovers, live, bases) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Replication { engine, vaults, door, links, handovers, live, bases }
     }
 
     /// See [`Peer::hello`](crate::peer::Peer::hello).
@@ -114,10 +118,12 @@ impl Replication {
     }
 
     /// See [`Peer::ack`](crate::peer::Peer::ack).
-    pub async fn ack(&self, ack: Ack) -> Result<()> {
+    pub async fn ack(&self, ack: Ack) -> Result<Acked> {
         let database = self.primary(&ack.database)?;
         self.check_epoch(&database, ack.promotion_epoch)?;
-        self.move_slot(&database, ack)
+        let answer = self.handover_with(database.id(), &ack.slot);
+        self.move_slot(&database, ack)?;
+        Ok(answer)
     }
 
     /// See [`Peer::positions`](crate::peer::Peer::positions).

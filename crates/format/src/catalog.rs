@@ -1,5 +1,6 @@
 //! Table descriptors as rows of [`StorageId::CATALOG`]: `(1 table id, 2 name, 3 descriptor)`. The
 //! name is there for people who look at chunks with other tools; what counts is the descriptor.
+//! Descriptors of sequences lie between them: see [`crate::sequence`].
 //! The row with table id 0 holds the [`Counters`].
 
 use crate::envelope;
@@ -15,7 +16,7 @@ const COUNTERS_MAGIC: [u8; 4] = *b"APCC";
 const VERSION: u8 = 1;
 const COLUMN_ID: u32 = 1;
 const COLUMN_NAME: u32 = 2;
-const COLUMN_BLOB: u32 = 3;
+pub(crate) const COLUMN_BLOB: u32 = 3;
 
 /// The columns of [`StorageId::CATALOG`].
 pub fn layout() -> Vec<ColumnLayout> {
@@ -84,7 +85,7 @@ impl Counters {
     }
 }
 
-fn catalog_row(id: u32, name: &str, blob: Bytes) -> Row {
+pub(crate) fn catalog_row(id: u32, name: &str, blob: Bytes) -> Row {
     vec![
         (COLUMN_ID, Value::Int(i64::from(id))),
         (COLUMN_NAME, Value::Text(name.into())),
@@ -92,7 +93,7 @@ fn catalog_row(id: u32, name: &str, blob: Bytes) -> Row {
     ]
 }
 
-fn blob<'a>(row: &'a Row, magic: [u8; 4], what: &'static str) -> Result<&'a [u8]> {
+pub(crate) fn blob<'a>(row: &'a Row, magic: [u8; 4], what: &'static str) -> Result<&'a [u8]> {
     match row.iter().find(|(id, _)| *id == COLUMN_BLOB) {
         Some((_, Value::Bytes(bytes))) => Ok(envelope::open(magic, VERSION, what, bytes)?.1),
         _ => Err(Error::corrupt(format!("corrupt {what}: it is not there"))),

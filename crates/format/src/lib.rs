@@ -7,6 +7,7 @@
 //!   record    what a log frame's payload says               Txn Stage Prepare Decide Closed …
 //!   frame     lsn, epoch, kind, payload                     on disk and on links
 //!   catalog   a table descriptor as a row of StorageId 1
+//!   sequence  a sequence's descriptor there, and where it stands as a row of StorageId 2
 //!   manifest  which chunk files hold a partition at a time
 //!   vault     what a rewind took out
 //! ```
@@ -30,11 +31,12 @@ pub mod manifest;
 mod op;
 pub mod record;
 pub mod row;
+pub mod sequence;
 pub mod vault;
 
 pub use frame::Frame;
 pub use layout::ColumnLayout;
-pub use manifest::{ChunkMeta, Manifest, TableChunks};
+pub use manifest::{ChunkMeta, Manifest, Run, TableChunks};
 pub use op::Op;
 pub use record::Record;
 pub use vault::{DivergedPart, DivergedRow};

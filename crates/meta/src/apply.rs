@@ -46,6 +46,16 @@ fn step(state: &mut State, command: Command) -> Result<Response> {
         }
         Command::SetGate { database, gate } => databases::gate(state, database, gate),
         Command::ClearGate { database, at_ms } => databases::ungate(state, database, at_ms),
+        Command::PutHandover { database, handover } => databases::hand(state, database, handover),
+        Command::EndHandover { database, id } => {
+            let open = &mut find(state, database)?.handover;
+            open.take_if(|h| h.id == id);
+            Ok(Response::Done)
+        }
+        Command::PutPeer { cluster, verifier } => {
+            state.peers.insert(cluster, verifier);
+            Ok(Response::Done)
+        }
         Command::PutLink { database, link, state: role } => links::put(state, database, link, role),
         Command::RemoveLink { database } => {
             find(state, database)?.link = None;

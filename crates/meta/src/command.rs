@@ -2,8 +2,8 @@
 //! drawn while applying, so that every replica of the state machine reaches the same state.
 
 use crate::scram::Verifier;
-use crate::state::{DatabaseState, Durability, Gate, HistoryRow, Link, Slot};
-use base::{DatabaseId, Epoch, LineId, LogId, Lsn, Timestamp};
+use crate::state::{DatabaseState, Durability, Gate, Handover, HistoryRow, Link, Slot};
+use base::{ClusterId, DatabaseId, Epoch, LineId, LogId, Lsn, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// One change of the metadata, all or nothing.
@@ -94,6 +94,28 @@ pub enum Command {
         database: DatabaseId,
         /// When.
         at_ms: u64,
+    },
+    /// Begins a part in a planned handover; an error while one with another cluster, or a later
+    /// one, is under way.
+    PutHandover {
+        /// Which.
+        database: DatabaseId,
+        /// The part.
+        handover: Handover,
+    },
+    /// The handover of this id is over, however it went; fine if it is not under way.
+    EndHandover {
+        /// Which.
+        database: DatabaseId,
+        /// Which handover.
+        id: u64,
+    },
+    /// Lets another cluster log in as [`peer_user`](crate::peer_user).
+    PutPeer {
+        /// Which.
+        cluster: ClusterId,
+        /// From its password.
+        verifier: Verifier,
     },
     /// Makes an existing database the target of a link, in the given role, at once.
     PutLink {

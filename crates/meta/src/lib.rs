@@ -42,6 +42,6 @@ pub use apply::apply;
 pub use command::{Command, NewDatabase, Response};
 pub use shell::{Bootstrap, Meta};
 pub use state::{
-    Cluster, Database, DatabaseState, Durability, Gate, HISTORY_ROWS, HistoryRow, Link, Promotion,
-    Slot, Source, State, User,
+    Cluster, Database, DatabaseState, Durability, Gate, HISTORY_ROWS, Handover, HandoverSide,
+    HistoryRow, Link, Promotion, Slot, Source, State, User, peer_of, peer_user,
 };

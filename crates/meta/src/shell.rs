@@ -3,7 +3,7 @@
 use crate::apply::apply;
 use crate::command::{Command, Response};
 use crate::scram::{ITERATIONS, Verifier};
-use crate::state::{Cluster, State};
+use crate::state::{Cluster, State, peer_user};
 use crate::store::{Logged, Store};
 use base::{ClusterId, Error, NodeId, Result, SqlState};
 use env::Env;
@@ -111,6 +111,13 @@ impl Meta {
             Some(u) => (u.verifier.clone(), true),
             None => (Verifier::nobody(state.cluster.secret.as_bytes(), user), false),
         }
+    }
+
+    /// As [`Meta::verifier`], for another cluster that follows a database of this one.
+    pub fn peer_verifier(&self, cluster: ClusterId) -> Verifier {
+        let state = self.state();
+        let unknown = || Verifier::nobody(state.cluster.secret.as_bytes(), &peer_user(cluster));
+        state.peers.get(&cluster).cloned().unwrap_or_else(unknown)
     }
 
     /// The verifier of a user without a password: none fits, not even the empty one.

@@ -25,6 +25,10 @@ pub struct State {
     pub users: BTreeMap<String, User>,
     /// By local id.
     pub databases: BTreeMap<DatabaseId, Database>,
+    /// What other clusters log in with to follow a database they have handed over to this one, as
+    /// user [`peer_user`].
+    #[serde(default)]
+    pub peers: BTreeMap<ClusterId, Verifier>,
     /// What happened to databases, oldest first, at most [`HISTORY_ROWS`].
     pub history: Vec<HistoryRow>,
 }
@@ -125,6 +129,9 @@ pub struct Database {
     pub link: Option<Link>,
     /// Who replicates from it, by slot name.
     pub slots: BTreeMap<String, Slot>,
+    /// A planned handover that is not over yet.
+    #[serde(default)]
+    pub handover: Option<Handover>,
 }
 
 impl Database {
@@ -164,6 +171,51 @@ pub struct Gate {
     /// Since when.
     pub at_ms: u64,
 }
+
+/// A planned handover between two clusters, from the moment one of them is bound by it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Handover {
+    /// Drawn by the cluster that takes over; the same on both sides.
+    pub id: u64,
+    /// The other cluster.
+    pub peer: ClusterId,
+    /// Its name, for people.
+    pub peer_name: String,
+    /// When it began here.
+    pub at_ms: u64,
+    /// Which part this cluster has in it.
+    pub side: HandoverSide,
+}
+
+/// The two parts in a [`Handover`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum HandoverSide {
+    /// The primary: gated until the other cluster has taken over or has given up.
+    Giving {
+        /// What it will log in with at the other cluster, to follow it.
+        password: String,
+        /// The gate it had before, which a handover that is given up leaves in place.
+        gate: Option<Gate>,
+    },
+    /// The new primary, until the former one knows.
+    Taken {
+        /// Where the former primary is.
+        former: Source,
+    },
+}
+
+/// The user that a cluster logs in as to follow a database it has handed over.
+pub fn peer_user(cluster: ClusterId) -> String {
+    format!("{PEER_PREFIX}{cluster}")
+}
+
+/// The cluster that logs in under this name, if [`peer_user`] made it.
+pub fn peer_of(user: &str) -> Option<ClusterId> {
+    user.strip_prefix(PEER_PREFIX)?.parse().ok().map(ClusterId)
+}
+
+/// Names that begin so belong to clusters; no user can be made with one.
+pub(crate) const PEER_PREFIX: &str = "cluster:";
 
 /// Where a database replicates from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -239,6 +291,7 @@ impl State {
             oracle_bound: Timestamp::ZERO,
             users: BTreeMap::new(),
             databases: BTreeMap::new(),
+            peers: BTreeMap::new(),
             history: Vec::new(),
         }
     }

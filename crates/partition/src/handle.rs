@@ -166,8 +166,23 @@ pub struct PartitionStatus {
     pub delta_bytes: usize,
     /// Bytes of chunk files.
     pub chunk_bytes: u64,
-    /// Rows in chunk files.
+    /// Row versions in chunk files.
     pub chunk_rows: u64,
+    /// Runs that wait to be merged into the base.
+    pub runs: usize,
+    /// Bytes written by spills since the partition was opened.
+    pub spilled_bytes: u64,
+    /// Bytes written by merges since then: with the spilled ones over these, how often a byte is
+    /// written.
+    pub merged_bytes: u64,
+    /// Single keys read since then.
+    pub gets: u64,
+    /// Layers (delta, runs, base) looked into for them.
+    pub get_layers: u64,
+    /// Scans begun since then.
+    pub scans: u64,
+    /// Layers they went through.
+    pub scan_layers: u64,
     /// Committed transactions in the log since the process started.
     pub transactions: u64,
     /// Timestamp of the newest commit.

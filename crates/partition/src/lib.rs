@@ -34,6 +34,8 @@
 //! * A version is visible at `T` iff its commit timestamp is at most `T` and at most the cut of
 //!   every later `EpochStart`.
 //! * No commit timestamp is at or below a read timestamp already served or a closed timestamp.
+//! * Nobody writes files of a partition after [`Partition::retire`], nor those of the state it had
+//!   before a rewind.
 //! * Of a SERIALIZABLE transaction that commits at `C`, nothing it has read here changes between its
 //!   snapshot and `C`.
 //! * Apply is blind: a follower never reads state to apply a record.

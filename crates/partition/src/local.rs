@@ -218,6 +218,13 @@ impl crate::PartitionHandle for Partition {
             delta_bytes: stats.delta_bytes,
             chunk_bytes: stats.chunk_bytes,
             chunk_rows: stats.chunk_rows,
+            runs: stats.runs,
+            spilled_bytes: stats.spilled_bytes,
+            merged_bytes: stats.merged_bytes,
+            gets: stats.gets,
+            get_layers: stats.get_layers,
+            scans: stats.scans,
+            scan_layers: stats.scan_layers,
             transactions: inner.transactions,
             last_commit: inner.order.last_commit(),
         })

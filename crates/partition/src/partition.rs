@@ -218,8 +218,10 @@ impl Partition {
 
     /// Opens again from disk, in place: what a rewind ends with.
     pub(crate) fn reopen(&self) -> Result<()> {
-        let (state, mut fresh) =
-            open_parts(&self.env, &self.log, &self.cache, &self.waits, &self.settings)?;
+        let old = self.state();
+        old.close();
+        let opened = open_parts(&self.env, &self.log, &self.cache, &self.waits, &self.settings);
+        let (state, mut fresh) = opened.inspect_err(|_| old.resume())?;
         {
             let mut inner = self.inner.lock();
             fresh.role = inner.role;

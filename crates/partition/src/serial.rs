@@ -35,8 +35,10 @@ impl Partition {
         let who = self.inner.lock().watch.begin();
         let look = Look { partition: self, who };
         let state = self.state();
-        if reads.ranges().any(|(start, end)| state.changed_since(snapshot, start, end)) {
-            return Err(changed());
+        for (start, end) in reads.ranges() {
+            if state.changed_since(snapshot, start, end)? {
+                return Err(changed());
+            }
         }
         Ok(Some(look))
     }

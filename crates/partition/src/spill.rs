@@ -1,4 +1,4 @@
-//! Moving row versions from the delta into chunks, and bases for copies.
+//! Moving row versions from the delta into chunks, merging these, and bases for copies.
 
 use crate::partition::Partition;
 use base::{Error, Lsn, Result, StorageId, Timestamp};
@@ -11,11 +11,13 @@ pub type Layouts = Arc<dyn Fn(StorageId) -> Option<Vec<ColumnLayout>> + Send + S
 
 impl Partition {
     /// Writes everything committed at or below `at` into chunks and switches the manifest. The
-    /// caller vouches that no reader is below `at` and that every participant of every transaction
-    /// at or below it has a durable decision. Keeps the newest manifest at or below `keep` too.
+    /// caller vouches that no reader is below `horizon` and that every participant of every
+    /// transaction at or below `at` has a durable decision. Keeps the newest manifest at or below
+    /// `keep` too.
     pub async fn spill(
         self: &Arc<Self>,
         at: Timestamp,
+        horizon: Timestamp,
         keep: Timestamp,
         layouts: Layouts,
     ) -> Result<()> {
@@ -33,6 +35,7 @@ impl Partition {
                 };
                 this.state().spill(SpillRequest {
                     at,
+                    horizon,
                     replay_from,
                     history,
                     layouts: layouts.as_ref(),
@@ -43,6 +46,27 @@ impl Partition {
             })
             .await
             .unwrap_or_else(|| Err(Error::internal("writing chunks failed")))
+    }
+
+    /// Merges chunks, one key space after the other, as long as it is worth it; the caller vouches
+    /// that no reader is below `horizon`. May take long; everything else goes on meanwhile.
+    pub async fn merge(self: &Arc<Self>, horizon: Timestamp) -> Result<()> {
+        while self.state().wants_merge(horizon) {
+            let state = self.state();
+            let merged = self.env.blocking(move || state.merge(horizon)).await;
+            if !merged.unwrap_or_else(|| Err(Error::internal("merging chunks failed")))? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes no more files, and returns when none is being written: somebody else is going to open
+    /// the folder, or to remove it.
+    pub async fn retire(self: &Arc<Self>) {
+        let _upkeep = self.upkeep.lock().await;
+        let state = self.state();
+        self.env.blocking(move || state.close()).await;
     }
 
     /// From where the log is needed to open any manifest that is kept.

@@ -48,7 +48,13 @@ impl Session {
                 self.statements.clear();
                 "DEALLOCATE ALL"
             }
-            Command::Discard { all: false, tag } | Command::Nothing(tag) => *tag,
+            Command::Nothing(tag) => *tag,
+            Command::Discard { all: false, tag } => {
+                if *tag == "DISCARD SEQUENCES" {
+                    self.executor.discard_sequences();
+                }
+                *tag
+            }
             Command::Discard { all: true, tag } => {
                 self.discard_all()?;
                 *tag
@@ -119,6 +125,7 @@ impl Session {
         self.portals.clear();
         self.statements.clear();
         self.settings.reset_all();
+        self.executor.discard_sequences();
         self.obey_settings();
         Ok(())
     }

@@ -36,6 +36,7 @@ mod executor;
 pub mod plan;
 pub mod point;
 pub mod scan;
+pub mod sequence;
 pub mod shape;
 pub mod statement;
 pub mod system;

@@ -1,4 +1,4 @@
-//! Decoded columns of row groups, shared by all partitions of the node and bounded in bytes.
+//! Decoded columns of row groups and of single pages, shared by all partitions of the node and bounded in bytes.
 //!
 //! Point reads make room for what they bring in (second chance: what was used since the hand last
 //! passed stays once more). Scans only fill what is free, so that one pass over a large table does
@@ -10,12 +10,18 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-/// Which column of which row group of which chunk.
+/// Which column of which page of which row group of which chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct PageKey {
     pub(crate) chunk: u64,
     pub(crate) group: u32,
+    /// [`PageKey::WHOLE`] for all pages of the row group as one.
+    pub(crate) page: u32,
     pub(crate) column: u32,
+}
+
+impl PageKey {
+    pub(crate) const WHOLE: u32 = u32::MAX;
 }
 
 /// What a reader may do to the cache.
@@ -100,8 +106,8 @@ impl PageCache {
     /// Drops all pages of a chunk that nobody can read any more.
     pub(crate) fn forget(&self, chunk: u64) {
         let mut inner = self.inner.write();
-        let first = PageKey { chunk, group: 0, column: 0 };
-        let last = PageKey { chunk, group: u32::MAX, column: u32::MAX };
+        let first = PageKey { chunk, group: 0, page: 0, column: 0 };
+        let last = PageKey { chunk, group: u32::MAX, page: u32::MAX, column: u32::MAX };
         let keys: Vec<PageKey> = inner.pages.range(first..=last).map(|(k, _)| *k).collect();
         if keys.is_empty() {
             return;
@@ -139,7 +145,7 @@ mod tests {
     use arrow::array::Int64Array;
 
     fn key(chunk: u64, group: u32) -> PageKey {
-        PageKey { chunk, group, column: 0 }
+        PageKey { chunk, group, page: PageKey::WHOLE, column: 0 }
     }
 
     fn page() -> ArrayRef {

@@ -2,21 +2,19 @@
 //!
 //! The first use of a chunk reads the whole file and compares its checksum with the manifest's; a
 //! difference is an error that names the file, always. After that only the wanted columns of the
-//! wanted row groups are read, and kept decoded in the [`PageCache`].
+//! wanted row groups or pages are read, and kept decoded in the [`PageCache`].
 
 use crate::cache::{Fill, PageCache, PageKey};
-use crate::columns::cell_at;
-use crate::delta::Version;
-use crate::footer::{KEY, Opened, TS};
+use crate::footer::{KEY, Opened, Part, TS};
 use crate::ranges::Ranges;
-use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, BooleanArray, RecordBatch, UInt64Array};
 use arrow::datatypes::UInt64Type;
-use base::{Error, Lsn, Result, Timestamp};
+use base::{Error, Result};
 use env::Disk;
-use format::{ChunkMeta, row};
+use format::ChunkMeta;
 use parking_lot::Mutex;
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReaderBuilder, RowSelector};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -80,18 +78,15 @@ impl Chunk {
         Ok(new)
     }
 
-    /// Some columns (positions in the file) of one row group, from the cache or the disk.
+    /// Some columns (positions in the file) of one part, from the cache or the disk.
     pub(crate) fn columns(
         &self,
         opened: &Opened,
-        group: usize,
+        part: Part,
         positions: &[usize],
         fill: Fill,
     ) -> Result<Vec<ArrayRef>> {
-        let key =
-            |column: usize| PageKey { chunk: self.id, group: group as u32, column: column as u32 };
-        let mut found: Vec<Option<ArrayRef>> =
-            positions.iter().map(|p| self.cache.get(key(*p))).collect();
+        let mut found = self.cached(opened, part, positions);
         let mut absent: Vec<usize> = positions
             .iter()
             .zip(&found)
@@ -100,9 +95,9 @@ impl Chunk {
         if !absent.is_empty() {
             absent.sort_unstable();
             absent.dedup();
-            let batch = self.read(opened, group, &absent)?;
+            let batch = self.read(opened, part, &absent)?;
             for (position, array) in absent.iter().zip(batch.columns()) {
-                self.cache.put(key(*position), array, fill);
+                self.cache.put(self.key(part, *position), array, fill);
                 for (slot, p) in found.iter_mut().zip(positions) {
                     if p == position {
                         *slot = Some(array.clone());
@@ -113,78 +108,119 @@ impl Chunk {
         Ok(found.into_iter().flatten().collect())
     }
 
-    /// Reads and decodes columns (ascending positions) of one row group.
-    fn read(&self, opened: &Opened, group: usize, positions: &[usize]) -> Result<RecordBatch> {
+    fn key(&self, part: Part, column: usize) -> PageKey {
+        let page = part.page.map_or(PageKey::WHOLE, |p| p as u32);
+        PageKey { chunk: self.id, group: part.group as u32, page, column: column as u32 }
+    }
+
+    /// What the cache has. A page is also found in its row group, which a scan may have left there:
+    /// then it is there with all columns, most likely, and is asked for first.
+    fn cached(&self, opened: &Opened, part: Part, positions: &[usize]) -> Vec<Option<ArrayRef>> {
+        let rows = opened.rows(part);
+        let own = |column: usize| self.cache.get(self.key(part, column));
+        let whole = |column: usize| {
+            let group = self.cache.get(self.key(Part::group(part.group), column))?;
+            Some(group.slice(rows.start, rows.len()))
+        };
+        let mut in_group = false;
+        let mut get = |column: usize| {
+            if part.page.is_none() {
+                return own(column);
+            }
+            let found = if in_group { whole(column) } else { own(column) };
+            found.or_else(|| {
+                in_group = !in_group;
+                if in_group { whole(column) } else { own(column) }
+            })
+        };
+        positions.iter().map(|p| get(*p)).collect()
+    }
+
+    /// Reads and decodes columns (ascending positions) of one part.
+    fn read(&self, opened: &Opened, part: Part, positions: &[usize]) -> Result<RecordBatch> {
         let io = |e| Error::io(format!("reading chunk {}", self.path.display()), &e);
         let file = self.disk.open(&self.path).map_err(io)?;
-        let meta = opened.metadata.metadata().row_group(group);
-        let mut parts: Vec<(u64, u64)> = Vec::with_capacity(positions.len());
-        for position in positions {
-            let (start, len) = meta.column(*position).byte_range();
-            match parts.last_mut() {
-                Some((s, l)) if *s + *l == start => *l += len,
-                _ => parts.push((start, len)),
-            }
-        }
-        let mut ranges = Ranges { len: self.meta.bytes, parts: Vec::with_capacity(parts.len()) };
-        for (start, len) in parts {
+        let mut ranges =
+            Ranges { len: self.meta.bytes, parts: Vec::with_capacity(positions.len()) };
+        for (start, len) in byte_ranges(opened, part, positions) {
             let mut bytes = vec![0; len as usize];
             file.read_at(&mut bytes, start).map_err(io)?;
             ranges.parts.push((start, bytes.into()));
         }
-        let rows = opened.groups[group].rows;
+        let rows = opened.rows(part);
         let mask =
             ProjectionMask::leaves(opened.metadata.parquet_schema(), positions.iter().copied());
-        let mut reader =
+        let mut builder =
             ParquetRecordBatchReaderBuilder::new_with_metadata(ranges, opened.metadata.clone())
-                .with_row_groups(vec![group])
+                .with_row_groups(vec![part.group])
                 .with_projection(mask)
-                .with_batch_size(rows.max(1))
-                .build()
-                .map_err(|e| self.corrupt(e))?;
-        match reader.next() {
-            Some(Ok(batch)) if batch.num_rows() == rows => Ok(batch),
+                .with_batch_size(rows.len().max(1));
+        if part.page.is_some() {
+            let skip = RowSelector::skip(rows.start);
+            builder =
+                builder.with_row_selection(vec![skip, RowSelector::select(rows.len())].into());
+        }
+        match builder.build().map_err(|e| self.corrupt(e))?.next() {
+            Some(Ok(batch)) if batch.num_rows() == rows.len() => Ok(batch),
             Some(Err(e)) => Err(self.corrupt(e)),
             _ => Err(self.corrupt("a row group has not the rows it says")),
         }
     }
 
-    /// The keys of one row group.
-    pub(crate) fn keys(&self, opened: &Opened, group: usize, fill: Fill) -> Result<BinaryArray> {
-        let columns = self.columns(opened, group, &[KEY], fill)?;
+    /// The keys of one part.
+    pub(crate) fn keys(&self, opened: &Opened, part: Part, fill: Fill) -> Result<BinaryArray> {
+        let columns = self.columns(opened, part, &[KEY], fill)?;
         match columns.first().and_then(|c| c.as_binary_opt::<i32>()) {
             Some(keys) if keys.null_count() == 0 => Ok(keys.clone()),
             _ => Err(self.corrupt("its keys are not bytes")),
         }
     }
 
-    /// The row with this key, if the chunk has it.
-    pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Version>> {
-        let opened = self.open()?;
-        let group = opened.first_group(key);
-        match opened.groups.get(group) {
-            Some(g) if *g.first <= *key => {}
-            _ => return Ok(None),
-        }
-        let keys = self.keys(&opened, group, Fill::Evict)?;
-        let at = lower_bound(&keys, key);
-        if at == keys.len() || keys.value(at) != key {
-            return Ok(None);
-        }
-        let mut positions = vec![TS];
-        positions.extend(opened.columns.iter().map(|c| c.1));
-        let arrays = self.columns(&opened, group, &positions, Fill::Evict)?;
-        let Some((stamps, values)) = arrays.split_first() else { return Ok(None) };
-        let stamps = stamps
-            .as_primitive_opt::<UInt64Type>()
-            .ok_or_else(|| self.corrupt("its timestamps are not numbers"))?;
-        let mut row = row::Writer::with_capacity(16 + 12 * values.len());
-        for ((id, _), array) in opened.columns.iter().zip(values) {
-            row.push(*id, cell_at(array, at)?);
-        }
-        let ts = Timestamp(stamps.value(at));
-        Ok(Some(Version { ts, lsn: Lsn::ZERO, row: Some(row.finish()) }))
+    /// The commit timestamps of one part.
+    pub(crate) fn stamps(&self, opened: &Opened, part: Part, fill: Fill) -> Result<UInt64Array> {
+        let columns = self.columns(opened, part, &[TS], fill)?;
+        let stamps = columns.first().and_then(|c| c.as_primitive_opt::<UInt64Type>());
+        stamps.cloned().ok_or_else(|| self.corrupt("its timestamps are not numbers"))
     }
+
+    /// Which rows of one part are deletions; `None` if none is.
+    pub(crate) fn deleted(
+        &self,
+        opened: &Opened,
+        part: Part,
+        fill: Fill,
+    ) -> Result<Option<BooleanArray>> {
+        let Some(position) = opened.deleted.filter(|_| self.meta.mixed) else { return Ok(None) };
+        let columns = self.columns(opened, part, &[position], fill)?;
+        match columns.first().and_then(|c| c.as_boolean_opt()) {
+            Some(deleted) if deleted.null_count() == 0 => Ok(Some(deleted.clone())),
+            _ => Err(self.corrupt("it does not tell deletions apart")),
+        }
+    }
+}
+
+/// Where in the file the columns of a part are, with neighbours as one.
+fn byte_ranges(opened: &Opened, part: Part, positions: &[usize]) -> Vec<(u64, u64)> {
+    let rows = opened.rows(part);
+    let mut ranges: Vec<(u64, u64)> = Vec::with_capacity(positions.len());
+    let mut add = |start: u64, len: u64| match ranges.last_mut() {
+        Some((s, l)) if *s + *l == start => *l += len,
+        _ => ranges.push((start, len)),
+    };
+    for position in positions {
+        let pages = opened.locations(part.group, *position);
+        if part.page.is_none() || pages.is_empty() {
+            let meta = opened.metadata.metadata().row_group(part.group);
+            let (start, len) = meta.column(*position).byte_range();
+            add(start, len);
+            continue;
+        }
+        let first = pages.partition_point(|p| p.first_row_index <= rows.start as i64) - 1;
+        for page in pages[first..].iter().take_while(|p| p.first_row_index < rows.end as i64) {
+            add(page.offset as u64, page.compressed_page_size as u64);
+        }
+    }
+    ranges
 }
 
 /// The first position whose key is not below `key`.

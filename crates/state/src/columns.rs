@@ -18,6 +18,8 @@ use std::sync::Arc;
 pub const KEY_COLUMN: &str = "_key";
 /// The name of the column that holds commit timestamps.
 pub const TS_COLUMN: &str = "_ts";
+/// The name of the column that tells deletions apart, in files that may have some.
+pub(crate) const DELETED_COLUMN: &str = "_deleted";
 
 /// How a column of this type looks in Arrow, in chunks and in scans.
 pub fn arrow_type(ty: SqlType) -> DataType {
@@ -47,13 +49,26 @@ pub fn column_name(id: u32) -> String {
 
 /// The Arrow schema of these columns, named `c<id>`; with the key, `_key` and `_ts` come first.
 pub fn schema(columns: &[ColumnLayout], with_key: bool) -> SchemaRef {
-    let mut fields = Vec::with_capacity(columns.len() + 2);
     if with_key {
-        fields.push(Field::new(KEY_COLUMN, DataType::Binary, false));
-        fields.push(Field::new(TS_COLUMN, DataType::UInt64, false));
+        return file_schema(columns, false);
     }
-    fields.extend(columns.iter().map(|c| Field::new(column_name(c.id), arrow_type(c.ty), true)));
+    Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()))
+}
+
+/// The Arrow schema of a chunk file.
+pub(crate) fn file_schema(columns: &[ColumnLayout], with_deleted: bool) -> SchemaRef {
+    let mut fields = Vec::with_capacity(columns.len() + 3);
+    fields.push(Field::new(KEY_COLUMN, DataType::Binary, false));
+    fields.push(Field::new(TS_COLUMN, DataType::UInt64, false));
+    if with_deleted {
+        fields.push(Field::new(DELETED_COLUMN, DataType::Boolean, false));
+    }
+    fields.extend(columns.iter().map(field));
     Arc::new(Schema::new(fields))
+}
+
+fn field(column: &ColumnLayout) -> Field {
+    Field::new(column_name(column.id), arrow_type(column.ty), true)
 }
 
 /// Collects the values of one column.

@@ -64,7 +64,7 @@ impl Versions {
         }
     }
 
-    fn iter(&self) -> impl Iterator<Item = &Version> {
+    fn iter(&self) -> impl DoubleEndedIterator<Item = &Version> {
         self.older.iter().chain(std::iter::once(&self.newest))
     }
 
@@ -198,6 +198,32 @@ impl Generation {
             }
         }
         self.add(slice.drain(..));
+    }
+
+    /// Copies all versions in `(above, upto]` of the next keys in a half-open range, newest first;
+    /// the result says where to go on.
+    pub(crate) fn versions(
+        &self,
+        start: &[u8],
+        end: &[u8],
+        (above, upto): (Timestamp, Timestamp),
+        out: &mut Vec<(Bytes, Version)>,
+    ) -> Option<Bytes> {
+        let map = self.map.read();
+        for (seen, (key, versions)) in map.range::<[u8], _>(range(start, end)).enumerate() {
+            if seen == SLICE || out.len() >= 2 * SLICE {
+                return Some(key.clone());
+            }
+            let wanted = versions.iter().rev().filter(|v| v.ts > above && v.ts <= upto);
+            out.extend(wanted.map(|v| (key.clone(), v.clone())));
+        }
+        None
+    }
+
+    /// True if a key in this half-open range was deleted at any time.
+    pub(crate) fn deletes(&self, start: &[u8], end: &[u8]) -> bool {
+        let map = self.map.read();
+        map.range::<[u8], _>(range(start, end)).any(|(_, v)| v.iter().any(|v| v.row.is_none()))
     }
 
     /// Copies what is visible at `ts` of the next keys in a half-open range; the second result says

@@ -3,10 +3,11 @@
 
 use crate::cache::PageCache;
 use crate::chunk::Chunk;
+use crate::layer::Layer;
 use crate::view::Base;
-use base::{Error, Result};
+use base::{Error, Result, Timestamp};
 use env::Disk;
-use format::Manifest;
+use format::{ChunkMeta, Manifest};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
@@ -20,17 +21,33 @@ pub(crate) struct Files {
     chunks: BTreeMap<String, Weak<Chunk>>,
     /// Never given twice in the life of this process, so that no file name is reused.
     next_seq: u64,
+    /// Numbers in the names of files that are being written and that no manifest names yet.
+    writing: BTreeSet<u64>,
 }
 
 impl Files {
     pub(crate) fn new(retained: Vec<Arc<Manifest>>) -> Files {
         let next_seq = retained.last().map_or(1, |m| m.seq + 1);
-        Files { retained, chunks: BTreeMap::new(), next_seq }
+        Files { retained, chunks: BTreeMap::new(), next_seq, writing: BTreeSet::new() }
     }
 
+    /// A number for a manifest, larger than all before.
     pub(crate) fn take_seq(&mut self) -> u64 {
         self.next_seq += 1;
         self.next_seq - 1
+    }
+
+    /// A number for the names of files about to be written; until [`Files::written`] they are
+    /// nobody's garbage.
+    pub(crate) fn writing(&mut self) -> u64 {
+        let seq = self.take_seq();
+        self.writing.insert(seq);
+        seq
+    }
+
+    /// A manifest names the files with this number by now, or nobody wants them.
+    pub(crate) fn written(&mut self, seq: u64) {
+        self.writing.remove(&seq);
     }
 
     /// A manifest's chunks; those in use already are shared.
@@ -41,27 +58,31 @@ impl Files {
         disk: &Arc<dyn Disk>,
         cache: &Arc<PageCache>,
     ) -> Base {
+        let mut open = |meta: &ChunkMeta| {
+            let known = self.chunks.get(&meta.file).and_then(Weak::upgrade);
+            let chunk = known.unwrap_or_else(|| {
+                let path = dir.join(&meta.file);
+                Arc::new(Chunk::new(meta.clone(), path, disk.clone(), cache.clone()))
+            });
+            self.chunks.insert(meta.file.clone(), Arc::downgrade(&chunk));
+            chunk
+        };
         let mut tables = BTreeMap::new();
         for table in &manifest.tables {
-            let mut chunks = Vec::with_capacity(table.chunks.len());
-            for meta in &table.chunks {
-                let open = || {
-                    let path = dir.join(&meta.file);
-                    Arc::new(Chunk::new(meta.clone(), path, disk.clone(), cache.clone()))
-                };
-                let known = self.chunks.get(&meta.file).and_then(Weak::upgrade);
-                let chunk = known.unwrap_or_else(open);
-                self.chunks.insert(meta.file.clone(), Arc::downgrade(&chunk));
-                chunks.push(chunk);
-            }
-            tables.insert(table.storage, chunks);
+            let base = (Timestamp::ZERO, &table.chunks);
+            let runs = table.runs.iter().map(|r| (r.lo, &r.chunks));
+            let layers = std::iter::once(base).chain(runs).map(|(lo, metas)| {
+                Arc::new(Layer { lo, chunks: metas.iter().map(&mut open).collect() })
+            });
+            tables.insert(table.storage, layers.collect());
         }
         Base { manifest, tables }
     }
 
     /// Removes manifests that are not retained and chunks that neither a retained manifest names
     /// nor anyone uses. Manifests go first and for sure: one whose chunks are gone must never
-    /// come back after a crash.
+    /// come back after a crash. The caller holds the lock of maintenance: half written manifests
+    /// look like garbage, too.
     pub(crate) fn collect(&mut self, dir: &Path, disk: &Arc<dyn Disk>) -> Result<()> {
         self.chunks.retain(|_, chunk| chunk.strong_count() > 0);
         let seqs: BTreeSet<u64> = self.retained.iter().map(|m| m.seq).collect();
@@ -70,7 +91,9 @@ impl Files {
         let names = list(dir, disk)?;
         let stale = names.iter().filter(|n| manifest_seq(n).is_some_and(|s| !seqs.contains(&s)));
         remove(dir, disk, stale)?;
-        let stale = names.iter().filter(|n| is_garbage(n) && !used.contains(n.as_str()));
+        let busy = |name: &str| chunk_seq(name).is_some_and(|seq| self.writing.contains(&seq));
+        let stale =
+            names.iter().filter(|n| is_garbage(n) && !used.contains(n.as_str()) && !busy(n));
         remove(dir, disk, stale)
     }
 }
@@ -111,6 +134,11 @@ pub(crate) fn manifest_path(dir: &Path, seq: u64) -> PathBuf {
 
 fn manifest_seq(name: &str) -> Option<u64> {
     name.strip_prefix("manifest-")?.parse().ok()
+}
+
+/// The number in the name of a chunk of this copy.
+fn chunk_seq(name: &str) -> Option<u64> {
+    name.strip_prefix("chunk-")?.split('-').next()?.parse().ok()
 }
 
 /// All manifests in the folder, ascending.

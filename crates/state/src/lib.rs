@@ -1,13 +1,18 @@
 //! A partition's rows: chunks on disk, the newer versions in memory, reads at a timestamp.
 //!
 //! ```text
-//!   apply(ts, lsn, ops) ──► delta: key → versions, newest first        (memory)
-//!                             │ spill(at): versions ≤ at
+//!   apply(ts, lsn, ops) ──► delta: key → versions, newest first            (memory)
+//!                             │ spill(at): versions ≤ at that may be asked for
 //!                             ▼
-//!   manifest-<seq> ──► chunk-<seq>-<n>.parquet …  sorted by _key       (disk)
+//!   manifest-<seq> ──► run (t3, at]     chunk-<seq>-<n>.parquet …          (disk)
+//!                      run (t2, t3]     sorted by _key, then newest first
+//!                         │ merge: neighbouring runs into one, runs old enough into the base
+//!                         ▼
+//!                      base             one version per key, no deletions
 //!
-//!   get(key, ts)   delta, else chunk → row group → binary search       ┐ decoded columns in
-//!   scan(spec)     row groups the delta does not touch pass as columns ┘ the shared PageCache
+//!   get(key, ts)   delta, else run after run from the newest, else base:   ┐ decoded columns in
+//!                  a page of 1,024 rows at a time                          │ the shared PageCache
+//!   scan(spec)     row groups nothing newer touches pass as columns        ┘
 //! ```
 //!
 //! # Steps of a restart
@@ -15,18 +20,23 @@
 //! [`State::apply`], which leaves out what the chunks hold already.
 //!
 //! # Invariants
-//! * A manifest's chunks hold, for every key, the newest version at or below its `ts`, and nothing
-//!   above. Chunks of one key space ascend by key and do not overlap.
+//! * The layers of a key space (base, runs, delta) follow each other in time without overlap: a
+//!   version in a newer layer is newer than all versions of its key in older ones.
+//! * A read at a timestamp from the manifest's `horizon` on finds all it needs; older ones are
+//!   refused. Versions go only in spills and merges, and only those that the horizon given to them
+//!   allows. A merge changes nothing that a permitted read can see, at any timestamp.
+//! * Chunks of one layer ascend by key and do not overlap; all versions of a key are in one of them.
 //! * Files never change under their name. A manifest is written after everything it names is
 //!   durable, and removed for sure before anything it names is removed.
-//! * A reader keeps the manifest and the generations of the delta it began with alive; a spill
-//!   changes neither. It may read at any timestamp from the manifest's on (the caller sees to it
-//!   that `spill.at` stays at or below every reader's timestamp; older reads are refused).
+//! * A reader keeps the layers and the generations of the delta it began with alive; spills and
+//!   merges change neither.
+//! * A key space has at most `runs_max` runs: a spill that finds so many merges first. A merge holds
+//!   one row group of each layer it merges, never a whole run.
 //! * A damaged file is an error that names it. Nothing is ever skipped.
 //!
 //! # Crash
-//! At any point of a spill the folder holds a complete newest manifest, the old or the new one, and
-//! perhaps files no manifest names; [`State::open`] removes those.
+//! At any point of a spill or merge the folder holds a complete newest manifest, the old or the new
+//! one, and perhaps files no manifest names; [`State::open`] removes those.
 
 mod cache;
 mod chunk;
@@ -34,16 +44,24 @@ mod columns;
 mod delta;
 mod files;
 mod footer;
+mod layer;
 mod merge;
+mod merging;
 mod pin;
 mod plan;
+mod point;
 mod project;
 mod ranges;
+mod rewrite;
 mod rows;
 mod scan;
 mod settings;
+mod shadow;
 mod spill;
+mod stats;
 mod store;
+mod sweep;
+mod tiers;
 mod view;
 mod walk;
 mod write;
@@ -56,4 +74,5 @@ pub use rows::rows_to_batch;
 pub use scan::{Scan, ScanSpec};
 pub use settings::Settings;
 pub use spill::SpillRequest;
-pub use store::{State, Stats};
+pub use stats::Stats;
+pub use store::State;

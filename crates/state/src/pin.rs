@@ -43,7 +43,7 @@ impl State {
             .partition(|m| m.tables.is_empty() && m.ts == Timestamp::ZERO);
         if let Some(other) = full.first() {
             let same = full.len() == 1 && other.tables == manifest.tables;
-            if same && other.ts == manifest.ts {
+            if same && (other.ts, other.horizon) == (manifest.ts, manifest.horizon) {
                 return Ok(());
             }
             return Err(Error::new(

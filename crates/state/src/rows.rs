@@ -1,7 +1,9 @@
 //! Stored rows into Arrow batches, column by column, without building values.
 
-use crate::columns::{Builder, schema};
-use arrow::array::{ArrayRef, BinaryBuilder, RecordBatch, RecordBatchOptions, UInt64Builder};
+use crate::columns::{Builder, file_schema, schema};
+use arrow::array::{
+    ArrayRef, BinaryBuilder, BooleanBuilder, RecordBatch, RecordBatchOptions, UInt64Builder,
+};
 use arrow::datatypes::SchemaRef;
 use base::{Error, Result, Timestamp};
 use format::ColumnLayout;
@@ -38,6 +40,7 @@ pub(crate) struct RowsBuilder {
     /// Positions in `columns`, by ascending column id: the order in which rows hold them.
     order: Vec<usize>,
     keys: Option<(BinaryBuilder, UInt64Builder)>,
+    deleted: Option<BooleanBuilder>,
     builders: Vec<Builder>,
     rows: usize,
     bytes: usize,
@@ -58,10 +61,19 @@ impl RowsBuilder {
             columns: columns.to_vec(),
             order,
             keys,
+            deleted: None,
             builders: columns.iter().map(|c| Builder::new(c.ty, capacity)).collect(),
             rows: 0,
             bytes: 0,
         }
+    }
+
+    /// For chunk files: with keys, and with deletions if there may be any.
+    pub(crate) fn for_file(columns: &[ColumnLayout], with_deleted: bool) -> RowsBuilder {
+        let mut builder = RowsBuilder::new(columns, true, 1024);
+        builder.schema = file_schema(columns, with_deleted);
+        builder.deleted = with_deleted.then(|| BooleanBuilder::with_capacity(1024));
+        builder
     }
 
     /// Rows collected so far.
@@ -91,21 +103,41 @@ impl RowsBuilder {
             };
             self.builders[i].append(cell)?;
         }
+        self.count(key, ts, false);
+        self.bytes += row.len();
+        Ok(())
+    }
+
+    /// Appends a deletion, to a builder that is for files with deletions.
+    pub(crate) fn push_deleted(&mut self, key: &[u8], ts: Timestamp) -> Result<()> {
+        for builder in &mut self.builders {
+            builder.append(Cell::Null)?;
+        }
+        self.count(key, ts, true);
+        Ok(())
+    }
+
+    fn count(&mut self, key: &[u8], ts: Timestamp, is_deleted: bool) {
         if let Some((keys, stamps)) = &mut self.keys {
             keys.append_value(key);
             stamps.append_value(ts.0);
         }
+        if let Some(deleted) = &mut self.deleted {
+            deleted.append_value(is_deleted);
+        }
         self.rows += 1;
-        self.bytes += row.len() + key.len() + 16;
-        Ok(())
+        self.bytes += key.len() + 16;
     }
 
     /// The batch; the builder is empty again.
     pub(crate) fn finish(&mut self) -> Result<RecordBatch> {
-        let mut arrays: Vec<ArrayRef> = Vec::with_capacity(self.builders.len() + 2);
+        let mut arrays: Vec<ArrayRef> = Vec::with_capacity(self.builders.len() + 3);
         if let Some((keys, stamps)) = &mut self.keys {
             arrays.push(Arc::new(keys.finish()));
             arrays.push(Arc::new(stamps.finish()));
+        }
+        if let Some(deleted) = &mut self.deleted {
+            arrays.push(Arc::new(deleted.finish()));
         }
         arrays.extend(self.builders.iter_mut().map(Builder::finish));
         let rows = std::mem::take(&mut self.rows);

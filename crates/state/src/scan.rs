@@ -1,27 +1,16 @@
-//! Scans: first the chunks, row group by row group, without the rows the delta knows better; then
-//! the delta's own rows.
-//!
-//! ```text
-//!   row group  k1 ........ k8192      delta has no key in between: its columns, untouched
-//!   row group  k8193 .x..x. k16384    delta has x: the same columns, x masked out
-//!   delta      x x                    rows decoded into a batch
-//! ```
+//! Scans: first the layers of chunks, the base and then run after run, without the rows that
+//! something newer knows better; then the delta's own rows.
 
-use crate::cache::Fill;
-use crate::chunk::{Chunk, lower_bound};
 use crate::columns::schema;
-use crate::footer::Opened;
-use crate::project::project;
-use crate::rows::{RowsBuilder, batch};
+use crate::rows::RowsBuilder;
+use crate::sweep::Sweep;
 use crate::view::View;
 use crate::walk::Walk;
-use arrow::array::{Array, BinaryArray, BooleanArray, BooleanBufferBuilder, RecordBatch};
-use arrow::compute::filter;
+use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use base::{Error, Lsn, Result, StorageId, Timestamp};
+use base::{Lsn, Result, StorageId, Timestamp};
 use bytes::Bytes;
-use format::{ColumnLayout, key};
-use std::sync::Arc;
+use format::ColumnLayout;
 
 /// A batch of wide rows ends at about this many bytes.
 const BATCH_BYTES: usize = 8 << 20;
@@ -52,9 +41,9 @@ pub struct Scan {
     view: View,
     spec: ScanSpec,
     schema: SchemaRef,
-    /// The chunk and the row group that come next.
-    chunk: usize,
-    opened: Option<(Arc<Chunk>, Arc<Opened>, usize)>,
+    /// Which layer comes next, and the one being read.
+    layer: usize,
+    sweep: Option<Sweep>,
     delta: Option<Walk>,
     /// A batch that is handed out in slices.
     rest: Option<RecordBatch>,
@@ -66,12 +55,10 @@ pub struct Scan {
 impl Scan {
     pub(crate) fn new(view: View, mut spec: ScanSpec) -> Scan {
         spec.batch_rows = spec.batch_rows.max(1);
-        let chunks = view.base.chunks(spec.storage);
-        let chunk = chunks.partition_point(|c| c.meta.max_key < spec.start);
         Scan {
             schema: schema(&spec.columns, spec.with_key),
-            chunk,
-            opened: None,
+            layer: 0,
+            sweep: None,
             delta: None,
             rest: None,
             left: spec.limit.unwrap_or(usize::MAX),
@@ -103,7 +90,7 @@ impl Scan {
                 let found = from_delta(delta, &self.spec, rows, &mut self.revealed)?;
                 return Ok(found.map(|b| self.cut(b)));
             }
-            self.rest = self.next_group()?;
+            self.rest = self.next_rows()?;
         }
         Ok(None)
     }
@@ -118,71 +105,23 @@ impl Scan {
         batch.slice(0, rows)
     }
 
-    /// The rows of the next row group; begins the delta after the last one.
-    fn next_group(&mut self) -> Result<Option<RecordBatch>> {
-        let (chunk, opened, group) = match self.opened.take() {
-            Some(at) => at,
-            None => {
-                let chunks = self.view.base.chunks(self.spec.storage);
-                let next = chunks.get(self.chunk).filter(|c| c.meta.min_key < self.spec.end);
-                let Some(chunk) = next.cloned() else {
-                    let (start, end) = (self.spec.start.clone(), self.spec.end.clone());
-                    self.delta = Some(self.view.walk(start, end, self.spec.ts));
-                    return Ok(None);
-                };
-                self.chunk += 1;
-                let opened = chunk.open()?;
-                let group = opened.first_group(&self.spec.start);
-                (chunk, opened, group)
+    /// The next rows of the layers; begins the delta after the last one.
+    fn next_rows(&mut self) -> Result<Option<RecordBatch>> {
+        if let Some(sweep) = &mut self.sweep {
+            let rows = sweep.next(&self.view, &self.spec, &self.schema, &mut self.revealed)?;
+            if rows.is_none() {
+                self.sweep = None;
             }
-        };
-        if opened.groups.get(group).is_none_or(|g| g.first >= self.spec.end) {
-            return Ok(None);
+            return Ok(rows);
         }
-        let found = self.group(&chunk, &opened, group)?;
-        self.opened = Some((chunk, opened, group + 1));
-        Ok(found)
-    }
-
-    fn group(
-        &mut self,
-        chunk: &Chunk,
-        opened: &Opened,
-        group: usize,
-    ) -> Result<Option<RecordBatch>> {
-        let g = &opened.groups[group];
-        let (start, end) = (&self.spec.start, &self.spec.end);
-        let whole = *start <= g.first && g.last < *end;
-        // A range within a row group is a point read of several rows.
-        let fill = if whole { Fill::IfRoom } else { Fill::Evict };
-        let from = start.max(&g.first).clone();
-        let to = if g.last < *end { key::after(&g.last) } else { end.clone() };
-        let mixed = self.view.generations().any(|d| d.touches(&from, &to));
-        let mut keep = None;
-        let (mut low, mut high) = (0, g.rows);
-        if !whole || mixed {
-            let keys = chunk.keys(opened, group, fill)?;
-            low = lower_bound(&keys, &from);
-            high = lower_bound(&keys, &to);
-            if mixed {
-                let delta = self.view.walk(from, to, self.spec.ts);
-                keep = mask(&keys, low, high, delta, &mut self.revealed);
-            }
+        let layers = self.view.base.layers(self.spec.storage);
+        self.sweep = Sweep::new(layers, self.layer, &self.spec);
+        self.layer += 1;
+        if self.layer > layers.len() {
+            let (start, end) = (self.spec.start.clone(), self.spec.end.clone());
+            self.delta = Some(self.view.walk(start, end, self.spec.ts));
         }
-        let (columns, with_key) = (&self.spec.columns, self.spec.with_key);
-        let mut arrays = project(chunk, opened, group, columns, with_key, fill)?;
-        for array in &mut arrays {
-            *array = array.slice(low, high - low);
-            if let Some(keep) = &keep {
-                *array = filter(array, keep)
-                    .map_err(|e| Error::internal(format!("masking a row group: {e}")))?;
-            }
-        }
-        let rows = keep.map_or(high - low, |k| k.true_count());
-        if rows == 0 {
-            return Ok(None);
-        }
-        batch(&self.schema, arrays, rows).map(Some)
+        Ok(None)
     }
 }
 
@@ -197,34 +136,6 @@ impl Iterator for Scan {
         self.done = !matches!(next, Some(Ok(_)));
         next
     }
-}
-
-/// Which rows of `low..high` the delta says nothing about; `None` if that is all of them.
-fn mask(
-    keys: &BinaryArray,
-    low: usize,
-    high: usize,
-    delta: Walk,
-    revealed: &mut Lsn,
-) -> Option<BooleanArray> {
-    let mut keep = BooleanBufferBuilder::new(high - low);
-    let mut at = low;
-    let mut masked = false;
-    for (key, version) in delta {
-        *revealed = version.lsn.max(*revealed);
-        let from = at;
-        while at < high && keys.value(at) < &*key {
-            at += 1;
-        }
-        keep.append_n(at - from, true);
-        if at < high && keys.value(at) == &*key {
-            keep.append(false);
-            masked = true;
-            at += 1;
-        }
-    }
-    keep.append_n(high - at, true);
-    masked.then(|| BooleanArray::new(keep.finish(), None))
 }
 
 fn from_delta(

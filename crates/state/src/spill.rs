@@ -1,7 +1,8 @@
-//! Spilling: the delta's older versions become part of new chunks, under a new manifest.
+//! Spilling: the delta's older versions become a new run of every key space they are in, under a
+//! new manifest. The base and the older runs are not touched.
 //!
 //! 1. Freeze the active generation and begin a new one.
-//! 2. Merge what the frozen one shows at `at` into the chunks it touches; write the new files.
+//! 2. Write the versions at or below `at` that somebody may still ask for into new files.
 //! 3. Write the new manifest: from here on a restart begins with it.
 //! 4. Move versions above `at` from the frozen into the active generation.
 //! 5. Switch readers to the new manifest and the active generation, in one step.
@@ -11,31 +12,37 @@
 //! before step 5 moves all versions back and leaves everything as it was.
 
 use crate::State;
-use crate::columns::schema;
-use crate::delta::Generation;
+use crate::columns::file_schema;
+use crate::delta::{Generation, Version};
 use crate::files::{sync, write_manifest};
-use crate::merge::{OldRows, merge};
-use crate::plan::{Step, plan};
+use crate::merge::Retain;
+use crate::rows::RowsBuilder;
 use crate::view::{Base, View};
-use crate::walk::Walk;
 use crate::write::{ChunkWriter, Namer};
 use base::{EpochHistory, Lsn, Result, StorageId, Timestamp};
 use bytes::Bytes;
-use format::{ChunkMeta, ColumnLayout, Manifest, TableChunks, key};
+use format::{ChunkMeta, ColumnLayout, Manifest, Run, TableChunks, key};
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// Rows written at a time, by number and by bytes.
+const BATCH_ROWS: usize = 8192;
+const BATCH_BYTES: usize = 4 << 20;
 
 /// What to spill.
 pub struct SpillRequest<'a> {
-    /// Versions at or below this go into chunks. All of them have been applied and are durable, and
-    /// no reader reads below it any more.
+    /// Versions at or below this go into chunks. All of them have been applied and are durable.
     pub at: Timestamp,
+    /// No reader reads below this any more.
+    pub horizon: Timestamp,
     /// A restart replays the log from here: every record before it has all its versions at or below
     /// `at`, or is not needed.
     pub replay_from: Lsn,
     /// The epochs of the log up to there.
     pub history: EpochHistory,
-    /// The columns of a key space as of `at`; `None` if its table is gone and its rows with it.
+    /// All columns that a key space has for any reader from `horizon` on; `None` if its table is
+    /// gone for all of them, and its rows with it.
     pub layouts: &'a dyn Fn(StorageId) -> Option<Vec<ColumnLayout>>,
     /// Besides the new manifest, keep the newest one at or below this.
     pub keep_newest_at_or_below: Timestamp,
@@ -43,9 +50,14 @@ pub struct SpillRequest<'a> {
 
 impl State {
     /// Moves versions at or below `at` into chunks. Blocks; readers and [`State::apply`] go on.
-    /// Does nothing if the chunks hold all that already.
+    /// Does nothing if the chunks hold all that already. Merges runs first where there are too many.
     pub fn spill(&self, request: SpillRequest<'_>) -> Result<()> {
-        let _one_at_a_time = self.inner.maintenance.lock();
+        let _one_at_a_time = self.inner.spilling.lock();
+        self.make_room(request.horizon)?;
+        let _maintenance = self.inner.maintenance.lock();
+        if self.is_closed() {
+            return Ok(());
+        }
         let old = self.manifest();
         let same = request.at == old.ts && request.replay_from <= old.replay_from;
         if request.at < old.ts || same {
@@ -87,28 +99,35 @@ impl State {
     }
 
     /// Writes chunks and manifest.
-    fn write_down(
-        &self,
-        request: &SpillRequest<'_>,
-        frozen: &Arc<Generation>,
-    ) -> Result<Arc<Base>> {
+    fn write_down(&self, request: &SpillRequest<'_>, frozen: &Generation) -> Result<Arc<Base>> {
         let inner = &*self.inner;
         let old = self.view().base;
-        let mut namer = Namer { seq: inner.files.lock().take_seq(), count: 0 };
+        let seq = inner.files.lock().take_seq();
+        let mut namer = Namer { seq, count: 0 };
         let mut storages: BTreeSet<StorageId> = old.tables.keys().copied().collect();
         storages.extend(frozen.storages());
         let mut tables = Vec::new();
+        let mut bytes = 0;
         for storage in storages {
             let Some(mut columns) = (request.layouts)(storage) else { continue };
             columns.sort_by_key(|c| c.id);
-            let table = self.merge_table(storage, columns, &old, frozen, request.at, &mut namer)?;
-            if !table.chunks.is_empty() {
-                tables.push(table);
+            let known = old.manifest.table(storage);
+            let retain = Retain::new(request.horizon, known.is_none());
+            let stretch = (old.manifest.ts, request.at);
+            let chunks = self.write_run(storage, &columns, frozen, stretch, retain, &mut namer)?;
+            let mut table = known.cloned().unwrap_or_else(|| TableChunks::new(storage));
+            if !chunks.is_empty() {
+                let run = Run { lo: old.manifest.ts, hi: request.at, chunks };
+                bytes += run.bytes();
+                table.runs.push(run);
+                table.columns = columns;
             }
+            tables.extend(Some(table).filter(|t| t.files().next().is_some()));
         }
         let manifest = Arc::new(Manifest {
-            seq: namer.seq,
+            seq,
             ts: request.at,
+            horizon: old.manifest.horizon.max(request.horizon.min(request.at)),
             replay_from: request.replay_from.max(old.manifest.replay_from),
             history: request.history.clone(),
             tables,
@@ -117,49 +136,48 @@ impl State {
             sync(&inner.dir, &inner.disk)?;
         }
         write_manifest(&inner.dir, &inner.disk, &manifest)?;
+        inner.counts.spilled.fetch_add(bytes, Ordering::Relaxed);
         let mut files = inner.files.lock();
         Ok(Arc::new(files.base(manifest, &inner.dir, &inner.disk, &inner.cache)))
     }
 
-    fn merge_table(
+    /// Writes what one key space has in a stretch of time.
+    fn write_run(
         &self,
         storage: StorageId,
-        columns: Vec<ColumnLayout>,
-        old: &Base,
-        frozen: &Arc<Generation>,
-        at: Timestamp,
+        columns: &[ColumnLayout],
+        frozen: &Generation,
+        stretch: (Timestamp, Timestamp),
+        mut retain: Retain,
         namer: &mut Namer,
-    ) -> Result<TableChunks> {
+    ) -> Result<Vec<ChunkMeta>> {
         let inner = &*self.inner;
-        let chunks = old.chunks(storage);
-        let metas: Vec<ChunkMeta> = chunks.iter().map(|c| c.meta.clone()).collect();
-        let walk = |start: &Bytes, end: &Bytes| {
-            Walk::new(std::iter::once(frozen.clone()), start.clone(), end.clone(), at)
-        };
-        let changed = |start: &Bytes, end: &Bytes| walk(start, end).next().is_some();
-        let target = inner.settings.chunk_bytes;
-        let steps = plan(&metas, key::range(storage), target, changed);
-        let mut written = Vec::with_capacity(chunks.len());
-        let mut rewritten = false;
-        for step in steps {
-            match step {
-                Step::Keep(i) => written.push(metas[i].clone()),
-                Step::Rewrite { chunks: which, start, end } => {
-                    rewritten = true;
-                    let schema = schema(&columns, true);
-                    let rows = OldRows::new(&chunks[which], &columns, schema.clone());
-                    let mut out =
-                        ChunkWriter::new(&inner.disk, &inner.dir, &inner.settings, namer, schema);
-                    merge(rows, walk(&start, &end), &mut out)?;
-                    written.extend(out.finish()?);
+        let (start, end) = key::range(storage);
+        let with_deleted = frozen.deletes(&start, &end);
+        let schema = file_schema(columns, with_deleted);
+        let mut out = ChunkWriter::new(&inner.disk, &inner.dir, &inner.settings, namer, schema);
+        let mut rows = RowsBuilder::for_file(columns, with_deleted);
+        let mut versions: Vec<(Bytes, Version)> = Vec::new();
+        let mut from = Some(start);
+        while let Some(start) = from {
+            from = frozen.versions(&start, &end, stretch, &mut versions);
+            for (key, version) in versions.drain(..) {
+                if !retain.keeps(&key, version.ts, version.row.is_none()) {
+                    continue;
+                }
+                match &version.row {
+                    Some(row) => rows.push(&key, version.ts, row)?,
+                    None => rows.push_deleted(&key, version.ts)?,
+                }
+                if rows.rows() == BATCH_ROWS || rows.bytes() >= BATCH_BYTES {
+                    out.write(&rows.finish()?)?;
                 }
             }
         }
-        let columns = match old.manifest.table(storage) {
-            Some(table) if !rewritten => table.columns.clone(),
-            _ => columns,
-        };
-        Ok(TableChunks { storage, columns, chunks: written })
+        if rows.rows() > 0 {
+            out.write(&rows.finish()?)?;
+        }
+        out.finish()
     }
 
     /// Keeps the newest manifest and the newest one at or below `keep`, and removes what is garbage
@@ -178,8 +196,8 @@ impl State {
         self.collect();
     }
 
-    /// Removes garbage. Failing at it is not the spill's failure: the next one tries again.
-    fn collect(&self) {
+    /// Removes garbage. Failing at it is nobody's failure: the next spill tries again. The caller holds the lock of maintenance.
+    pub(crate) fn collect(&self) {
         let inner = &*self.inner;
         if let Err(e) = inner.files.lock().collect(&inner.dir, &inner.disk) {
             tracing::warn!(error = %e, "could not remove old files");

@@ -3,20 +3,23 @@
 use crate::cache::PageCache;
 use crate::delta::{Generation, SLICE, Version};
 use crate::files::{Files, load_manifests, write_manifest};
+use crate::merging::Claims;
 use crate::scan::{Scan, ScanSpec};
 use crate::settings::Settings;
+use crate::stats::Counts;
 use crate::view::View;
 use base::{Error, Lsn, Result, SqlState, Timestamp};
 use bytes::Bytes;
 use env::{Disk, Env};
-use format::{Manifest, Op};
+use format::{Manifest, Op, key};
 use parking_lot::{Mutex, RwLock};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// One partition's rows. Cheap to clone. All calls are synchronous; those that may read files
-/// (`get`, `scan`, `spill`) block for it.
+/// (`get`, `scan`, `spill`, `merge`) block for it.
 #[derive(Clone, Debug)]
 pub struct State {
     pub(crate) inner: Arc<Inner>,
@@ -32,21 +35,14 @@ pub(crate) struct Inner {
     pub(crate) files: Mutex<Files>,
     /// Held by what changes the view otherwise than by adding versions.
     pub(crate) maintenance: Mutex<()>,
-}
-
-/// How much there is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Stats {
-    /// Chunk files of the current manifest.
-    pub chunks: usize,
-    /// Rows in them.
-    pub chunk_rows: u64,
-    /// Their bytes.
-    pub chunk_bytes: u64,
-    /// Keys in the delta.
-    pub delta_keys: usize,
-    /// About how many bytes the delta takes.
-    pub delta_bytes: usize,
+    /// Held by the merge in the background, which takes that of maintenance at its end.
+    pub(crate) merging: Mutex<()>,
+    /// Held by a spill, which may wait for the one above, and takes that of maintenance.
+    pub(crate) spilling: Mutex<()>,
+    pub(crate) claims: Mutex<Claims>,
+    /// Nothing may be written to the folder any more.
+    pub(crate) closed: AtomicBool,
+    pub(crate) counts: Counts,
 }
 
 impl State {
@@ -73,6 +69,11 @@ impl State {
             view: RwLock::new(view),
             files: Mutex::new(files),
             maintenance: Mutex::new(()),
+            merging: Mutex::new(()),
+            spilling: Mutex::new(()),
+            claims: Mutex::default(),
+            closed: AtomicBool::new(false),
+            counts: Counts::default(),
         };
         Ok(State { inner: Arc::new(inner) })
     }
@@ -122,15 +123,24 @@ impl State {
 
     /// The newest version of a key at or below `ts`, also if it is a deletion.
     pub fn get(&self, key: &[u8], ts: Timestamp) -> Result<Option<Version>> {
-        let base = {
+        let counts = &self.inner.counts;
+        counts.gets.fetch_add(1, Ordering::Relaxed);
+        let mut looked = 1;
+        let (delta, base) = {
             let view = self.inner.view.read();
             view.check(ts)?;
-            if let Some(version) = view.in_delta(key, ts) {
-                return Ok(Some(version));
-            }
-            view.base.clone()
+            (view.in_delta(key, ts), view.base.clone())
         };
-        View::in_chunks(&base, key)
+        let mut found = delta;
+        let mut layers = base.layers(key::storage_of(key)).iter().rev();
+        while found.is_none()
+            && let Some(layer) = layers.next()
+        {
+            looked += 1;
+            found = layer.get(key, ts)?;
+        }
+        counts.get_layers.fetch_add(looked, Ordering::Relaxed);
+        Ok(found)
     }
 
     /// The newest version of a key.
@@ -139,10 +149,10 @@ impl State {
     }
 
     /// True if a key of a half-open range has a version above `since` among those applied before the
-    /// call, also if it is a deletion. Never reads files, and lets writers in between. Also true if
-    /// versions above `since` were merged away so far that it can not be told any more; the caller's
-    /// snapshot at `since` keeps them from that.
-    pub fn changed_since(&self, since: Timestamp, start: &Bytes, end: &Bytes) -> bool {
+    /// call, also if it is a deletion. Lets writers in between; reads files only if versions above
+    /// `since` were spilled. Also true if versions above `since` were merged away so far that it can
+    /// not be told any more; the caller's snapshot at `since` keeps them from that.
+    pub fn changed_since(&self, since: Timestamp, start: &Bytes, end: &Bytes) -> Result<bool> {
         let view = self.view();
         let newer = |generation: &Arc<Generation>| {
             let mut from = start.clone();
@@ -153,7 +163,19 @@ impl State {
                 }
             }
         };
-        view.base.manifest.ts > since || view.generations().any(newer)
+        if view.base.manifest.horizon > since || view.generations().any(newer) {
+            return Ok(true);
+        }
+        if view.base.manifest.ts <= since {
+            return Ok(false);
+        }
+        // A range of keys lies in one key space.
+        for layer in view.base.layers(key::storage_of(start)) {
+            if layer.changed_since(since, start, end)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Begins a scan. It goes on showing the rows of its timestamp whatever is applied or spilled
@@ -161,25 +183,15 @@ impl State {
     pub fn scan(&self, spec: ScanSpec) -> Result<Scan> {
         let view = self.view();
         view.check(spec.ts)?;
+        let layers = view.base.layers(spec.storage).len() as u64 + 1;
+        self.inner.counts.scans.fetch_add(1, Ordering::Relaxed);
+        self.inner.counts.scan_layers.fetch_add(layers, Ordering::Relaxed);
         Ok(Scan::new(view, spec))
     }
 
     /// About how many bytes the delta takes.
     pub fn delta_bytes(&self) -> usize {
         self.inner.view.read().generations().map(|g| g.bytes()).sum()
-    }
-
-    /// How much there is.
-    pub fn stats(&self) -> Stats {
-        let view = self.view();
-        let manifest = &view.base.manifest;
-        Stats {
-            chunks: manifest.chunks().count(),
-            chunk_rows: manifest.chunks().map(|c| c.rows).sum(),
-            chunk_bytes: manifest.chunks().map(|c| c.bytes).sum(),
-            delta_keys: view.generations().map(|g| g.keys()).sum(),
-            delta_bytes: self.delta_bytes(),
-        }
     }
 
     /// Takes versions above `cut` out of the delta. No one may be reading above `cut`.

@@ -1,11 +1,11 @@
-//! What a reader sees: a manifest's chunks and the generations of the delta, as one consistent set.
+//! What a reader sees: a manifest's layers and the generations of the delta, as one consistent set.
 
-use crate::chunk::Chunk;
 use crate::delta::{Generation, Version};
+use crate::layer::Layer;
 use crate::walk::Walk;
 use base::{Error, Result, SqlState, StorageId, Timestamp};
 use bytes::Bytes;
-use format::{Manifest, key};
+use format::Manifest;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -13,18 +13,19 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(crate) struct Base {
     pub(crate) manifest: Arc<Manifest>,
-    pub(crate) tables: BTreeMap<StorageId, Vec<Arc<Chunk>>>,
+    /// The layers of each key space, the oldest first: the base, perhaps empty, then the runs.
+    pub(crate) tables: BTreeMap<StorageId, Vec<Arc<Layer>>>,
 }
 
 impl Base {
-    /// The chunks of a key space, ascending by key.
-    pub(crate) fn chunks(&self, storage: StorageId) -> &[Arc<Chunk>] {
+    /// The layers of a key space, the oldest first.
+    pub(crate) fn layers(&self, storage: StorageId) -> &[Arc<Layer>] {
         self.tables.get(&storage).map_or(&[], Vec::as_slice)
     }
 }
 
 /// Everything that holds rows. Cheap to clone; a clone keeps showing the same rows at timestamps
-/// up to the one at which it was taken, whatever is spilled meanwhile.
+/// up to the one at which it was taken, whatever is spilled or merged meanwhile.
 #[derive(Clone, Debug)]
 pub(crate) struct View {
     pub(crate) base: Arc<Base>,
@@ -47,7 +48,7 @@ impl View {
 
     /// Refuses timestamps whose versions were merged away.
     pub(crate) fn check(&self, ts: Timestamp) -> Result<()> {
-        let oldest = self.base.manifest.ts;
+        let oldest = self.base.manifest.horizon;
         if ts >= oldest {
             return Ok(());
         }
@@ -60,15 +61,5 @@ impl View {
     /// The newest version the delta has of a key at `ts`.
     pub(crate) fn in_delta(&self, key: &[u8], ts: Timestamp) -> Option<Version> {
         self.generations().filter_map(|g| g.get(key, ts)).max_by_key(|v| v.ts)
-    }
-
-    /// The newest version the chunks have of a key.
-    pub(crate) fn in_chunks(base: &Base, key: &[u8]) -> Result<Option<Version>> {
-        let chunks = base.chunks(key::storage_of(key));
-        let i = chunks.partition_point(|c| *c.meta.max_key < *key);
-        match chunks.get(i) {
-            Some(chunk) if *chunk.meta.min_key <= *key => chunk.get(key),
-            _ => Ok(None),
-        }
     }
 }

@@ -1,7 +1,7 @@
 //! Writing chunk files: sorted rows in, files of about the wanted size out.
 
 use crate::Settings;
-use crate::columns::{KEY_COLUMN, TS_COLUMN};
+use crate::columns::{DELETED_COLUMN, KEY_COLUMN, TS_COLUMN};
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::SchemaRef;
 use base::{Error, Result};
@@ -16,7 +16,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// Gives names to the files of one spill.
+/// Gives names to the files of one spill or merge.
 pub(crate) struct Namer {
     pub(crate) seq: u64,
     pub(crate) count: u64,
@@ -29,7 +29,8 @@ impl Namer {
     }
 }
 
-/// Writes one run of rows into as many chunks as it takes.
+/// Writes a stretch of sorted rows into as many chunks as it takes. Files are cut between keys, so
+/// that their ranges do not overlap.
 pub(crate) struct ChunkWriter<'a> {
     disk: &'a Arc<dyn Disk>,
     dir: &'a PathBuf,
@@ -46,6 +47,9 @@ struct Current {
     min_key: Bytes,
     max_key: Bytes,
     rows: u64,
+    mixed: bool,
+    /// Large enough: ends at the next key.
+    full: bool,
 }
 
 impl<'a> ChunkWriter<'a> {
@@ -59,30 +63,40 @@ impl<'a> ChunkWriter<'a> {
         ChunkWriter { disk, dir, settings, namer, schema, current: None, done: Vec::new() }
     }
 
-    /// Appends rows; their keys are above all before.
+    /// Appends rows; their keys are above all before, or the last one's with an older version.
     pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         let step = self.settings.row_group_rows.max(1);
         let mut from = 0;
         while from < batch.num_rows() {
             let rows = step.min(batch.num_rows() - from);
-            self.write_slice(&batch.slice(from, rows))?;
+            self.write_slice(batch.slice(from, rows))?;
             from += rows;
         }
         Ok(())
     }
 
-    fn write_slice(&mut self, batch: &RecordBatch) -> Result<()> {
-        let keys = batch.column(0).as_binary::<i32>();
-        let key = |i: usize| Bytes::copy_from_slice(keys.value(i));
+    fn write_slice(&mut self, mut batch: RecordBatch) -> Result<()> {
+        if let Some(current) = self.current.as_mut().filter(|c| c.full) {
+            let keys = batch.column(0).as_binary::<i32>();
+            let rest = (0..keys.len()).take_while(|i| *keys.value(*i) == *current.max_key).count();
+            if rest > 0 {
+                current.add(&batch.slice(0, rest))?;
+                batch = batch.slice(rest, batch.num_rows() - rest);
+            }
+            if batch.num_rows() == 0 {
+                return Ok(());
+            }
+            self.cut()?;
+        }
         if self.current.is_none() {
-            self.current = Some(self.begin(key(0))?);
+            let first = batch.column(0).as_binary::<i32>().value(0);
+            self.current = Some(self.begin(Bytes::copy_from_slice(first))?);
         }
         let Some(current) = &mut self.current else { return Ok(()) };
-        current.writer.write(batch).map_err(|e| failed(&current.file, e))?;
-        current.max_key = key(keys.len() - 1);
-        current.rows += batch.num_rows() as u64;
+        current.add(&batch)?;
         let size = current.writer.bytes_written() + current.writer.in_progress_size();
-        if size >= self.settings.chunk_bytes { self.cut() } else { Ok(()) }
+        current.full = size >= self.settings.chunk_bytes;
+        Ok(())
     }
 
     fn begin(&mut self, min_key: Bytes) -> Result<Current> {
@@ -96,7 +110,15 @@ impl<'a> ChunkWriter<'a> {
         let writer =
             ArrowWriter::try_new(FileSink::new(out), self.schema.clone(), Some(properties))
                 .map_err(|e| failed(&file, e))?;
-        Ok(Current { file, writer, max_key: min_key.clone(), min_key, rows: 0 })
+        Ok(Current {
+            file,
+            writer,
+            max_key: min_key.clone(),
+            min_key,
+            rows: 0,
+            mixed: false,
+            full: false,
+        })
     }
 
     /// Ends the current file: it is complete and durable under its name afterwards, except for the
@@ -116,6 +138,7 @@ impl<'a> ChunkWriter<'a> {
             rows: current.rows,
             bytes,
             crc32c,
+            mixed: current.mixed,
         });
         Ok(())
     }
@@ -124,6 +147,20 @@ impl<'a> ChunkWriter<'a> {
     pub(crate) fn finish(mut self) -> Result<Vec<ChunkMeta>> {
         self.cut()?;
         Ok(self.done)
+    }
+}
+
+impl Current {
+    fn add(&mut self, batch: &RecordBatch) -> Result<()> {
+        let keys = batch.column(0).as_binary::<i32>();
+        let deleted = batch.column_by_name(DELETED_COLUMN).and_then(|c| c.as_boolean_opt());
+        self.mixed |= deleted.is_some_and(|d| d.true_count() > 0)
+            || (self.rows > 0 && keys.value(0) == &*self.max_key)
+            || (1..keys.len()).any(|i| keys.value(i) == keys.value(i - 1));
+        self.writer.write(batch).map_err(|e| failed(&self.file, e))?;
+        self.max_key = Bytes::copy_from_slice(keys.value(keys.len() - 1));
+        self.rows += batch.num_rows() as u64;
+        Ok(())
     }
 }
 
@@ -146,12 +183,15 @@ fn properties(settings: &Settings) -> WriterProperties {
         .set_dictionary_enabled(false)
         .set_max_row_group_row_count(Some(settings.row_group_rows.max(1)))
         .set_max_row_group_bytes(Some(settings.row_group_bytes.max(1)))
-        .set_data_page_row_count_limit(1024)
+        .set_data_page_row_count_limit(settings.page_rows.max(1))
+        // Only between two batches of these is a page ended.
+        .set_write_batch_size(settings.page_rows.clamp(1, 1024))
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_column_statistics_enabled(column(KEY_COLUMN), EnabledStatistics::Page)
         .set_column_statistics_enabled(column(TS_COLUMN), EnabledStatistics::Page)
-        // Row groups are found by their exact first and last keys.
+        // Row groups and pages are found by their exact first and last keys.
         .set_statistics_truncate_length(None)
+        .set_column_index_truncate_length(None)
         .build()
 }
 

@@ -67,7 +67,13 @@ fn decode(stamp: Timestamp, batches: &[RecordBatch]) -> Result<Catalog> {
                 (2, Value::Text(names.value(i).into())),
                 (3, Value::Bytes(Bytes::copy_from_slice(blobs.value(i)))),
             ];
-            if !catalog::is_counters(&row) {
+            if catalog::is_counters(&row) {
+                continue;
+            }
+            if format::sequence::is_descriptor(&row) {
+                let sequence = format::sequence::decode(&row)?;
+                all.sequences.insert(sequence.id, Arc::new(sequence));
+            } else {
                 let table = catalog::decode(&row)?;
                 all.tables.insert(table.id, Arc::new(table));
             }
@@ -144,18 +150,26 @@ impl Transaction {
     /// Adds or changes a table.
     ///
     /// # Errors
-    /// 42P07 if another table has the name.
+    /// 42P07 if another table or a sequence has the name.
     pub async fn put_table(&mut self, table: &TableDescriptor) -> Result<()> {
         self.begin_ddl().await?;
-        let catalog = self.catalog().await?;
-        if catalog.table(&table.schema, &table.name).is_some_and(|t| t.id != table.id) {
-            return Err(Error::new(
-                SqlState::DUPLICATE_TABLE,
-                format!("relation \"{}\" already exists", table.name),
-            ));
-        }
+        self.check_name(&table.schema, &table.name, table.id).await?;
         let row = format::row::encode(&catalog::encode(table));
         self.put_descriptor(table.id, Some(row)).await
+    }
+
+    /// Checks that no other table or sequence has a name.
+    pub(crate) async fn check_name(&mut self, schema: &str, name: &str, id: TableId) -> Result<()> {
+        let catalog = self.catalog().await?;
+        let table = catalog.table(schema, name).map(|t| t.id);
+        let sequence = catalog.sequence(schema, name).map(|s| s.id);
+        if table.or(sequence).is_some_and(|other| other != id) {
+            return Err(Error::new(
+                SqlState::DUPLICATE_TABLE,
+                format!("relation \"{name}\" already exists"),
+            ));
+        }
+        Ok(())
     }
 
     /// Removes a table. Its rows go when chunks are next written.
@@ -164,7 +178,11 @@ impl Transaction {
         self.put_descriptor(table, None).await
     }
 
-    async fn put_descriptor(&mut self, table: TableId, row: Option<Bytes>) -> Result<()> {
+    pub(crate) async fn put_descriptor(
+        &mut self,
+        table: TableId,
+        row: Option<Bytes>,
+    ) -> Result<()> {
         let key = catalog::key(table);
         let wanted = [(0, key.clone())];
         self.lock(&wanted, LockMode::Exclusive, LockWait::Block(None)).await?;
@@ -172,7 +190,7 @@ impl Transaction {
         self.write(0, key, row)
     }
 
-    /// An identity for a new table.
+    /// An identity for a new table or sequence.
     pub async fn next_table_id(&mut self) -> Result<TableId> {
         let counters = self.count(|c| c.next_table += 1).await?;
         Ok(TableId(counters.next_table))

@@ -32,6 +32,7 @@ impl Transaction {
     /// # Errors
     /// [`Outcome`] tells whether it happened: 40001 and refusals did not; 08007 may have.
     pub async fn commit(mut self) -> Result<Committed> {
+        self.settle_sequences()?;
         let writes = Arc::make_mut(&mut self.writes).take();
         if writes.is_empty() {
             self.rollback().await;

@@ -2,8 +2,12 @@
 
 use crate::gate::Writers;
 use crate::oracle::Oracle;
+use crate::sequence::Open;
 use crate::transaction::{Transaction, TxnOptions};
-use base::{Catalog, DatabaseId, Epoch, Error, LineId, Result, SqlState, Timestamp, TxnId};
+use base::{
+    Catalog, DatabaseId, Epoch, Error, LineId, Result, SequenceDescriptor, SqlState, TableId,
+    Timestamp, TxnId,
+};
 use env::Env;
 use meta::DatabaseState;
 use parking_lot::{Mutex, RwLock};
@@ -27,6 +31,8 @@ pub struct Database {
     pub(crate) settings: DatabaseSettings,
     pub(crate) writers: Arc<Writers>,
     pub(crate) catalogs: Mutex<BTreeMap<Timestamp, Arc<Catalog>>>,
+    /// Values of sequences that are reserved, by sequence and generation.
+    sequences: Mutex<BTreeMap<(TableId, u32), Arc<Open>>>,
     id: DatabaseId,
     name: String,
     line: LineId,
@@ -68,6 +74,7 @@ impl Database {
             settings,
             writers,
             catalogs: Mutex::new(BTreeMap::new()),
+            sequences: Mutex::new(BTreeMap::new()),
             id: record.id,
             name: record.name.clone(),
             line: record.line,
@@ -114,7 +121,14 @@ impl Database {
         if matches!(state, DatabaseState::Rewinding { .. }) {
             self.rewinds.fetch_add(1, Ordering::SeqCst);
         }
+        // What a primary has reserved is of no meaning in another role.
+        self.sequences.lock().clear();
         *now = state;
+    }
+
+    /// What is reserved of a sequence.
+    pub(crate) fn open_sequence(&self, s: &SequenceDescriptor) -> Arc<Open> {
+        self.sequences.lock().entry((s.id, s.generation)).or_default().clone()
     }
 
     /// The promotion epoch of its line, as far as known here.
@@ -219,18 +233,30 @@ impl Database {
         Ok(Arc::new(Snapshot { database: self.clone(), ts, rewinds }))
     }
 
-    /// Up to where old versions may be merged away: nobody reads below, and every transaction at
-    /// or below it is decided durably everywhere.
-    pub fn mergeable(&self) -> Timestamp {
+    /// What may be written to chunks now.
+    pub(crate) fn bounds(&self) -> Bounds {
         let snapshots = self.snapshots.lock();
-        let durable = self.durable_time();
-        snapshots.keys().next().map_or(durable, |oldest| durable.min(*oldest))
+        let at = self.durable_time();
+        let readers: Vec<Timestamp> = snapshots.range(..at).map(|(ts, _)| *ts).collect();
+        Bounds { at, horizon: readers.first().map_or(at, |oldest| *oldest), readers }
     }
 
     /// Forgets cached catalogs: after a rewind the same timestamps can mean other schemas.
     pub fn forget_catalogs(&self) {
         self.catalogs.lock().clear();
+        self.sequences.lock().clear();
     }
+}
+
+/// See [`Database::bounds`].
+#[derive(Clone, Debug)]
+pub(crate) struct Bounds {
+    /// Every transaction at or below it is decided, durably and everywhere.
+    pub at: Timestamp,
+    /// Nobody reads below, now or later. At most `at`.
+    pub horizon: Timestamp,
+    /// Who reads below `at`, ascending.
+    pub readers: Vec<Timestamp>,
 }
 
 /// A timestamp that is being read at.

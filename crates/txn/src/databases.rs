@@ -60,7 +60,7 @@ impl Engine {
     ) -> Result<Arc<Database>> {
         let _changing = self.changing.lock().await;
         let old = self.record(name)?;
-        self.detach(name);
+        self.detach(name).await;
         let database = old.id;
         self.meta.apply(Command::FreshPartitions { database, partitions, line })?;
         self.remove_partitions(&old)?;
@@ -73,7 +73,7 @@ impl Engine {
         let record = self.record(name)?;
         let (database, state) = (record.id, DatabaseState::Dropping);
         self.meta.apply(Command::SetDatabaseState { database, state })?;
-        if let Some(open) = self.detach(name) {
+        if let Some(open) = self.detach(name).await {
             open.set_state(DatabaseState::Dropping);
         }
         self.remove_database(&record)
@@ -128,7 +128,7 @@ impl Engine {
     /// Opens a database's partitions again from disk, after their files were replaced.
     pub async fn reattach(self: &Arc<Self>, name: &str) -> Result<Arc<Database>> {
         let _changing = self.changing.lock().await;
-        self.detach(name);
+        self.detach(name).await;
         self.attach(&self.record(name)?)
     }
 
@@ -162,8 +162,13 @@ impl Engine {
         )
     }
 
-    fn detach(&self, name: &str) -> Option<Arc<Database>> {
-        self.databases.write().remove(name)
+    /// Takes a database out of service; no file of it is written any more when this returns.
+    async fn detach(&self, name: &str) -> Option<Arc<Database>> {
+        let open = self.databases.write().remove(name)?;
+        for partition in open.local_partitions() {
+            partition.retire().await;
+        }
+        Some(open)
     }
 
     /// Writes what a promotion (or the creation) has decided to every partition that lacks it, and

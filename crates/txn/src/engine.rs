@@ -35,7 +35,7 @@ pub struct Engine {
     pub(crate) databases: RwLock<BTreeMap<String, Arc<Database>>>,
     /// One change of the set of databases at a time.
     pub(crate) changing: tokio::sync::Mutex<()>,
-    upkeep: Mutex<Option<TaskHandle>>,
+    upkeep: Mutex<Vec<TaskHandle>>,
     _lock: Box<dyn DiskLock>,
 }
 
@@ -76,7 +76,7 @@ impl Engine {
             _lock: lock,
         });
         engine.open_databases().await?;
-        *engine.upkeep.lock() = Some(crate::upkeep::start(&engine));
+        *engine.upkeep.lock() = crate::upkeep::start(&engine);
         Ok(engine)
     }
 
@@ -192,11 +192,24 @@ impl Engine {
         self.waits.waiting()
     }
 
-    /// Stops in order: upkeep, then the log with everything it was given.
+    /// Brings who may write in line with the gate that the metadata has, after it was changed
+    /// together with something else.
+    pub fn heed_gate(&self, name: &str) -> Result<()> {
+        let database = self.database(name)?;
+        match self.record(name)?.gate {
+            Some(gate) => database.writers.close(&gate.reason),
+            None => database.writers.open(),
+        }
+        Ok(())
+    }
+
+    /// Stops in order: upkeep, with the files it is writing, then the log with everything it was
+    /// given.
     pub async fn shutdown(&self) {
-        let upkeep = self.upkeep.lock().take();
-        if let Some(upkeep) = upkeep {
-            upkeep.abort();
+        let upkeep = std::mem::take(&mut *self.upkeep.lock());
+        upkeep.iter().for_each(TaskHandle::abort);
+        for partition in self.databases().iter().flat_map(|d| d.local_partitions()) {
+            partition.retire().await;
         }
         self.log.shutdown().await;
     }

@@ -52,6 +52,12 @@ impl Writers {
         Ok(WriterGuard { writers: self.clone() })
     }
 
+    /// Lets somebody in who works for a writer that is running.
+    pub fn join(self: &Arc<Self>) -> WriterGuard {
+        self.state.lock().running += 1;
+        WriterGuard { writers: self.clone() }
+    }
+
     /// Keeps new writers out from now on.
     pub fn close(&self, reason: &str) {
         self.state.lock().closed = Some(reason.to_owned());

@@ -21,7 +21,8 @@
 //!    partition, the commit is still one call, which checks it. Otherwise every other partition it
 //!    has read in checks it first and guards it until the outcome is decided; then its own later
 //!    commits come after. A transaction without writes is serial at its snapshot as it is.
-//! 6. The schema is rows of partition 0; DDL locks a table's descriptor exclusively, everything
+//! 6. Values of sequences are reserved in blocks by transactions of their own; see `sequence`.
+//! 7. The schema is rows of partition 0; DDL locks a table's descriptor exclusively, everything
 //!    else shares it.
 //!
 //! # Invariants
@@ -32,6 +33,8 @@
 //!   before it: [`Transaction::commit`] waits for what it read or overwrote elsewhere.
 //! * SERIALIZABLE transactions are equivalent to running one after the other by commit timestamp,
 //!   those without writes by snapshot: what each has read is the newest at its timestamp.
+//! * Nothing that a living snapshot can see is merged away; how long it lives holds up neither
+//!   spills nor closed timestamps, which are tasks of their own beside merges.
 //! * A gated, standby, copying or rewinding database takes no write, whoever asks.
 //!
 //! # On a crash
@@ -51,6 +54,7 @@ mod engine;
 mod gate;
 mod oracle;
 mod recover;
+mod sequence;
 mod serial;
 mod settings;
 mod transaction;
@@ -62,6 +66,7 @@ pub use database::{Database, DatabaseSettings, Snapshot};
 pub use engine::Engine;
 pub use gate::WriterGuard;
 pub use oracle::Oracle;
+pub use sequence::SequenceHandle;
 pub use settings::{Between, EngineSettings};
 pub use transaction::{Committed, Isolation, Transaction, TxnOptions};
 pub use view::ReadView;

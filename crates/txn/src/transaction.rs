@@ -2,11 +2,13 @@
 
 use crate::database::{Database, Snapshot};
 use crate::gate::WriterGuard;
+use crate::sequence::Own;
 use crate::serial::ReadLog;
 use crate::view::ReadView;
 use crate::writes::WriteSet;
 use base::{Catalog, Error, Lsn, Result, SqlState, TableId, Timestamp, TxnId};
 use bytes::Bytes;
+use parking_lot::Mutex;
 use partition::{LockMode, LockRequest, LockWait, VersionedRow};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -62,6 +64,8 @@ pub struct Transaction {
     /// The catalog at a snapshot and a number of own schema changes.
     pub(crate) catalog: Option<(Timestamp, u32, Arc<Catalog>)>,
     pub(crate) ddl: bool,
+    /// Sequences used, and those that nobody else can see.
+    pub(crate) own: Arc<Mutex<Own>>,
 }
 
 impl Transaction {
@@ -80,6 +84,7 @@ impl Transaction {
             known: BTreeMap::new(),
             catalog: None,
             ddl: false,
+            own: Arc::default(),
         }
     }
 

@@ -1,10 +1,11 @@
-//! What must be done again and again: closed timestamps, spills, trimming the log.
+//! What must be done again and again: closed timestamps, spills, merges, trimming the log.
 
-use crate::database::Database;
+use crate::database::{Bounds, Database};
 use crate::engine::Engine;
 use base::{Result, StorageId, Timestamp};
 use env::TaskHandle;
 use format::ColumnLayout;
+use futures::future::BoxFuture;
 use meta::{Command, DatabaseState};
 use partition::{Layouts, Partition, Role};
 use std::collections::BTreeMap;
@@ -17,10 +18,25 @@ const ALONE_INTERVAL: Duration = Duration::from_millis(500);
 /// How often all partitions move their manifests on while the log is over its retention.
 const LOG_INTERVAL: Duration = Duration::from_secs(30);
 
-/// Starts the upkeep of an engine; it ends with the engine.
-pub(crate) fn start(engine: &Arc<Engine>) -> TaskHandle {
+/// How long after a merge failed the next one is tried: it may have written much in vain.
+const RETRY_INTERVAL: Duration = Duration::from_secs(30);
+
+/// Starts the upkeep of an engine; it ends with the engine. Spills and merges are tasks of their
+/// own: they may take long, and closed timestamps must not wait for them.
+pub(crate) fn start(engine: &Arc<Engine>) -> Vec<TaskHandle> {
+    let closing = engine.settings.closed_interval;
+    vec![
+        every(engine, "upkeep", closing, |e, d, done| Box::pin(e.close_due(d, done))),
+        every(engine, "spills", ALONE_INTERVAL, |e, d, done| Box::pin(e.spill_due(d, done))),
+        every(engine, "merges", ALONE_INTERVAL, |e, d, done| Box::pin(e.merge_due(d, done))),
+    ]
+}
+
+type Job = for<'a> fn(&'a Engine, &'a Arc<Database>, &'a mut Done) -> BoxFuture<'a, Result<()>>;
+
+/// Does a job for every database, again and again.
+fn every(engine: &Arc<Engine>, name: &'static str, interval: Duration, job: Job) -> TaskHandle {
     let (env, weak) = (engine.env.clone(), Arc::downgrade(engine));
-    let interval = engine.settings.closed_interval;
     let task = async move {
         let mut done: BTreeMap<base::DatabaseId, Done> = BTreeMap::new();
         loop {
@@ -28,54 +44,70 @@ pub(crate) fn start(engine: &Arc<Engine>) -> TaskHandle {
             let Some(engine) = Weak::upgrade(&weak) else { return };
             for database in engine.databases() {
                 let done = done.entry(database.id()).or_default();
-                if let Err(error) = engine.tend(&database, done).await {
-                    tracing::warn!(database = database.name(), %error, "upkeep failed");
+                if let Err(error) = job(&engine, &database, done).await {
+                    tracing::warn!(database = database.name(), %error, "{name} failed");
                 }
             }
         }
     };
-    engine.env.tasks.spawn("upkeep", Box::pin(task))
+    engine.env.tasks.spawn(name, Box::pin(task))
 }
 
 /// When what was last done, on the monotonic clock.
 #[derive(Debug, Default)]
 struct Done {
     closed: Duration,
-    budgets: Duration,
     log: Duration,
+    merge_failed: Option<Duration>,
 }
 
 impl Engine {
-    async fn tend(&self, database: &Arc<Database>, done: &mut Done) -> Result<()> {
-        let now = self.env.clock.monotonic();
-        if database.state() == DatabaseState::Primary {
-            let followed = self.meta.read(|s| {
-                s.databases
-                    .get(&database.id())
-                    .is_some_and(|d| d.slots.values().any(|slot| slot.dropped.is_none()))
-            });
-            let busy = database.local_partitions().iter().any(|p| p.unclosed());
-            let due = match (followed, busy) {
-                (true, true) => Duration::ZERO,
-                (true, false) => self.settings.idle_interval,
-                (false, true) => ALONE_INTERVAL,
-                (false, false) => Duration::MAX,
-            };
-            if now.saturating_sub(done.closed) >= due {
-                done.closed = now;
-                self.close(database)?;
-            }
+    async fn close_due(&self, database: &Arc<Database>, done: &mut Done) -> Result<()> {
+        if database.state() != DatabaseState::Primary {
+            return Ok(());
         }
-        if now.saturating_sub(done.budgets) >= ALONE_INTERVAL {
-            done.budgets = now;
-            self.spill(database).await?;
-            let over = self.log.size().bytes > self.settings.log_retention_bytes;
-            if over && now.saturating_sub(done.log) >= LOG_INTERVAL {
-                done.log = now;
-                // An idle partition's manifest would pin the log for all others.
-                self.write_chunks(database, |_| true).await?;
-            }
-            self.trim(database)?;
+        let now = self.env.clock.monotonic();
+        let followed = self.meta.read(|s| {
+            s.databases
+                .get(&database.id())
+                .is_some_and(|d| d.slots.values().any(|slot| slot.dropped.is_none()))
+        });
+        let busy = database.local_partitions().iter().any(|p| p.unclosed());
+        let due = match (followed, busy) {
+            (true, true) => Duration::ZERO,
+            (true, false) => self.settings.idle_interval,
+            (false, true) => ALONE_INTERVAL,
+            (false, false) => Duration::MAX,
+        };
+        if now.saturating_sub(done.closed) >= due {
+            done.closed = now;
+            self.close(database)?;
+        }
+        Ok(())
+    }
+
+    async fn spill_due(&self, database: &Arc<Database>, done: &mut Done) -> Result<()> {
+        let now = self.env.clock.monotonic();
+        self.spill(database).await?;
+        let over = self.log.size().bytes > self.settings.log_retention_bytes;
+        if over && now.saturating_sub(done.log) >= LOG_INTERVAL {
+            done.log = now;
+            // An idle partition's manifest would pin the log for all others.
+            self.write_chunks(database, |_| true).await?;
+        }
+        self.trim(database)
+    }
+
+    async fn merge_due(&self, database: &Arc<Database>, done: &mut Done) -> Result<()> {
+        let now = self.env.clock.monotonic();
+        let waits = done.merge_failed.is_some_and(|at| now.saturating_sub(at) < RETRY_INTERVAL);
+        if waits || !writes_chunks(database) {
+            return Ok(());
+        }
+        done.merge_failed = None;
+        for partition in database.local_partitions() {
+            let merged = partition.merge(database.bounds().horizon).await;
+            merged.inspect_err(|_| done.merge_failed = Some(self.env.clock.monotonic()))?;
         }
         Ok(())
     }
@@ -107,7 +139,7 @@ impl Engine {
         self.spill_above(database, fair / 2).await
     }
 
-    /// Writes the delta of every partition above a size into chunks, as far as readers allow.
+    /// Writes the delta of every partition above a size into chunks.
     pub async fn spill_above(&self, database: &Arc<Database>, bytes: usize) -> Result<()> {
         self.write_chunks(database, |p| p.delta_bytes() > bytes).await
     }
@@ -117,44 +149,22 @@ impl Engine {
         database: &Arc<Database>,
         wanted: impl Fn(&Partition) -> bool,
     ) -> Result<()> {
-        // A first copy may have to replay a log that is much larger than memory before anybody can
-        // read it. During a rewind timestamps change their meaning.
-        let state = database.state();
-        if matches!(state, DatabaseState::Rewinding { .. } | DatabaseState::Dropping) {
-            return Ok(());
-        }
-        let at = database.mergeable();
-        if at < database.consistent_from() || at == Timestamp::ZERO {
+        let bounds = database.bounds();
+        let at = bounds.at;
+        if !writes_chunks(database) || at < database.consistent_from() || at == Timestamp::ZERO {
             return Ok(());
         }
         let keep = self
             .meta
             .read(|s| s.databases.get(&database.id()).and_then(|d| d.slot_time()))
             .unwrap_or(at);
-        let layouts = self.layouts(database, at).await?;
+        let layouts = layouts(database, &bounds).await?;
         for partition in database.local_partitions() {
             if wanted(partition) {
-                partition.spill(at, keep, layouts.clone()).await?;
+                partition.spill(at, bounds.horizon, keep, layouts.clone()).await?;
             }
         }
         Ok(())
-    }
-
-    async fn layouts(&self, database: &Arc<Database>, at: Timestamp) -> Result<Layouts> {
-        let catalog = database.catalog(at).await?;
-        Ok(Arc::new(move |storage| {
-            if storage == StorageId::CATALOG {
-                return Some(format::catalog::layout());
-            }
-            let table = catalog.by_storage(storage)?;
-            let mut columns: Vec<ColumnLayout> = table
-                .columns
-                .iter()
-                .map(|c| ColumnLayout { id: c.id, ty: c.ty, missing: c.missing.clone() })
-                .collect();
-            columns.sort_by_key(|c| c.id);
-            Some(columns)
-        }))
     }
 
     fn trim(&self, database: &Arc<Database>) -> Result<()> {
@@ -192,4 +202,44 @@ impl Engine {
         }
         Ok(())
     }
+}
+
+/// A first copy may have to replay a log that is much larger than memory before anybody can read
+/// it. During a rewind timestamps change their meaning.
+fn writes_chunks(database: &Database) -> bool {
+    !matches!(database.state(), DatabaseState::Rewinding { .. } | DatabaseState::Dropping)
+}
+
+/// All columns that any reader of what is written may ask for: those of now, and those that were
+/// dropped, or whose table was, after the snapshot of somebody who still reads.
+async fn layouts(database: &Arc<Database>, bounds: &Bounds) -> Result<Layouts> {
+    let mut catalogs = vec![database.catalog(bounds.at).await?];
+    for reader in &bounds.readers {
+        let catalog = database.catalog(*reader).await?;
+        if catalog.stamp == catalogs[0].stamp {
+            // No schema change lies between the two, nor between later readers and now.
+            break;
+        }
+        if catalogs.last().is_none_or(|last| last.stamp != catalog.stamp) {
+            catalogs.push(catalog);
+        }
+    }
+    Ok(Arc::new(move |storage| {
+        if storage == StorageId::CATALOG {
+            return Some(format::catalog::layout());
+        }
+        if storage == StorageId::SEQUENCES {
+            return Some(format::sequence::layout());
+        }
+        let mut columns: BTreeMap<u32, ColumnLayout> = BTreeMap::new();
+        let mut known = false;
+        for table in catalogs.iter().filter_map(|c| c.by_storage(storage)) {
+            known = true;
+            for c in &table.columns {
+                let layout = || ColumnLayout { id: c.id, ty: c.ty, missing: c.missing.clone() };
+                columns.entry(c.id).or_insert_with(layout);
+            }
+        }
+        known.then(|| columns.into_values().collect())
+    }))
 }

@@ -19,6 +19,9 @@ pub struct StartArgs {
     /// Address for clients and other clusters; port 0 takes a free one [default: 127.0.0.1:5432]
     #[arg(long, value_name = "HOST:PORT")]
     pub listen: Option<String>,
+    /// Where other clusters find this one, after a switchover [default: the address listened on]
+    #[arg(long, value_name = "[https://]HOST:PORT")]
+    pub advertise: Option<String>,
     /// The first user, who may do everything [default: root]
     #[arg(long, value_name = "USER")]
     pub user: Option<String>,
@@ -62,6 +65,7 @@ impl StartArgs {
             ("name", &self.name),
             ("data", &self.data),
             ("listen", &self.listen),
+            ("advertise", &self.advertise),
             ("user", &self.user),
             ("password", &self.password),
             ("password-file", &self.password_file),

@@ -21,11 +21,12 @@ use layers::Layers;
 use std::path::PathBuf;
 
 /// The names of all settings, as in the TOML file; `--name` and `ANTIPODE_NAME` follow from them.
-pub const NAMES: [&str; 13] = [
+pub const NAMES: [&str; 14] = [
     "cluster-id",
     "name",
     "data",
     "listen",
+    "advertise",
     "user",
     "password",
     "password-file",
@@ -57,6 +58,9 @@ pub struct Settings {
     pub data: PathBuf,
     /// Where clients and other clusters connect. Default `127.0.0.1:5432`; port 0 takes a free one.
     pub listen: String,
+    /// Where other clusters find this one: host (`https://` in front asks for TLS) and port.
+    /// Default: the address listened on, unless that is "any".
+    pub advertise: Option<(String, u16)>,
     /// The first user. Default `root`.
     pub user: String,
     /// That user's password; used at the first start only (later: `ALTER USER`).
@@ -88,6 +92,7 @@ impl Settings {
         let data = layers.required("data", "the folder for this node's data").map(|g| g.text);
         let name = layers.optional("name", read::name);
         let listen = layers.optional("listen", read::listen);
+        let advertise = layers.optional("advertise", read::advertise);
         let user = layers.optional("user", read::name);
         let password = layers.password();
         let tls = layers.pair("tls-cert", "tls-key");
@@ -104,6 +109,7 @@ impl Settings {
             name: name.unwrap_or_else(|| format!("cluster-{cluster_id}")),
             data: PathBuf::from(data),
             listen: listen.unwrap_or_else(|| "127.0.0.1:5432".into()),
+            advertise,
             user: user.unwrap_or_else(|| "root".into()),
             password,
             tls: tls.map(|(cert, key)| TlsFiles { cert: cert.into(), key: key.into() }),

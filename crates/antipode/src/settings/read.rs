@@ -30,6 +30,27 @@ pub fn listen(text: &str) -> Result<String, String> {
     }
 }
 
+/// `[https://]host:port`, port 5432 if there is none.
+pub fn advertise(text: &str) -> Result<(String, u16), String> {
+    let wrong = || "is not an address (like db.example.org:5432)".to_string();
+    let (tls, rest) = match text.strip_prefix("https://") {
+        Some(rest) => ("https://", rest),
+        None => ("", text),
+    };
+    // The colons of an IPv6 address are no port's, unless it is in brackets.
+    let (host, port) = match rest.rsplit_once(':') {
+        Some((host, port)) if host.ends_with(']') || !host.contains(':') => {
+            (host, port.parse().ok().filter(|p| *p > 0).ok_or_else(wrong)?)
+        }
+        _ => (rest, 5432),
+    };
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    if host.is_empty() || host.contains('/') {
+        return Err(wrong());
+    }
+    Ok((format!("{tls}{host}"), port))
+}
+
 /// A size of at least `least` bytes.
 pub fn bytes(text: &str, least: u64) -> Result<u64, String> {
     match words::parse_bytes(text)? {

@@ -26,6 +26,7 @@ use rustls::ServerConfig;
 use session::{Front, FrontSettings};
 use sql::RuntimeSettings;
 use std::io::Write;
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -98,7 +99,7 @@ async fn run(prepared: Prepared, with_parent: bool) -> Result<()> {
     let mut stop = Stop::listen(with_parent)?;
     let listener = Listener::bind(&settings.listen, tls).await?;
     let started = Instant::now();
-    let opening = open(&settings, authorities);
+    let opening = open(&settings, listener.address(), authorities);
     let (engine, links) = tokio::select! {
         biased;
         // Giving up in the middle is as good as a crash: the next start replays what is there.
@@ -137,11 +138,15 @@ async fn run(prepared: Prepared, with_parent: bool) -> Result<()> {
 /// Everything below SQL.
 async fn open(
     settings: &Settings,
+    address: SocketAddr,
     authorities: Option<Vec<u8>>,
 ) -> Result<(Arc<Engine>, Arc<Links>)> {
     let engine = Engine::open(env::real::env(), engine_settings(settings)).await?;
     make_admin_database(&engine).await?;
-    let links = Links::open_grpc(engine.clone(), GrpcSettings { ca_pem: authorities }).await?;
+    let own = (!address.ip().is_unspecified()).then(|| (address.ip().to_string(), address.port()));
+    let advertise = settings.advertise.clone().or(own);
+    let grpc = GrpcSettings { ca_pem: authorities, advertise };
+    let links = Links::open_grpc(engine.clone(), grpc).await?;
     Ok((engine, links))
 }
 

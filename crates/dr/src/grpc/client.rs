@@ -4,8 +4,8 @@ use super::errors::error;
 use super::generated::replication_client::ReplicationClient;
 use super::{CONNECTION_WINDOW, KEEP_ALIVE, MESSAGE_BYTES_MAX, STREAM_WINDOW, TOKEN};
 use crate::peer::{
-    Ack, Connect, Fetch, Hello, HelloRequest, Peer, Positions, SaveDiverged, SubscribeRequest,
-    Subscription, wire,
+    Ack, Acked, Connect, Fetch, HandoverAnswer, HandoverRequest, Hello, HelloRequest, Peer,
+    Positions, SaveDiverged, SubscribeRequest, Subscription, wire,
 };
 use async_trait::async_trait;
 use base::{Error, Result, SqlState};
@@ -30,6 +30,8 @@ const SAVE_BYTES: usize = 4 << 20;
 pub struct GrpcSettings {
     /// Certificates (PEM) of the authorities that may vouch for a source named `https://…`.
     pub ca_pem: Option<Vec<u8>>,
+    /// Where other clusters find this one; the host begins with `https://` if it asks for TLS.
+    pub advertise: Option<(String, u16)>,
 }
 
 /// Connects over TCP, with TLS if the source's host begins with `https://`.
@@ -97,6 +99,10 @@ impl Connect for GrpcConnect {
         let token = self.log_in(client.clone(), source).await?;
         Ok(Arc::new(GrpcPeer { client, token }))
     }
+
+    fn address(&self) -> Option<(String, u16)> {
+        self.settings.advertise.clone()
+    }
 }
 
 impl GrpcConnect {
@@ -163,9 +169,14 @@ impl Peer for GrpcPeer {
         Ok(Subscription { answer, frames })
     }
 
-    async fn ack(&self, ack: Ack) -> Result<()> {
-        self.client.clone().ack(self.request(ack.into())).await.map_err(broken)?;
-        Ok(())
+    async fn ack(&self, ack: Ack) -> Result<Acked> {
+        let acked = self.client.clone().ack(self.request(ack.into())).await.map_err(broken)?;
+        Ok(acked.into_inner().into())
+    }
+
+    async fn handover(&self, request: HandoverRequest) -> Result<HandoverAnswer> {
+        let request = self.request(wire::HandoverRequest::from(request));
+        self.client.clone().handover(request).await.map_err(broken)?.into_inner().try_into()
     }
 
     async fn positions(&self, database: &str) -> Result<Positions> {

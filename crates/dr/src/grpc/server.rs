@@ -68,10 +68,19 @@ impl replication_server::Replication for Service {
         Ok(Response::new(first.chain(rest).boxed()))
     }
 
-    async fn ack(&self, request: Request<wire::Ack>) -> Result<Response<wire::Empty>, Status> {
+    async fn ack(&self, request: Request<wire::Ack>) -> Result<Response<wire::Acked>, Status> {
         let ack = self.check(request)?.into();
-        self.replication.ack(ack).await.map_err(status)?;
-        Ok(Response::new(wire::Empty {}))
+        let acked = self.replication.ack(ack).await.map_err(status)?;
+        Ok(Response::new(acked.into()))
+    }
+
+    async fn handover(
+        &self,
+        request: Request<wire::HandoverRequest>,
+    ) -> Result<Response<wire::HandoverAnswer>, Status> {
+        let asked = self.check(request)?.try_into().map_err(status)?;
+        let answer = self.replication.handover(asked).await.map_err(status)?;
+        Ok(Response::new(answer.into()))
     }
 
     async fn positions(

@@ -111,5 +111,8 @@ async fn acknowledge(
         replicated,
         promotion_epoch: database.promotion_epoch(),
     };
-    peer.ack(ack).await
+    let answer = peer.ack(ack).await?;
+    let Some(links) = shared.links.upgrade() else { return Ok(()) };
+    links.heed(&shared.name, answer);
+    Ok(())
 }

@@ -49,7 +49,8 @@ impl Links {
         self.drain(name).await?;
         link.stop().await;
         self.running.lock().remove(name);
-        let promoted = self.promote(name).await;
+        let reason = format!("STOP REPLICATING {name}");
+        let promoted = self.promote(name, reason, Timestamp::ZERO, Vec::new()).await;
         if promoted.is_err() && self.engine.record(name).is_ok_and(|r| r.link.is_some()) {
             // Nothing has happened: go on following.
             self.start(name)?;
@@ -69,12 +70,24 @@ impl Links {
             positions = self.ask_positions(name) => positions,
             () = env.sleep(ANSWER) => return Ok(()),
         };
-        let Ok(Positions { gated: true, partitions: want }) = positions else { return Ok(()) };
+        match positions {
+            Ok(positions) if positions.gated => self.await_positions(name, &positions).await,
+            _ => Ok(()),
+        }
+    }
+
+    /// Waits until everything that a gated source has is here, and readable at one moment.
+    pub(crate) async fn await_positions(&self, name: &str, want: &Positions) -> Result<()> {
+        let env = &self.engine.env;
+        let newest = want.partitions.iter().map(|p| p.1).max().unwrap_or_default();
         let end = env.clock.monotonic() + DRAIN;
         while env.clock.monotonic() < end {
             let database = self.engine.database(name)?;
             let have = database.local_partitions().iter();
-            if have.zip(&want).all(|(p, (end, commit))| p.end() >= *end && p.closed() >= *commit) {
+            let all = have.zip(&want.partitions).all(|(p, (end, _))| p.end() >= *end);
+            // The cut is the lowest closed timestamp of all partitions: a commit in one of them is
+            // in it only when the others have closed theirs beyond it, too.
+            if all && database.replicated_time() >= newest {
                 return Ok(());
             }
             env.sleep(Duration::from_millis(10)).await;
@@ -93,7 +106,15 @@ impl Links {
         peer.positions(&link.source.database).await
     }
 
-    async fn promote(&self, name: &str) -> Result<Promoted> {
+    /// Makes a standby whose link has ended a primary. Not below `floor`; the changes `with` become
+    /// durable with the promotion itself.
+    pub(crate) async fn promote(
+        &self,
+        name: &str,
+        reason: String,
+        floor: Timestamp,
+        with: Vec<Command>,
+    ) -> Result<Promoted> {
         let database = self.engine.database(name)?;
         let record = self.engine.record(name)?;
         check_standby(&record)?;
@@ -101,7 +122,7 @@ impl Links {
             partition.settled(partition.end()).await?;
         }
         let cut = database.replicated_time();
-        if cut < database.consistent_from() {
+        if cut < database.consistent_from().max(floor) {
             return Err(Error::new(
                 SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
                 "the partitions are not consistent with each other yet",
@@ -116,14 +137,11 @@ impl Links {
             .collect();
         let parts = collect(&database, &forks, Witness::Target).await?;
         vault.stage(epoch, &parts)?;
-        self.engine.meta.apply(Command::Promote {
-            database: record.id,
-            cut,
-            epoch,
-            reason: format!("STOP REPLICATING {name}"),
-            at_ms: self.engine.env.clock.now_ms(),
-            keep: former_source(&record, &database, cut, self.engine.env.clock.now_ms()),
-        })?;
+        let at_ms = self.engine.env.clock.now_ms();
+        let keep = former_source(&record, &database, cut, at_ms);
+        let promote = Command::Promote { database: record.id, cut, epoch, reason, at_ms, keep };
+        let changes = [promote].into_iter().chain(with).collect();
+        self.engine.meta.apply(Command::Batch(changes))?;
         self.engine.finish_promotion(&database).await?;
         self.engine.ungate(name)?;
         vault.unstage(Some(epoch))?;
@@ -137,7 +155,7 @@ impl Links {
     }
 }
 
-fn check_standby(record: &meta::Database) -> Result<()> {
+pub(crate) fn check_standby(record: &meta::Database) -> Result<()> {
     if record.state == DatabaseState::Standby {
         return Ok(());
     }

@@ -1,5 +1,9 @@
 //! The link's messages as they travel over gRPC (protobuf, tags never reused).
 
+mod handover;
+
+pub use handover::{HandoverAnswer, HandoverRequest};
+
 use crate::peer;
 use base::{ClusterId, Epoch, EpochHistory, Error, LineId, Lsn, Result, SqlState, Timestamp};
 use bytes::Bytes;
@@ -146,6 +150,15 @@ pub struct Ack {
     replicated: u64,
     #[prost(fixed64, tag = "5")]
     promotion_epoch: u64,
+}
+
+/// See [`peer::Acked`].
+#[derive(Clone, Copy, PartialEq, prost::Message)]
+pub struct Acked {
+    #[prost(bool, tag = "1")]
+    handover_wanted: bool,
+    #[prost(fixed64, tag = "2")]
+    handover_bound: u64,
 }
 
 /// A database's name.
@@ -399,6 +412,18 @@ impl From<Ack> for peer::Ack {
             replicated: Timestamp(m.replicated),
             promotion_epoch: Epoch::from_u64(m.promotion_epoch),
         }
+    }
+}
+
+impl From<peer::Acked> for Acked {
+    fn from(m: peer::Acked) -> Self {
+        Acked { handover_wanted: m.handover_wanted, handover_bound: m.handover_bound }
+    }
+}
+
+impl From<Acked> for peer::Acked {
+    fn from(m: Acked) -> Self {
+        peer::Acked { handover_wanted: m.handover_wanted, handover_bound: m.handover_bound }
     }
 }
 

@@ -63,8 +63,14 @@ impl Replication {
     pub(super) fn open_slot(&self, database: &Arc<Database>, hello: &HelloRequest) -> Result<()> {
         let record = self.engine.record(database.name())?;
         let have = record.slots.get(&hello.slot).filter(|s| s.dropped.is_none());
-        let fits = |s: &Slot| s.acked.len() == database.local_partitions().len();
-        if hello.mode == Mode::Copy || !have.is_some_and(fits) {
+        let have = have.filter(|s| s.acked.len() == database.local_partitions().len());
+        if let Some(slot) = have.filter(|s| s.target_name != hello.cluster_name) {
+            // Made for a former primary, of which only the address was known.
+            let slot = Slot { target_name: hello.cluster_name.clone(), ..slot.clone() };
+            let (database, name) = (database.id(), hello.slot.clone());
+            self.engine.meta.apply(Command::PutSlot { database, name, slot })?;
+        }
+        if hello.mode == Mode::Copy || have.is_none() {
             let partitions = database.local_partitions();
             let slot = Slot {
                 target_cluster: hello.cluster,

@@ -47,6 +47,41 @@ fn first_copy_from_chunks_when_the_log_does_not_reach_back() {
     });
 }
 
+fn runs(cluster: &Cluster) -> usize {
+    let bank = cluster.bank();
+    let manifests = bank.local_partitions().iter().map(|p| p.manifest());
+    manifests.map(|m| m.tables.iter().map(|t| t.runs.len()).sum::<usize>()).sum()
+}
+
+/// Runs travel with the base they lie on.
+#[test]
+fn first_copy_from_chunks_while_somebody_reads_the_past() {
+    run(4, |world| async move {
+        let (east, west) = pair(&world).await;
+        let east = east.restart_with(forgetful).await;
+        let table = open_bank(&east, 200).await;
+        let old = east.bank().snapshot().unwrap();
+        for round in 0..10 {
+            let from = round * 40;
+            fill(&east.bank(), &table, from..from + 400).await;
+            set(&east.bank(), &table, &[1, from + 2], 7 + round).await.unwrap();
+        }
+        trim(&east).await;
+        assert!(runs(&east) > 0, "the reader keeps versions out of the base");
+        west.replicate("east").await;
+        west.caught_up(&east).await;
+        assert_eq!(west.balances().await, east.balances().await);
+        west.crash();
+        let west = west.restart().await;
+        drop(old);
+        set(&east.bank(), &table, &[5, 6], 70).await.unwrap();
+        west.caught_up(&east).await;
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        assert_eq!((runs(&east), runs(&west)), (0, 0), "merged when nobody reads the past");
+        assert_eq!(west.balances().await, east.balances().await);
+    });
+}
+
 /// The log may be many times larger than memory: what has been replayed goes into chunks although
 /// nobody can read the copy yet.
 #[test]

@@ -1,7 +1,9 @@
 use crate::world::{BANK, Cluster, begin, open_bank, pair, put, seeds, set};
-use base::{SqlState, TableDescriptor};
+use base::{SqlState, StorageId, TableDescriptor};
 use env::sim::{World, run};
+use format::ColumnLayout;
 use meta::DatabaseState;
+use partition::Layouts;
 use std::time::Duration;
 
 /// East and west in step, then a network that is cut while east goes on alone with 3 transactions
@@ -176,12 +178,21 @@ fn manifest_from_before_the_fork_does_not_hide_the_new_log() {
         let (east, west) = pair(&world).await;
         let table = open_bank(&east, 30).await;
         west.replicate("east").await;
-        let reader = begin(&east.bank()).await;
+        let at = east.bank().snapshot().unwrap().ts();
         west.caught_up(&east).await;
         east.network.leave("east:5432");
         tokio::time::sleep(Duration::from_secs(5)).await;
-        east.engine.spill_above(&east.bank(), 0).await.unwrap();
-        drop(reader);
+        let columns = table.columns.iter();
+        let columns =
+            columns.map(|c| ColumnLayout { id: c.id, ty: c.ty, missing: c.missing.clone() });
+        let columns: Vec<_> = columns.collect();
+        let layouts: Layouts = std::sync::Arc::new(move |storage| match storage {
+            StorageId::CATALOG => Some(format::catalog::layout()),
+            _ => Some(columns.clone()),
+        });
+        for partition in east.bank().local_partitions() {
+            partition.spill(at, at, at, layouts.clone()).await.unwrap();
+        }
         west.links.stop(BANK).await.unwrap();
         for id in 0..30 {
             set(&west.bank(), &table, &[id], 7_000 + id).await.unwrap();
@@ -195,6 +206,49 @@ fn manifest_from_before_the_fork_does_not_hide_the_new_log() {
         let east = east.restart().await;
         east.caught_up(&west).await;
         assert_eq!(east.balances().await, west.balances().await, "after replaying its own log");
+    });
+}
+
+/// What came after the fork is in runs by then, and the way back leads over older runs.
+#[test]
+fn rewind_over_runs_loses_nothing() {
+    run(9, |world| async move {
+        let (east, west) = pair(&world).await;
+        let table = open_bank(&east, 30).await;
+        west.replicate("east").await;
+        west.caught_up(&east).await;
+        let reader = begin(&east.bank()).await;
+        for round in 0..6 {
+            let ids: Vec<i64> = (0..10).map(|i| round * 3 + i).collect();
+            set(&east.bank(), &table, &ids, 100 + round).await.unwrap();
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            east.engine.spill_above(&east.bank(), 0).await.unwrap();
+        }
+        west.caught_up(&east).await;
+        east.network.leave("east:5432");
+        for round in 0..3 {
+            set(&east.bank(), &table, &[1, 2, 3, 4, 5, 6, 7, 8], 500 + round).await.unwrap();
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            east.engine.spill_above(&east.bank(), 0).await.unwrap();
+        }
+        let manifests =
+            east.bank().local_partitions().iter().map(|p| p.manifest()).collect::<Vec<_>>();
+        assert!(manifests.iter().flat_map(|m| &m.tables).any(|t| t.runs.len() > 1));
+        drop(reader);
+        let promoted = west.links.stop(BANK).await.unwrap();
+        assert!(manifests.iter().any(|m| m.ts > promoted.cut), "the fork is below the chunks");
+        set(&west.bank(), &table, &[2, 9], 9_000).await.unwrap();
+        east.crash();
+        let east = east.restart().await;
+        east.come_back("west").await;
+        east.caught_up(&west).await;
+        assert_eq!(east.balances().await, west.balances().await);
+        let history = east.engine.meta.read(|s| s.history.clone());
+        assert!(history.iter().all(|h| h.kind != "full copy"), "{history:?}");
+        east.crash();
+        let east = east.restart().await;
+        east.caught_up(&west).await;
+        assert_eq!(east.balances().await, west.balances().await);
     });
 }
 

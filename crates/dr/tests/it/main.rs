@@ -8,5 +8,7 @@ mod failback;
 mod faults;
 mod follow;
 mod grpc;
+mod handover;
 mod refusals;
+mod sequences;
 mod world;

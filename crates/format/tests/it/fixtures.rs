@@ -1,12 +1,14 @@
-//! Version 1 of every family, byte by byte. If one of these fails, data that exists somewhere can
+//! Every version of every family, byte by byte. If one of these fails, data that exists somewhere can
 //! no longer be read: add a new version instead, and its fixture next to the old one.
 
-use crate::trips::{manifest, part};
+use crate::trips::{manifest, manifest_with_runs, part};
 use base::{
-    ClusterId, Column, Lsn, SqlType, StorageId, TableDescriptor, TableId, Timestamp, TxnId, Value,
+    ClusterId, Column, Epoch, Identity, Lsn, NodeId, SequenceDescriptor, SequenceOwner, SqlType,
+    StorageId, TableDescriptor, TableId, Timestamp, TxnId, Value,
 };
 use bytes::Bytes;
 use format::catalog::{self, Counters};
+use format::sequence::{self, SequenceState};
 use format::{ColumnLayout, DivergedPart, Manifest, Op, Record, key, row};
 
 fn hex(bytes: &[u8]) -> String {
@@ -89,6 +91,25 @@ fn table() -> TableDescriptor {
     }
 }
 
+fn a_sequence() -> SequenceDescriptor {
+    let identity = Some(Identity::ByDefault);
+    SequenceDescriptor {
+        id: TableId(13),
+        schema: "public".into(),
+        name: "s".into(),
+        ty: SqlType::Int,
+        start: 10,
+        increment: -1,
+        min: -20,
+        max: 10,
+        cache: 1,
+        cycle: true,
+        owner: Some(SequenceOwner { table: TableId(12), column: 1, identity }),
+        generation: 2,
+        version: 3,
+    }
+}
+
 fn layout() -> Vec<ColumnLayout> {
     vec![ColumnLayout { id: 3, ty: SqlType::Char(5), missing: Value::Text("x".into()) }]
 }
@@ -130,9 +151,28 @@ fn catalog_rows() {
 }
 
 #[test]
+fn sequences() {
+    let row = row::encode(&sequence::encode(&a_sequence()));
+    assert_eq!(hex(&row), SEQUENCE);
+    let read = row::decode(&unhex(SEQUENCE)).unwrap();
+    assert!(sequence::is_descriptor(&read) && catalog::decode(&read).is_err());
+    assert_eq!(sequence::decode(&read).unwrap(), a_sequence());
+    let epoch = Epoch { number: 2, cluster: ClusterId(1), node: NodeId(1) };
+    let state = SequenceState { last: -5, called: true, reserved: 64, epoch };
+    assert_eq!(hex(&row::encode(&state.encode(TableId(13), 2))), SEQUENCE_STATE);
+    let read = row::decode(&unhex(SEQUENCE_STATE)).unwrap();
+    assert_eq!(SequenceState::decode(&read).unwrap(), state);
+    let key = "0000000201800000000000000d018000000000000002";
+    assert_eq!(hex(&sequence::state_key(TableId(13), 2)), key);
+    assert!(!sequence::is_descriptor(&catalog::encode(&table())));
+}
+
+#[test]
 fn manifests() {
-    assert_eq!(hex(&manifest(layout()).encode()), MANIFEST);
-    assert_eq!(Manifest::decode(&unhex(MANIFEST)).unwrap(), manifest(layout()));
+    assert_eq!(Manifest::decode(&unhex(MANIFEST_1)).unwrap(), manifest(layout()));
+    let runs = manifest_with_runs(layout());
+    assert_eq!(hex(&runs.encode()), MANIFEST_2);
+    assert_eq!(Manifest::decode(&unhex(MANIFEST_2)).unwrap(), runs);
 }
 
 #[test]
@@ -161,7 +201,17 @@ const DESCRIPTOR: &str = "01131807087075626c69632e7408624150544401864829e4080c12
     01120269641a0208032001320203082a1908021206616d6f756e741a060807100c18022a013032020308\
     2a1108031201681a04080910283202030838013201013a010140044801";
 const COUNTERS: &str = "0113000708636f756e74657273080d4150434301fd1dffb708011064";
-const MANIFEST: &str = "41504d46012fc6c5070804108080808080808080021863220b0902000003010000001001220b09020000\
+const SEQUENCE: &str = "01131a07087075626c69632e7308324150535101cf691130080d12067075626c69631a01732202080328\
+    14300138274014480250015a06080c1001180260026803";
+const SEQUENCE_STATE: &str = "01131a0304030902038001038280809040";
+const MANIFEST_2: &str = "41504d4602cabb22c80804108080808080808080021863220b0902000003010000001001220b09020000\
+    030500000010322ae4010864120d08031204080a10051a030701781a290a126368756e6b2d342d39382e\
+    706172717565741201621a016320f0a2042880e497d01235efbeadde1a2b0a126368756e6b2d342d3939\
+    2e70617271756574120263611a02640020f0a2042880e497d01235efbeadde2237080510808080808080\
+    80401a2a0a136368756e6b2d342d3130302e706172717565741201641a016620f0a2042880e497d01235\
+    efbeadde2240088080808080808040108080808080808080021a2b0a126368756e6b2d342d39372e7061\
+    72717565741201611a016520f0a2042880e497d01235efbeadde380130808080808080808001";
+const MANIFEST_1: &str = "41504d46012fc6c5070804108080808080808080021863220b0902000003010000001001220b09020000\
     030500000010322a690864120d08031204080a10051a030701781a290a126368756e6b2d342d39382e70\
     6172717565741201621a016320f0a2042880e497d01235efbeadde1a2b0a126368756e6b2d342d39392e\
     70617271756574120263611a02640020f0a2042880e497d01235efbeadde";

@@ -6,7 +6,9 @@ use base::{
     Timestamp, TxnId, Value,
 };
 use format::catalog::{self, Counters};
-use format::{ChunkMeta, ColumnLayout, DivergedPart, DivergedRow, Manifest, Record, TableChunks};
+use format::{
+    ChunkMeta, ColumnLayout, DivergedPart, DivergedRow, Manifest, Record, Run, TableChunks,
+};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -14,24 +16,42 @@ fn epoch(number: u32) -> Epoch {
     Epoch { number, cluster: ClusterId(3), node: NodeId(2) }
 }
 
-pub fn manifest(columns: Vec<ColumnLayout>) -> Manifest {
-    let chunk = |min: &'static [u8], max: &'static [u8]| ChunkMeta {
+fn chunk(min: &'static [u8], max: &'static [u8]) -> ChunkMeta {
+    ChunkMeta {
         file: format!("chunk-4-{}.parquet", min[0]),
         min_key: min.into(),
         max_key: max.into(),
         rows: 70_000,
         bytes: 5_000_000_000,
         crc32c: 0xdead_beef,
-    };
+        mixed: false,
+    }
+}
+
+/// With runs above the base.
+pub fn manifest_with_runs(columns: Vec<ColumnLayout>) -> Manifest {
+    let mut manifest = manifest(columns);
+    manifest.horizon = Timestamp(1 << 56);
+    let mixed = ChunkMeta { mixed: true, ..chunk(b"a", b"e") };
+    manifest.tables[0].runs = vec![
+        Run { lo: Timestamp(5), hi: Timestamp(1 << 55), chunks: vec![chunk(b"d", b"f")] },
+        Run { lo: Timestamp(1 << 55), hi: Timestamp(1 << 57), chunks: vec![mixed] },
+    ];
+    manifest
+}
+
+pub fn manifest(columns: Vec<ColumnLayout>) -> Manifest {
     Manifest {
         seq: 4,
         ts: Timestamp(1 << 57),
+        horizon: Timestamp(1 << 57),
         replay_from: Lsn(99),
         history: EpochHistory(vec![(epoch(1), Lsn(1)), (epoch(5), Lsn(50))]),
         tables: vec![TableChunks {
             storage: StorageId(100),
             columns,
             chunks: vec![chunk(b"b", b"c"), chunk(b"ca", b"d\0")],
+            runs: Vec::new(),
         }],
     }
 }
@@ -108,7 +128,7 @@ proptest! {
     fn manifests(columns in vec((any::<u32>(), ty()), 0..5)) {
         let columns = columns.into_iter()
             .map(|(id, ty)| ColumnLayout { id, ty, missing: Value::Null });
-        let manifest = manifest(columns.collect());
+        let manifest = manifest_with_runs(columns.collect());
         prop_assert_eq!(Manifest::decode(&manifest.encode()).unwrap(), manifest);
     }
 }
@@ -134,4 +154,21 @@ fn a_manifest_that_names_a_path_is_refused() {
     let mut manifest = manifest(Vec::new());
     manifest.tables[0].chunks[0].file = "../../etc/passwd".into();
     assert!(Manifest::decode(&manifest.encode()).is_err());
+}
+
+#[test]
+fn a_manifest_whose_runs_make_no_sense_is_refused() {
+    let good = manifest_with_runs(Vec::new());
+    let refused = |change: &dyn Fn(&mut Manifest)| {
+        let mut manifest = good.clone();
+        change(&mut manifest);
+        assert!(Manifest::decode(&manifest.encode()).is_err());
+    };
+    refused(&|m| m.tables[0].runs.swap(0, 1));
+    refused(&|m| m.tables[0].runs[0].lo = m.tables[0].runs[0].hi);
+    refused(&|m| m.tables[0].runs[1].hi = m.ts.next());
+    refused(&|m| m.tables[0].runs[0].chunks.clear());
+    refused(&|m| m.tables[0].runs[0].chunks[0].file = "../up".into());
+    refused(&|m| m.tables[0].chunks[0].mixed = true);
+    refused(&|m| m.horizon = m.ts.next());
 }

@@ -2,7 +2,7 @@
 
 use super::{event, find};
 use crate::command::{NewDatabase, Response};
-use crate::state::{Database, DatabaseState, Gate, Promotion, Slot, State};
+use crate::state::{Database, DatabaseState, Gate, Handover, Promotion, Slot, State};
 use base::{DatabaseId, Error, LineId, LogId, Result, SqlState};
 use std::collections::BTreeMap;
 
@@ -37,6 +37,7 @@ pub(super) fn create(state: &mut State, new: NewDatabase) -> Result<Response> {
         gate: None,
         link: new.link,
         slots: BTreeMap::new(),
+        handover: None,
     };
     state.databases.insert(id, database);
     Ok(Response::Database { id, logs })
@@ -139,5 +140,21 @@ pub(super) fn ungate(state: &mut State, id: DatabaseId, at_ms: u64) -> Result<Re
         let name = database.name.clone();
         event(state, at_ms, &name, "ungate", format!("was: {}", gate.reason));
     }
+    Ok(Response::Done)
+}
+
+pub(super) fn hand(state: &mut State, id: DatabaseId, handover: Handover) -> Result<Response> {
+    let database = find(state, id)?;
+    // Whoever takes over begins one after the other: a later one of the same cluster means that it
+    // has given the earlier one up.
+    let goes_on = |open: &&Handover| open.peer != handover.peer || open.id > handover.id;
+    if let Some(open) = database.handover.as_ref().filter(goes_on) {
+        let message = format!(
+            "a handover of database \"{}\" between here and {} is not over yet",
+            database.name, open.peer_name
+        );
+        return Err(Error::new(SqlState::OBJECT_IN_USE, message));
+    }
+    database.handover = Some(handover);
     Ok(Response::Done)
 }

@@ -28,6 +28,7 @@ pub(super) fn put(
     database.link = Some(link);
     database.state = role;
     database.gate = None;
+    database.handover = None;
     event(state, at_ms, &name, "link", detail);
     Ok(Response::Done)
 }

@@ -2,7 +2,7 @@
 
 use crate::command::Response;
 use crate::scram::Verifier;
-use crate::state::{State, User};
+use crate::state::{PEER_PREFIX, State, User};
 use base::{Error, Result, SqlState};
 
 pub(super) fn create(
@@ -13,6 +13,10 @@ pub(super) fn create(
 ) -> Result<Response> {
     if name.is_empty() {
         return Err(Error::new(SqlState::INVALID_PARAMETER_VALUE, "a user needs a name"));
+    }
+    if name.starts_with(PEER_PREFIX) {
+        let message = format!("names that begin with \"{PEER_PREFIX}\" belong to clusters");
+        return Err(Error::new(SqlState::RESERVED_NAME, message));
     }
     if state.users.contains_key(&name) {
         let message = format!("user \"{name}\" already exists");

@@ -1,14 +1,16 @@
 //! AST → logical expression → [`Cell`].
 
 use super::{Cell, Computed, Input};
-use crate::error::datafusion as df;
+use crate::error::{datafusion as df, wrap};
 use crate::plan::{Names, Runtime, fields, placeholder_index, session_value};
+use crate::sequence::{Drawn, Reference};
 use crate::types::{self, sql_type_of};
-use ::arrow::datatypes::{Field, Schema, SchemaRef};
+use ::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use base::{Error, Result, SqlType};
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, DFSchemaRef, ScalarValue, TableReference};
 use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::sql::planner::{PlannerContext, SqlToRel};
 use datafusion::sql::sqlparser::ast::{self, UnaryOperator, ValueWithSpan};
 use std::sync::Arc;
@@ -21,6 +23,8 @@ pub struct Compiler<'a> {
     columns: Vec<SqlType>,
     /// Types of parameters as far as they are known; compiling adds to them.
     pub types: Vec<Option<SqlType>>,
+    /// Something compiled takes new values from a sequence: whoever evaluates it reserves them.
+    pub draws: bool,
 }
 
 impl<'a> Compiler<'a> {
@@ -31,7 +35,7 @@ impl<'a> Compiler<'a> {
         types: Vec<Option<SqlType>>,
     ) -> Compiler<'a> {
         let schema = Arc::new(DFSchema::empty());
-        Compiler { runtime, names, schema, columns: Vec::new(), types }
+        Compiler { runtime, names, schema, columns: Vec::new(), types, draws: false }
     }
 
     /// For expressions over rows: the parts side by side, each under a name of its own.
@@ -48,7 +52,7 @@ impl<'a> Compiler<'a> {
             schema = schema.join(&part).map_err(df)?;
         }
         let columns = schema.fields().iter().map(|f| sql_type_of(f)).collect();
-        Ok(Compiler { runtime, names, schema: Arc::new(schema), columns, types })
+        Ok(Compiler { runtime, names, schema: Arc::new(schema), columns, types, draws: false })
     }
 
     /// The condition or value as DataFusion's expression; parameters are still open.
@@ -127,8 +131,25 @@ impl<'a> Compiler<'a> {
         }
     }
 
+    /// A value of a sequence, if the function gives one.
+    fn drawn(&mut self, f: &ScalarFunction) -> Result<Option<Drawn>> {
+        let drawn = Drawn::read(self.names.catalog(), f)?;
+        if let Some(Drawn::Next(reference)) = drawn {
+            self.draws = true;
+            if let Reference::Id(id) = reference {
+                self.names.draw(id);
+            }
+        }
+        if let Some(Drawn::Next(Reference::Param(i)) | Drawn::Current(Reference::Param(i))) = drawn
+            && let Some(slot @ None) = self.types.get_mut(i)
+        {
+            *slot = Some(SqlType::Text);
+        }
+        Ok(drawn)
+    }
+
     /// Compiles a planned expression.
-    pub fn compile(&self, e: Expr) -> Result<Cell> {
+    pub fn compile(&mut self, e: Expr) -> Result<Cell> {
         match &e {
             Expr::Literal(v, _) => return Ok(Cell::Constant(v.clone())),
             Expr::Placeholder(p) => {
@@ -143,6 +164,9 @@ impl<'a> Compiler<'a> {
                     let ty = types::natural(&value.data_type());
                     return Ok(Cell::Session(f.func.name().to_owned(), ty));
                 }
+                if let Some(drawn) = self.drawn(f)? {
+                    return Ok(Cell::Sequence(drawn));
+                }
             }
             Expr::Column(c) => {
                 let i = self.schema.index_of_column(c).map_err(df)?;
@@ -154,7 +178,7 @@ impl<'a> Compiler<'a> {
     }
 
     /// Compiles a planned expression into its general form.
-    pub fn computed(&self, e: Expr) -> Result<Computed> {
+    pub fn computed(&mut self, e: Expr) -> Result<Computed> {
         let mut inputs: Vec<Input> = Vec::new();
         let mut schema_fields: Vec<Field> = Vec::new();
         let mut column = |input: Input, field: Field| {
@@ -165,8 +189,9 @@ impl<'a> Compiler<'a> {
             });
             Expr::Column(Column::new_unqualified(format!("i{at}")))
         };
+        let mut calls = 0;
         let e = e
-            .transform_up(|e| {
+            .transform_down(|e| {
                 let (input, field) = match &e {
                     Expr::Column(c) => {
                         let i = self.schema.index_of_column(c)?;
@@ -186,12 +211,20 @@ impl<'a> Compiler<'a> {
                                 Input::Session(name.to_owned()),
                                 Field::new("", v.data_type(), true),
                             ),
-                            None => return Ok(Transformed::no(e)),
+                            None => match self.drawn(f).map_err(wrap)? {
+                                Some(drawn) => {
+                                    calls += 1;
+                                    let field = Field::new("", DataType::Int64, true);
+                                    (Input::Sequence(drawn, calls), field)
+                                }
+                                None => return Ok(Transformed::no(e)),
+                            },
                         }
                     }
                     _ => return Ok(Transformed::no(e)),
                 };
-                Ok(Transformed::yes(column(input, field)))
+                let jump = TreeNodeRecursion::Jump;
+                Ok(Transformed::new(column(input, field), true, jump))
             })
             .map_err(df)?
             .data;

@@ -1,9 +1,10 @@
 //! A physical expression and the columns it needs.
 
 use super::Frame;
+use crate::sequence::Drawn;
 use crate::types;
-use ::arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
-use ::arrow::datatypes::{FieldRef, SchemaRef};
+use ::arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, new_empty_array};
+use ::arrow::datatypes::{DataType, FieldRef, SchemaRef};
 use base::{Error, Result, SqlType, Value};
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::ColumnarValue;
@@ -19,6 +20,8 @@ pub enum Input {
     Param(usize),
     /// A session function.
     Session(String),
+    /// A value of a sequence; the number tells calls apart.
+    Sequence(Drawn, usize),
 }
 
 /// See the module's head.
@@ -60,10 +63,20 @@ impl Computed {
             .iter()
             .map(|input| match input {
                 Input::Row(i, ty) => types::to_array(rows.iter().map(|r| &r[*i]), *ty),
+                Input::Sequence(drawn, _) => one_by_one(drawn, rows.len(), frame),
                 other => one_array(&outside(other, frame)?, rows.len()),
             })
             .collect::<Result<Vec<_>>>()?;
         self.evaluate(arrays, rows.len())?.into_array(rows.len()).map_err(crate::error::datafusion)
+    }
+
+    /// The values of sequences it takes for each row.
+    pub fn drawn(&self) -> Vec<Drawn> {
+        let drawn = self.inputs.iter().filter_map(|input| match input {
+            Input::Sequence(drawn, _) => Some(*drawn),
+            _ => None,
+        });
+        drawn.collect()
     }
 
     /// True if it is true for the row; NULL counts as false.
@@ -93,10 +106,20 @@ fn one_array(value: &ScalarValue, rows: usize) -> Result<ArrayRef> {
     value.to_array_of_size(rows).map_err(crate::error::datafusion)
 }
 
+/// A value of a sequence for each row.
+pub(super) fn one_by_one(drawn: &Drawn, rows: usize, frame: &Frame) -> Result<ArrayRef> {
+    let values = (0..rows).map(|_| drawn.value(frame)).collect::<Result<Vec<_>>>()?;
+    if values.is_empty() {
+        return Ok(new_empty_array(&DataType::Int64));
+    }
+    ScalarValue::iter_to_array(values).map_err(crate::error::datafusion)
+}
+
 fn outside(input: &Input, frame: &Frame) -> Result<ScalarValue> {
     match input {
         Input::Param(i) => frame.param(*i).cloned(),
         Input::Session(name) => frame.session(name),
+        Input::Sequence(drawn, _) => drawn.value(frame),
         Input::Row(..) => Err(Error::internal("a row column is not a parameter")),
     }
 }

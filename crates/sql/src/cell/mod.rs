@@ -13,9 +13,11 @@ mod compile;
 mod computed;
 
 pub use compile::Compiler;
+use computed::one_by_one;
 pub use computed::{Computed, Input};
 
 use crate::plan::{Circumstances, session_value};
+use crate::sequence::Drawn;
 use crate::types::{self, sql_type_of};
 use ::arrow::array::ArrayRef;
 use base::{Error, Result, SqlState, SqlType, Value};
@@ -59,6 +61,8 @@ pub enum Cell {
     Column(usize, SqlType),
     /// A session function such as `now()`, and its type.
     Session(String, SqlType),
+    /// A value of a sequence.
+    Sequence(Drawn),
     /// Anything else.
     Computed(Computed),
 }
@@ -69,6 +73,7 @@ impl Cell {
         match self {
             Cell::Constant(v) => types::natural(&v.data_type()),
             Cell::Param(_, ty) | Cell::Column(_, ty) | Cell::Session(_, ty) => *ty,
+            Cell::Sequence(_) => SqlType::BigInt,
             Cell::Computed(c) => sql_type_of(&c.field),
         }
     }
@@ -80,7 +85,17 @@ impl Cell {
             Cell::Param(i, _) => frame.param(*i).cloned(),
             Cell::Column(i, ty) => Ok(types::to_scalar(&row[*i], *ty)),
             Cell::Session(name, _) => frame.session(name),
+            Cell::Sequence(drawn) => drawn.value(frame),
             Cell::Computed(c) => c.one(row, frame),
+        }
+    }
+
+    /// The values of sequences it takes for each row.
+    pub fn drawn(&self) -> Vec<Drawn> {
+        match self {
+            Cell::Sequence(drawn) => vec![*drawn],
+            Cell::Computed(c) => c.drawn(),
+            _ => Vec::new(),
         }
     }
 
@@ -92,6 +107,7 @@ impl Cell {
             Cell::Constant(v) => repeat(v),
             Cell::Param(i, _) => repeat(frame.param(*i)?),
             Cell::Session(name, _) => repeat(&frame.session(name)?),
+            Cell::Sequence(drawn) => one_by_one(drawn, rows.len(), frame),
             Cell::Column(i, ty) => types::to_array(rows.iter().map(|r| &r[*i]), *ty),
             Cell::Computed(c) => c.many(rows, frame),
         }

@@ -1,6 +1,6 @@
 //! Small readings of the AST.
 
-use base::{Error, Result};
+use base::{Catalog, Column, Error, Result, SqlState, TableId};
 use datafusion::sql::sqlparser::ast::{
     Expr, FunctionArguments, Ident, ObjectName, ObjectNamePart, Query, Select, SelectItem, SetExpr,
     Statement, With,
@@ -36,10 +36,28 @@ pub fn is_default(e: &Expr) -> bool {
 
 /// Reads an expression that was stored as text.
 pub fn parse_expr(text: &str) -> Result<Expr> {
-    Parser::new(&PostgreSqlDialect {})
+    let mut e = Parser::new(&PostgreSqlDialect {})
         .try_with_sql(text)
         .and_then(|mut p| p.parse_expr())
-        .map_err(|e| Error::internal(format!("stored expression {text:?}: {e}")))
+        .map_err(|e| Error::internal(format!("stored expression {text:?}: {e}")))?;
+    crate::sequence::plain_names(&mut e);
+    Ok(e)
+}
+
+/// The default of a column: its sequence's next value if it is an identity column, else what was
+/// declared; `None` if it has none.
+pub fn default_of(catalog: &Catalog, table: TableId, column: &Column) -> Result<Option<Expr>> {
+    match (catalog.identity(table, column.id), &column.default) {
+        (Some(sequence), _) => parse_expr(&crate::sequence::call_text(sequence)).map(Some),
+        (None, Some(text)) => parse_expr(text).map(Some),
+        (None, None) => Ok(None),
+    }
+}
+
+/// A value for an identity column that takes none.
+pub fn generated_always(column: &str, message: String) -> Error {
+    Error::new(SqlState::GENERATED_ALWAYS, message)
+        .detail(format!("Column \"{column}\" is an identity column defined as GENERATED ALWAYS."))
 }
 
 /// An empty `SELECT` to fill in.

@@ -27,7 +27,7 @@ mod query_lock;
 mod returning;
 mod table;
 
-pub use ast::{fold, last_part, output_names, parse_expr, schema_and_name, split_with};
+pub use ast::{default_of, fold, last_part, output_names, parse_expr, schema_and_name, split_with};
 pub use insert::{Conflict, InsertPlan, Source, insert, insert_rows};
 pub use lock::{in_order, in_relation, lock_and_read};
 pub use modify::{Kind, ModifyPlan, apply, assignments, delete_relation, modify};

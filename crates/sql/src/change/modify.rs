@@ -1,6 +1,6 @@
 //! UPDATE and DELETE.
 
-use super::ast::{is_default, last_part, parse_expr, select};
+use super::ast::{default_of, generated_always, is_default, last_part, parse_expr, select};
 use super::find::{Found, find};
 use super::lock::lock_and_read;
 use super::returning::Returning;
@@ -9,7 +9,7 @@ use super::{Changed, Run, Scope};
 use crate::plan::assigned;
 use crate::shape::{Place, Shape};
 use crate::types;
-use base::{Error, Result, SqlState, Value};
+use base::{Catalog, Error, Result, SqlState, Value};
 use bytes::Bytes;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::sqlparser::ast::{
@@ -52,7 +52,7 @@ impl ModifyPlan {
         if ast.limit.is_some() || !ast.order_by.is_empty() || ast.or.is_some() {
             return Err(Error::unsupported("UPDATE with ORDER BY or LIMIT"));
         }
-        let sets = assignments(&target.shape, &ast.assignments)?;
+        let sets = assignments(scope.catalog, &target.shape, &ast.assignments)?;
         for (position, value) in &sets {
             assigned(&mut scope.types, value, target.shape.columns()[*position].ty);
         }
@@ -104,7 +104,11 @@ pub fn delete_relation(ast: &Delete) -> Result<&TableWithJoins> {
 }
 
 /// `(position, expression)` for each assignment; DEFAULT is replaced by the column's default.
-pub fn assignments(shape: &Shape, all: &[Assignment]) -> Result<Vec<(usize, Expr)>> {
+pub fn assignments(
+    catalog: &Catalog,
+    shape: &Shape,
+    all: &[Assignment],
+) -> Result<Vec<(usize, Expr)>> {
     let mut sets: Vec<(usize, Expr)> = Vec::with_capacity(all.len());
     let mut add = |name: &str, value: &Expr| {
         let position = shape.position(name)?;
@@ -115,9 +119,20 @@ pub fn assignments(shape: &Shape, all: &[Assignment]) -> Result<Vec<(usize, Expr
             ));
         }
         let value = if !is_default(value) {
+            let column = &shape.columns()[position];
+            if crate::ddl::always(catalog, shape.table.id, column.id) {
+                return Err(generated_always(
+                    name,
+                    format!("column \"{name}\" can only be updated to DEFAULT"),
+                ));
+            }
             value.clone()
         } else {
-            parse_expr(shape.columns()[position].default.as_deref().unwrap_or("NULL"))?
+            let column = &shape.columns()[position];
+            match default_of(catalog, shape.table.id, column)? {
+                Some(default) => default,
+                None => parse_expr("NULL")?,
+            }
         };
         sets.push((position, value));
         Ok(())

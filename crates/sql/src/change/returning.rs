@@ -50,6 +50,9 @@ impl Returning {
                 other => return Err(Error::unsupported(format!("{other} here"))),
             }
         }
+        if compiler.draws {
+            return Err(Error::unsupported("nextval() in RETURNING"));
+        }
         scope.types = compiler.types;
         Ok(Returning::new(cells, named))
     }

@@ -25,6 +25,12 @@ pub fn writable(catalog: &Catalog, name: &ObjectName) -> Result<Arc<TableDescrip
     if let Some(found) = catalog.table(&schema, &table) {
         return Ok(found.clone());
     }
+    if catalog.sequence(&schema, &table).is_some() {
+        return Err(Error::new(
+            SqlState::WRONG_OBJECT_TYPE,
+            format!("cannot change sequence \"{table}\""),
+        ));
+    }
     if schema == "information_schema" || schema == "pg_catalog" {
         return Err(Error::new(
             SqlState::INSUFFICIENT_PRIVILEGE,

@@ -1,7 +1,8 @@
 //! ALTER TABLE.
 
-use super::columns::{column_of, key_names};
-use super::{check_default, exclusively, primary_key};
+use super::columns::{Defined, column_of, key_names};
+use super::identity::refuse_identity;
+use super::{check_default, exclusively, identity, primary_key, sequence};
 use crate::change::{Run, fold, last_part};
 use base::{Column, Error, Result, SqlState, StorageId, TableDescriptor, Value};
 use datafusion::sql::sqlparser::ast::{
@@ -36,7 +37,12 @@ async fn change(
             add_column(run, table, column_def, *if_not_exists).await
         }
         Op::DropColumn { column_names, if_exists, .. } => {
-            column_names.iter().try_for_each(|n| drop_column(table, &fold(n), *if_exists))
+            for name in column_names {
+                if let Some(id) = drop_column(table, &fold(name), *if_exists)? {
+                    sequence::drop_owned(run, table.id, Some(id)).await?;
+                }
+            }
+            Ok(())
         }
         Op::AddConstraint { constraint: TableConstraint::PrimaryKey(key), .. } => {
             primary_key::add(run, table, &key_names(&key.columns)?).await
@@ -67,7 +73,7 @@ fn missing_column(table: &TableDescriptor, name: &str) -> Error {
     )
 }
 
-fn find<'t>(table: &'t mut TableDescriptor, name: &str) -> Result<&'t mut Column> {
+pub(super) fn find<'t>(table: &'t mut TableDescriptor, name: &str) -> Result<&'t mut Column> {
     let error = missing_column(table, name);
     table.columns.iter_mut().find(|c| c.name == name && !c.hidden).ok_or(error)
 }
@@ -79,7 +85,8 @@ async fn add_column(
     if_not_exists: bool,
 ) -> Result<()> {
     let catalog = run.txn.catalog().await?;
-    let (mut column, key) = column_of(run, &catalog, def, table.next_column_id)?;
+    let Defined { mut column, key, sequence } =
+        column_of(run, &catalog, def, table.next_column_id)?;
     if table.column_named(&column.name).is_some() {
         if if_not_exists {
             return Ok(());
@@ -94,7 +101,14 @@ async fn add_column(
             .hint("add the column first, then ALTER TABLE … ADD PRIMARY KEY"));
     }
     if let Some(text) = &column.default {
-        column.missing = check_default(run, &catalog, text, column.ty, &column.name)?;
+        match check_default(run, &catalog, text, column.ty, &column.name)? {
+            Some(value) => column.missing = value,
+            None if primary_key::is_empty(run, table).await? => {}
+            None => return Err(numbered_rows(&column.name)),
+        }
+    }
+    if sequence.is_some() && !primary_key::is_empty(run, table).await? {
+        return Err(numbered_rows(&column.name));
     }
     if column.not_null
         && column.missing == Value::Null
@@ -112,13 +126,22 @@ async fn add_column(
     table.next_column_id += 1;
     let at = table.columns.iter().position(|c| c.hidden).unwrap_or(table.columns.len());
     table.columns.insert(at, column);
-    Ok(())
+    identity::make(run, table, sequence.into_iter().collect()).await
 }
 
-fn drop_column(table: &mut TableDescriptor, name: &str, if_exists: bool) -> Result<()> {
+/// A default that differs from row to row, for rows that are there already.
+fn numbered_rows(column: &str) -> Error {
+    Error::unsupported(format!(
+        "adding column \"{column}\" with values of a sequence to a table that has rows"
+    ))
+    .hint("add it without a default, UPDATE it, then ALTER COLUMN … SET DEFAULT nextval(…)")
+}
+
+/// Takes a column out; its id, `None` if there was none.
+fn drop_column(table: &mut TableDescriptor, name: &str, if_exists: bool) -> Result<Option<u32>> {
     let id = match find(table, name) {
         Ok(column) => column.id,
-        Err(_) if if_exists => return Ok(()),
+        Err(_) if if_exists => return Ok(None),
         Err(e) => return Err(e),
     };
     if table.primary_key.contains(&id) {
@@ -127,7 +150,7 @@ fn drop_column(table: &mut TableDescriptor, name: &str, if_exists: bool) -> Resu
         )));
     }
     table.columns.retain(|c| c.id != id);
-    Ok(())
+    Ok(Some(id))
 }
 
 fn rename_column(table: &mut TableDescriptor, old: &str, new: String) -> Result<()> {
@@ -151,11 +174,23 @@ async fn alter_column(
     match op {
         AlterColumnOperation::SetDefault { value } => {
             let text = value.to_string();
+            refuse_identity(&catalog, table, find(&mut table.clone(), name)?)?;
             let column = find(table, name)?;
             check_default(run, &catalog, &text, column.ty, name)?;
             column.default = Some(text);
         }
-        AlterColumnOperation::DropDefault => find(table, name)?.default = None,
+        AlterColumnOperation::DropDefault => {
+            refuse_identity(&catalog, table, find(&mut table.clone(), name)?)?;
+            find(table, name)?.default = None;
+        }
+        AlterColumnOperation::AddGenerated {
+            generated_as: Some(generated),
+            sequence_options,
+            ..
+        } => {
+            let options = sequence_options.as_deref().unwrap_or_default();
+            identity::add_identity(run, table, name, (generated, options)).await?;
+        }
         AlterColumnOperation::SetNotNull => {
             find(table, name)?;
             if primary_key::has_null(run, table, name).await? {
@@ -177,6 +212,7 @@ async fn alter_column(
                     format!("column \"{name}\" is in a primary key"),
                 ));
             }
+            refuse_identity(&catalog, table, find(&mut table.clone(), name)?)?;
             find(table, name)?.not_null = false;
         }
         other => return Err(Error::unsupported(format!("ALTER COLUMN … {other}"))),

@@ -1,7 +1,9 @@
 //! Columns and keys of a table definition.
 
 use super::check_default;
+use super::identity::{self, Wanted};
 use crate::change::{Run, fold};
+use crate::statement::SequenceOptions;
 use crate::types::sql_type;
 use base::{Catalog, Column, Error, Result, SqlState, SqlType, Value};
 use datafusion::sql::sqlparser::ast::{
@@ -13,6 +15,17 @@ use datafusion::sql::sqlparser::ast::{
 pub(super) struct Draft {
     pub columns: Vec<Column>,
     pub key: Option<Vec<String>>,
+    /// The sequences that columns want.
+    pub sequences: Vec<Wanted>,
+}
+
+/// A column as defined.
+pub(super) struct Defined {
+    pub column: Column,
+    /// It is the primary key.
+    pub key: bool,
+    /// The sequence it wants.
+    pub sequence: Option<Wanted>,
 }
 
 /// A nullable column.
@@ -39,10 +52,11 @@ impl Draft {
         def: &ColumnDef,
         id: u32,
     ) -> Result<()> {
-        let (column, key) = column_of(run, catalog, def, id)?;
+        let Defined { column, key, sequence } = column_of(run, catalog, def, id)?;
         if key {
             self.set_key(vec![column.name.clone()])?;
         }
+        self.sequences.extend(sequence);
         self.put(column)
     }
 
@@ -84,18 +98,27 @@ pub(super) fn key_names(columns: &[IndexColumn]) -> Result<Vec<String>> {
         .collect()
 }
 
-/// A column as defined, and whether it is the primary key.
+/// Reads the definition of a column.
 pub(super) fn column_of(
     run: &Run<'_>,
     catalog: &Catalog,
     def: &ColumnDef,
     id: u32,
-) -> Result<(Column, bool)> {
-    let mut made = column(id, fold(&def.name), sql_type(&def.data_type)?);
-    let mut key = false;
+) -> Result<Defined> {
+    let serial = identity::serial(&def.data_type);
+    let ty = match serial {
+        Some(ty) => ty,
+        None => sql_type(&def.data_type)?,
+    };
+    let mut made = column(id, fold(&def.name), ty);
+    let mut sequence = serial.map(|ty| {
+        let options = SequenceOptions::default();
+        Wanted { column: id, ty, options, identity: None }
+    });
+    let (mut key, mut null) = (false, false);
     for option in &def.options {
         match &option.option {
-            ColumnOption::Null => {}
+            ColumnOption::Null => null = true,
             ColumnOption::NotNull => made.not_null = true,
             ColumnOption::Default(e) => {
                 let text = e.to_string();
@@ -110,6 +133,17 @@ pub(super) fn column_of(
             }
             ColumnOption::ForeignKey(_) => return Err(Error::unsupported("REFERENCES")),
             ColumnOption::Check(_) => return Err(Error::unsupported("CHECK")),
+            ColumnOption::Generated {
+                generated_as,
+                sequence_options: Some(options),
+                generation_expr: None,
+                ..
+            } => {
+                let wanted = identity::identity(id, ty, generated_as, options)?;
+                if sequence.replace(wanted).is_some() {
+                    return Err(twice(&made, "multiple identity or serial specifications"));
+                }
+            }
             ColumnOption::Generated { .. } | ColumnOption::Identity(_) => {
                 return Err(Error::unsupported("a generated column"));
             }
@@ -117,7 +151,24 @@ pub(super) fn column_of(
             other => return Err(Error::unsupported(format!("column option {other}"))),
         }
     }
-    Ok((made, key))
+    if sequence.is_some() {
+        if made.default.is_some() {
+            return Err(twice(&made, "multiple default values"));
+        }
+        if null {
+            return Err(Error::new(
+                SqlState::SYNTAX_ERROR,
+                format!("conflicting NULL/NOT NULL declarations for column \"{}\"", made.name),
+            ));
+        }
+        made.not_null = true;
+    }
+    Ok(Defined { column: made, key, sequence })
+}
+
+fn twice(column: &Column, what: &str) -> Error {
+    let message = format!("{what} specified for column \"{}\"", column.name);
+    Error::new(SqlState::SYNTAX_ERROR, message)
 }
 
 /// Marks the key columns NOT NULL and returns their ids.

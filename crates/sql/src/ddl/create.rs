@@ -1,6 +1,7 @@
 //! CREATE TABLE.
 
 use super::columns::{Draft, column, shard_columns, take_key};
+use super::identity;
 use crate::change::{InsertPlan, Run, Scope, Source, fold, insert};
 use crate::plan::{Names, plan_statement};
 use crate::shape::Shape;
@@ -99,16 +100,10 @@ async fn finish(
     shard_key: Option<&[Ident]>,
 ) -> Result<Option<TableDescriptor>> {
     let (schema, name) = crate::change::schema_and_name(&ast.name)?;
-    let schema = schema.unwrap_or_else(|| "public".into());
-    if schema != "public" {
-        return Err(Error::new(
-            SqlState::INVALID_SCHEMA_NAME,
-            format!("schema \"{schema}\" does not exist"),
-        )
-        .hint("tables live in the schema public"));
-    }
+    let schema = super::public(schema)?;
     run.txn.begin_ddl().await?;
-    if run.txn.catalog().await?.table(&schema, &name).is_some() {
+    let catalog = run.txn.catalog().await?;
+    if catalog.table(&schema, &name).is_some() || catalog.sequence(&schema, &name).is_some() {
         if ast.if_not_exists {
             return Ok(None);
         }
@@ -129,7 +124,7 @@ async fn finish(
         }
     };
     let shard_key = shard_columns(&draft.columns, &primary_key, shard_key)?;
-    let table = TableDescriptor {
+    let mut table = TableDescriptor {
         id: run.txn.next_table_id().await?,
         schema,
         name,
@@ -140,6 +135,7 @@ async fn finish(
         next_column_id: next + 1,
         version: 1,
     };
+    identity::make(run, &mut table, draft.sequences).await?;
     run.txn.put_table(&table).await?;
     Ok(Some(table))
 }

@@ -5,14 +5,19 @@ mod alter;
 mod columns;
 mod create;
 mod drop;
+mod identity;
 mod primary_key;
+mod sequence;
 
 pub use alter::alter;
 pub use create::{create, create_as};
 pub use drop::{drop_tables, truncate};
+pub use identity::always;
+pub use sequence::{alter_sequence, create_sequence, drop_sequences};
 
 use crate::change::{Run, Scope};
-use base::{Catalog, Result, TableDescriptor};
+use base::{Catalog, Error, Result, SqlState, TableDescriptor, TableId};
+use datafusion::common::ScalarValue;
 use datafusion::sql::sqlparser::ast::ObjectName;
 use partition::LockMode;
 use std::sync::Arc;
@@ -31,19 +36,54 @@ async fn exclusively(run: &mut Run<'_>, name: &ObjectName) -> Result<Arc<TableDe
     }
 }
 
-/// A default must be an expression without columns that can be assigned to its column.
+/// As [`exclusively`], for a table that a change of something else concerns.
+async fn exclusively_by_id(run: &mut Run<'_>, id: TableId) -> Result<Arc<TableDescriptor>> {
+    loop {
+        let wait = run.wait;
+        let stale = run.txn.lock_table(id, LockMode::Exclusive, wait).await?;
+        if stale {
+            run.txn.start_statement().await?;
+        }
+        let catalog = run.txn.catalog().await?;
+        let table = catalog.tables.get(&id).ok_or_else(|| {
+            Error::new(SqlState::UNDEFINED_TABLE, "a table that is concerned was dropped")
+        })?;
+        if !stale {
+            return Ok(table.clone());
+        }
+    }
+}
+
+/// The schema where tables and sequences live.
+fn public(schema: Option<String>) -> Result<String> {
+    match schema {
+        Some(schema) if schema != "public" => Err(Error::new(
+            SqlState::INVALID_SCHEMA_NAME,
+            format!("schema \"{schema}\" does not exist"),
+        )
+        .hint("tables live in the schema public")),
+        _ => Ok("public".into()),
+    }
+}
+
+/// A default must be an expression without columns that can be assigned to its column. Its value;
+/// `None` if each row gets another one, from a sequence.
 fn check_default(
     run: &Run<'_>,
     catalog: &Catalog,
     text: &str,
     ty: base::SqlType,
     column: &str,
-) -> Result<base::Value> {
+) -> Result<Option<base::Value>> {
     let database = run.txn.database().name().to_owned();
     let names = crate::plan::Names::new(run.runtime, catalog, &database, 1);
     let scope =
         Scope { runtime: run.runtime, names: &names, catalog, partitions: 1, types: Vec::new() };
     let mut compiler = crate::cell::Compiler::without_row(scope.runtime, scope.names, scope.types);
     let cell = compiler.cell(&crate::change::parse_expr(text)?, Some(ty))?;
-    cell.assign(&[], run.frame, ty, column)
+    if compiler.draws {
+        // To check it with a value would use that up.
+        return crate::types::assign(&ScalarValue::Int64(Some(1)), ty, column).map(|_| None);
+    }
+    cell.assign(&[], run.frame, ty, column).map(Some)
 }

@@ -5,6 +5,7 @@ use super::{Executor, Outcome};
 use crate::plan::{ResultColumn, columns_of, conform};
 use crate::statement::{self, GateMode, Replicate, Stmt, UserOptions};
 use crate::system;
+use arrow::array::RecordBatch;
 use base::{Catalog, Error, Result, SqlState};
 use dr::ReplicateRequest;
 use futures::StreamExt;
@@ -28,6 +29,7 @@ impl Executor {
                 | Stmt::StopReplicating { .. }
                 | Stmt::FlushTables { .. }
                 | Stmt::UnlockTables { .. }
+                | Stmt::Switchover { .. }
                 | Stmt::ShowReplicationStatus { .. }
                 | Stmt::ShowDatabases { .. }
                 | Stmt::CreateUser { .. }
@@ -42,13 +44,17 @@ impl Executor {
             return self.show(stmt, Arc::default()).await;
         }
         self.check_superuser(stmt)?;
+        if let Stmt::Switchover { database, to } = stmt {
+            let done = self.links()?.switchover(database, to).await?;
+            return Ok(rows_of(system::receipt(stmt, &done)?, "SWITCHOVER"));
+        }
         let tag = match stmt {
             Stmt::CreateDatabase { name, if_not_exists, partitions, durability } => {
                 self.create_database(name, *if_not_exists, *partitions, *durability).await?
             }
             Stmt::DropDatabase { name, if_exists } => self.drop_database(name, *if_exists).await?,
             Stmt::FlushTables { database, mode } => self.flush(database.as_deref(), *mode).await?,
-            Stmt::UnlockTables { database } => self.unlock(database.as_deref())?,
+            Stmt::UnlockTables { database, force } => self.unlock(database.as_deref(), *force)?,
             Stmt::CreateUser { name, if_not_exists, options } => {
                 self.create_user(name, *if_not_exists, options)?
             }
@@ -134,9 +140,12 @@ impl Executor {
         Ok("FLUSH TABLES")
     }
 
-    fn unlock(&self, database: Option<&str>) -> Result<&'static str> {
+    fn unlock(&self, database: Option<&str>, force: bool) -> Result<&'static str> {
         for name in self.named_or_all(database)? {
-            self.engine.ungate(&name)?;
+            match &self.links {
+                Some(links) => links.unlock(&name, force)?,
+                None => self.engine.ungate(&name)?,
+            }
         }
         Ok("UNLOCK TABLES")
     }
@@ -193,9 +202,11 @@ impl Executor {
         let Some(batch) = system::show(&source, stmt).await? else {
             return Err(Error::internal("this statement shows nothing"));
         };
-        let columns = columns_of(&batch.schema(), &[]);
-        let rows = conform(futures::stream::iter([Ok(batch)]).boxed(), &columns);
-        Ok(Outcome::Rows { columns, rows, verb: "SHOW" })
+        Ok(rows_of(batch, "SHOW"))
+    }
+
+    fn links(&self) -> Result<&Arc<dr::Links>> {
+        self.links.as_ref().ok_or_else(|| Error::unsupported("replication on this connection"))
     }
 
     pub(super) fn source(&self, catalog: Arc<Catalog>) -> system::EngineSource {
@@ -204,9 +215,7 @@ impl Executor {
     }
 
     async fn replicate(&self, stmt: &Stmt) -> Result<&'static str> {
-        let Some(links) = &self.links else {
-            return Err(Error::unsupported("replication on this connection"));
-        };
+        let links = self.links()?;
         match stmt {
             Stmt::Replicate(r) => links.replicate(request(r)).await.map(|()| "REPLICATE DATABASE"),
             Stmt::PauseReplicating { database } => {
@@ -221,6 +230,12 @@ impl Executor {
             _ => Err(Error::internal("this statement belongs in a transaction")),
         }
     }
+}
+
+fn rows_of(batch: RecordBatch, verb: &'static str) -> Outcome {
+    let columns = columns_of(&batch.schema(), &[]);
+    let rows = conform(futures::stream::iter([Ok(batch)]).boxed(), &columns);
+    Outcome::Rows { columns, rows, verb }
 }
 
 fn request(r: &Replicate) -> ReplicateRequest {

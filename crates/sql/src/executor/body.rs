@@ -6,8 +6,9 @@ use crate::change::{
     InsertPlan, LockPlan, ModifyPlan, Scope, Source, Target, delete_relation, output_names,
     split_with,
 };
-use crate::plan::{Names, ResultColumn, columns_of};
+use crate::plan::{Names, ResultColumn, Sequences, columns_of};
 use crate::point::PointPlan;
+use crate::sequence;
 use crate::statement::Stmt;
 use crate::system;
 use base::{Error, Result, SqlType, TableDescriptor};
@@ -27,6 +28,8 @@ pub(super) struct Compiled {
     pub used: Vec<Arc<TableDescriptor>>,
     /// True if it reads system tables, whose content is fixed while planning.
     pub system: bool,
+    /// What it has to do with sequences.
+    pub sequences: Sequences,
 }
 
 /// How a compiled statement runs.
@@ -91,13 +94,24 @@ impl Executor {
         let catalog = txn.catalog().await?;
         let partitions = txn.database().partitions().len() as u16;
         let mut ast = Cow::Borrowed(ast.as_ref());
+        if !catalog.sequences.is_empty() && sequence::concerns(ast.as_ref()) {
+            sequence::plain_names(ast.to_mut());
+        }
         let mut names = Names::new(&self.runtime, &catalog, &self.database, partitions);
-        let reads_system = system::concerns(&ast);
+        let mut reads_system = system::concerns(&ast);
+        let mut found = system::Scope::default();
         if reads_system {
             let source = self.source(catalog.clone());
-            if let Some(found) = system::scope(&source, ast.to_mut()).await? {
-                names = names.with_system(found);
-            }
+            found = system::scope(&source, ast.to_mut()).await?.unwrap_or_default();
+        }
+        for sequence in sequence::read_as_tables(&catalog, &ast) {
+            reads_system = true;
+            let shown = txn.sequence_shown(&sequence).await?;
+            let key = (sequence.schema.clone(), sequence.name.clone());
+            found.tables.insert(key, sequence::as_table(shown)?);
+        }
+        if reads_system {
+            names = names.with_system(found);
         }
         let mut scope =
             Scope { runtime: &self.runtime, names: &names, catalog: &catalog, partitions, types };
@@ -111,7 +125,7 @@ impl Executor {
             Body::Query(_) => None,
         };
         used.extend(compiled_target);
-        Ok(Compiled { body, params, used, system: reads_system })
+        Ok(Compiled { body, params, used, system: reads_system, sequences: names.sequences() })
     }
 }
 

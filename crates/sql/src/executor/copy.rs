@@ -3,6 +3,7 @@
 use super::Executor;
 use crate::change::{InsertPlan, Run, Scope, insert_rows, writable};
 use crate::plan::Names;
+use crate::sequence::Draws;
 use crate::shape::Shape;
 use base::{Column, Result, Value};
 use datafusion::sql::sqlparser::ast::ObjectName;
@@ -13,6 +14,7 @@ use txn::Transaction;
 /// A table and the columns that COPY fills.
 pub struct CopyTarget {
     plan: InsertPlan,
+    draws: Option<Arc<Draws>>,
 }
 
 impl CopyTarget {
@@ -49,7 +51,13 @@ impl Executor {
                 types: Vec::new(),
             };
             let shape = Arc::new(Shape::new(found, partitions));
-            return Ok(CopyTarget { plan: InsertPlan::for_rows(&mut scope, shape, columns)? });
+            let plan = InsertPlan::for_rows(&mut scope, shape, columns)?;
+            let sequences = names.sequences();
+            let draws = match sequences.called {
+                true => Some(self.draws(txn, &sequences).await?),
+                false => None,
+            };
+            return Ok(CopyTarget { plan, draws });
         }
     }
 
@@ -61,7 +69,8 @@ impl Executor {
         target: &CopyTarget,
         rows: Vec<Vec<Value>>,
     ) -> Result<u64> {
-        let frame = self.frame(txn, Vec::new());
+        let mut frame = self.frame(txn, Vec::new());
+        frame.circumstances.sequences = target.draws.clone();
         let private = self.private();
         let mut run = Run {
             runtime: &self.runtime,

@@ -24,7 +24,8 @@ pub use lift::normalise;
 pub use prepared::Prepared;
 
 use crate::cell::Frame;
-use crate::plan::{Circumstances, ResultColumn, Rows, Runtime};
+use crate::plan::{Circumstances, ResultColumn, Rows, Runtime, Sequences};
+use crate::sequence::{Draws, Memory};
 use base::{Result, StorageId, TableId, TxnId};
 use parking_lot::Mutex;
 use partition::LockWait;
@@ -82,6 +83,7 @@ pub struct Executor {
     lock_timeout: Mutex<Option<Duration>>,
     current: Mutex<Current>,
     lifted: Mutex<BTreeMap<String, Option<Arc<Prepared>>>>,
+    sequences: Arc<Memory>,
 }
 
 impl Executor {
@@ -105,6 +107,7 @@ impl Executor {
             lock_timeout: Mutex::new(None),
             current: Mutex::default(),
             lifted: Mutex::default(),
+            sequences: Arc::default(),
         }
     }
 
@@ -137,7 +140,23 @@ impl Executor {
             database: self.database.clone(),
             user: self.user.clone(),
             pid: self.pid,
+            sequences: None,
         }
+    }
+
+    /// What a statement draws from sequences.
+    async fn draws(&self, txn: &mut Transaction, what: &Sequences) -> Result<Arc<Draws>> {
+        if what.drawn {
+            txn.start_writing()?;
+        }
+        let catalog = txn.catalog().await?;
+        let handle = txn.sequences(self.wait())?;
+        Ok(Arc::new(Draws::new(handle, catalog, self.sequences.clone())))
+    }
+
+    /// Forgets what `currval` and `lastval` tell (`DISCARD SEQUENCES`).
+    pub fn discard_sequences(&self) {
+        self.sequences.forget();
     }
 
     fn frame(&self, txn: &Transaction, params: Vec<datafusion::common::ScalarValue>) -> Frame {

@@ -129,6 +129,12 @@ fn is_valid(plan: &Compiled, catalog: &Catalog) -> bool {
                 .get(&used.id)
                 .is_some_and(|now| Arc::ptr_eq(now, used) || **now == **used)
         })
+        && plan.sequences.used.iter().all(|used| {
+            catalog
+                .sequences
+                .get(&used.id)
+                .is_some_and(|now| Arc::ptr_eq(now, used) || **now == **used)
+        })
 }
 
 fn placeholders(stmt: &Stmt) -> usize {

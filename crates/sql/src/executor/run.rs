@@ -36,7 +36,7 @@ impl Executor {
         for (value, ty) in params.iter().zip(&prepared.params) {
             scalars.push(to_scalar(&fit(value.clone(), *ty)?, *ty));
         }
-        let frame = self.frame(txn, scalars);
+        let mut frame = self.frame(txn, scalars);
         if !super::body::has_plan(&prepared.stmt) {
             return self.utility(txn, &prepared.stmt, &frame).await;
         }
@@ -51,6 +51,9 @@ impl Executor {
                     continue;
                 }
                 self.note_locked(table.id);
+            }
+            if compiled.sequences.called {
+                frame.circumstances.sequences = Some(self.draws(txn, &compiled.sequences).await?);
             }
             return self.run(txn, compiled, &frame).await;
         }

@@ -7,7 +7,7 @@ use crate::ddl;
 use crate::plan::ResultColumn;
 use crate::statement::Stmt;
 use base::{Error, Result};
-use datafusion::sql::sqlparser::ast::{ObjectType, Statement};
+use datafusion::sql::sqlparser::ast::{ObjectType, Statement, TruncateIdentityOption};
 use txn::Transaction;
 
 impl Executor {
@@ -42,6 +42,14 @@ impl Executor {
                 self.add_private(made);
                 Ok(Outcome::command("CREATE TABLE"))
             }
+            Stmt::CreateSequence { name, if_not_exists, options } => {
+                ddl::create_sequence(&mut run, name, *if_not_exists, options).await?;
+                Ok(Outcome::command("CREATE SEQUENCE"))
+            }
+            Stmt::AlterSequence { name, if_exists, change } => {
+                ddl::alter_sequence(&mut run, name, *if_exists, change).await?;
+                Ok(Outcome::command("ALTER SEQUENCE"))
+            }
             Stmt::Sql(ast) => self.schema_change(&mut run, ast).await,
             _ => Err(Error::internal("this statement does not belong in a transaction")),
         }
@@ -63,9 +71,20 @@ impl Executor {
                 ddl::drop_tables(run, names, *if_exists).await?;
                 Ok(Outcome::command("DROP TABLE"))
             }
+            Statement::Drop {
+                object_type: ObjectType::Sequence,
+                if_exists,
+                names,
+                cascade,
+                ..
+            } => {
+                ddl::drop_sequences(run, names, *if_exists, *cascade).await?;
+                Ok(Outcome::command("DROP SEQUENCE"))
+            }
             Statement::Truncate(truncate) => {
                 let names: Vec<_> = truncate.table_names.iter().map(|t| &t.name).collect();
-                let fresh = ddl::truncate(run, &names, truncate.if_exists).await?;
+                let restart = matches!(truncate.identity, Some(TruncateIdentityOption::Restart));
+                let fresh = ddl::truncate(run, &names, truncate.if_exists, restart).await?;
                 self.add_private(fresh);
                 Ok(Outcome::command("TRUNCATE TABLE"))
             }

@@ -2,7 +2,7 @@
 
 use super::functions::{Circumstances, session_value};
 use super::parameters::placeholder_index;
-use crate::error;
+use crate::{error, sequence};
 use base::{Error, Result, SqlState};
 use datafusion::common::ScalarValue;
 use datafusion::common::tree_node::{Transformed, TreeNode};
@@ -42,7 +42,10 @@ fn bind_expr(
         }
         Expr::ScalarFunction(f) => match session_value(f.func.name(), c) {
             Some(value) => Ok(Transformed::yes(Expr::Literal(value, None))),
-            None => Ok(Transformed::no(e)),
+            None => match sequence::bind(f, c) {
+                Some(call) => call.map(Transformed::yes),
+                None => Ok(Transformed::no(e)),
+            },
         },
         _ => Ok(Transformed::no(e)),
     })

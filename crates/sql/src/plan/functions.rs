@@ -1,6 +1,7 @@
 //! Functions whose value is known once per statement: the time, the user, the database. In plans
 //! they stay calls; [`super::bind()`] puts the value in.
 
+use crate::sequence::Draws;
 use crate::types::{arrow_type, to_scalar};
 use ::arrow::datatypes::DataType;
 use base::{SqlType, Value};
@@ -9,6 +10,7 @@ use datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 use std::hash::Hash;
+use std::sync::Arc;
 
 /// What the functions tell.
 #[derive(Clone, Debug, Default)]
@@ -21,6 +23,8 @@ pub struct Circumstances {
     pub user: String,
     /// The connection's number.
     pub pid: i32,
+    /// What the statement draws from sequences, if it does.
+    pub sequences: Option<Arc<Draws>>,
 }
 
 /// `(name, result type)` of every such function.

@@ -20,7 +20,7 @@ mod statement;
 
 pub use bind::bind;
 pub use functions::{Circumstances, session_value};
-pub use names::{Names, TARGET, no_table};
+pub use names::{Names, Sequences, TARGET, no_table};
 pub use parameters::{
     assigned, check_count, count_placeholders, fields, has_placeholder, placeholder_index,
 };

@@ -6,7 +6,7 @@ use crate::scan::Table;
 use crate::shape::Shape;
 use crate::system;
 use ::arrow::datatypes::{DataType, SchemaRef};
-use base::{Catalog, Error, SqlState, TableDescriptor};
+use base::{Catalog, Error, SequenceDescriptor, SqlState, TableDescriptor, TableId};
 use datafusion::catalog::cte_worktable::CteWorkTable;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::{Result, TableReference};
@@ -36,6 +36,19 @@ pub struct Names<'a> {
     target: Mutex<Option<Arc<Shape>>>,
     /// User tables that were looked up.
     used: Mutex<Vec<Arc<TableDescriptor>>>,
+    /// What was found of sequences.
+    sequences: Mutex<Sequences>,
+}
+
+/// What a statement has to do with sequences.
+#[derive(Clone, Debug, Default)]
+pub struct Sequences {
+    /// It calls a function of theirs.
+    pub called: bool,
+    /// It moves one.
+    pub drawn: bool,
+    /// Those it names, as far as that was settled when it was compiled.
+    pub used: Vec<Arc<SequenceDescriptor>>,
 }
 
 impl<'a> Names<'a> {
@@ -55,6 +68,7 @@ impl<'a> Names<'a> {
             system: system::Scope::default(),
             target: Mutex::new(None),
             used: Mutex::new(Vec::new()),
+            sequences: Mutex::default(),
         }
     }
 
@@ -75,6 +89,23 @@ impl<'a> Names<'a> {
         self.used.lock().clone()
     }
 
+    /// What the statement has to do with sequences so far.
+    pub fn sequences(&self) -> Sequences {
+        self.sequences.lock().clone()
+    }
+
+    /// The statement takes values from this sequence.
+    pub fn draw(&self, id: TableId) {
+        let mut sequences = self.sequences.lock();
+        (sequences.called, sequences.drawn) = (true, true);
+        sequences.used.extend(self.catalog.sequences.get(&id).cloned());
+    }
+
+    /// The tables and sequences there are.
+    pub fn catalog(&self) -> &Catalog {
+        self.catalog
+    }
+
     fn user_table(&self, schema: &str, name: &str) -> Option<Arc<dyn TableSource>> {
         let table = self.catalog.table(schema, name)?;
         self.used.lock().push(table.clone());
@@ -90,7 +121,10 @@ impl<'a> Names<'a> {
     fn find(&self, name: &TableReference) -> Option<Arc<dyn TableSource>> {
         match name {
             TableReference::Bare { table } => {
-                self.system_table("pg_catalog", table).or_else(|| self.user_table("public", table))
+                let system = self.system_table("pg_catalog", table);
+                system
+                    .or_else(|| self.system_table("public", table))
+                    .or_else(|| self.user_table("public", table))
             }
             TableReference::Partial { schema, table } => {
                 self.system_table(schema, table).or_else(|| self.user_table(schema, table))
@@ -139,6 +173,11 @@ impl ContextProvider for Names<'_> {
     }
 
     fn get_function_meta(&self, name: &str) -> Option<Arc<ScalarUDF>> {
+        if crate::sequence::is_known(name) {
+            let mut sequences = self.sequences.lock();
+            sequences.called = true;
+            sequences.drawn |= crate::sequence::is_drawing(name);
+        }
         let own = self.system.functions.get(name);
         own.or_else(|| self.state.scalar_functions().get(name)).cloned()
     }

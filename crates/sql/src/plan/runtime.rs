@@ -58,7 +58,8 @@ impl Runtime {
             planners.insert(0, Arc::new(operators::Literals));
         }
         let mut state = builder.build();
-        for function in functions::all().into_iter().chain([super::arithmetic::modulo()]) {
+        let own = functions::all().into_iter().chain([super::arithmetic::modulo()]);
+        for function in own.chain(crate::sequence::functions()) {
             state.register_udf(Arc::new(function)).map_err(error::datafusion)?;
         }
         if let Ok(uuid) = state.udf("uuid") {

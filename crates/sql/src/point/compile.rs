@@ -133,7 +133,7 @@ fn change(scope: &mut Scope<'_>, update: &Update) -> Result<Option<PointPlan>> {
     let Some((key, residual)) = condition(scope, &target, update.selection.as_ref())? else {
         return Ok(None);
     };
-    let sets = assignments(&target.shape, &update.assignments)?;
+    let sets = assignments(scope.catalog, &target.shape, &update.assignments)?;
     let parts = [(target.alias.as_str(), target.shape.schema.clone())];
     let types = std::mem::take(&mut scope.types);
     let mut compiler = Compiler::over(scope.runtime, scope.names, &parts, types)?;
@@ -141,6 +141,9 @@ fn change(scope: &mut Scope<'_>, update: &Update) -> Result<Option<PointPlan>> {
     for (position, value) in sets {
         let ty = target.shape.columns()[position].ty;
         cells.push((position, compiler.cell(&value, Some(ty))?));
+    }
+    if compiler.draws {
+        return Ok(None);
     }
     scope.types = compiler.types;
     let output = match &update.returning {

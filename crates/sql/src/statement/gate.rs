@@ -20,10 +20,10 @@ pub(super) fn flush(input: &mut Input<'_>) -> Result<Stmt, Failure> {
     Ok(Stmt::FlushTables { database, mode })
 }
 
-/// `UNLOCK TABLES [ON d]`
+/// `UNLOCK TABLES [ON d] [FORCE]`
 pub(super) fn unlock(input: &mut Input<'_>) -> Result<Stmt, Failure> {
     input.expect_all(&["unlock", "tables"])?;
-    Ok(Stmt::UnlockTables { database: on_database(input)? })
+    Ok(Stmt::UnlockTables { database: on_database(input)?, force: input.eat("force") })
 }
 
 /// `SHOW REPLICATION STATUS [ON d]`

@@ -74,6 +74,14 @@ pub(super) fn verb(input: &mut Input<'_>) -> Result<Stmt, Failure> {
     })
 }
 
+/// `SWITCHOVER DATABASE d TO cluster`; the cluster's name may be quoted either way.
+pub(super) fn switchover(input: &mut Input<'_>) -> Result<Stmt, Failure> {
+    input.expect_all(&["switchover", "database"])?;
+    let database = input.name()?;
+    input.expect("to")?;
+    Ok(Stmt::Switchover { database, to: input.name()? })
+}
+
 /// Takes the tokens that begin before a byte offset.
 fn skip_to(input: &mut Input<'_>, byte: usize) {
     let mut walk = Walk::new(input.sql);

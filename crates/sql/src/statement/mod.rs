@@ -21,7 +21,9 @@ mod database;
 mod error;
 mod gate;
 mod input;
+mod insert;
 mod link;
+mod sequence;
 mod source;
 mod table;
 mod user;
@@ -31,12 +33,14 @@ mod tests;
 
 pub use copy::{Copy, CopyFormat, CopyOptions, CopySource, Force};
 pub use input::fold;
+pub use insert::{Overriding, overriding};
 pub use link::Replicate;
+pub use sequence::{SequenceChange, SequenceOptions};
 pub use user::UserOptions;
 
 use base::Result;
 use datafusion::sql::sqlparser::ast::{self, Ident};
-use error::Failure;
+use error::{Failure, near};
 use input::Input;
 
 /// One statement and the text it came from.
@@ -92,6 +96,24 @@ pub enum Stmt {
         /// `SHARD KEY (a, b)`, inside the parentheses or after them.
         shard_key: Option<Vec<Ident>>,
     },
+    /// `CREATE SEQUENCE [IF NOT EXISTS] s …`
+    CreateSequence {
+        /// Its name.
+        name: ast::ObjectName,
+        /// No error if it exists.
+        if_not_exists: bool,
+        /// What is said of it.
+        options: Box<SequenceOptions>,
+    },
+    /// `ALTER SEQUENCE [IF EXISTS] s …`
+    AlterSequence {
+        /// Its name.
+        name: ast::ObjectName,
+        /// No error if it does not exist.
+        if_exists: bool,
+        /// What changes.
+        change: Box<SequenceChange>,
+    },
     /// `CREATE DATABASE [IF NOT EXISTS] d [PARTITIONS n] [WITH {SYNC|ASYNC} DURABILITY]`
     CreateDatabase {
         /// Its name.
@@ -134,10 +156,19 @@ pub enum Stmt {
         /// What happens to new writers.
         mode: GateMode,
     },
-    /// `UNLOCK TABLES [ON d]`
+    /// `UNLOCK TABLES [ON d] [FORCE]`
     UnlockTables {
         /// One database; all of them if absent.
         database: Option<String>,
+        /// Also one that is bound by a planned handover.
+        force: bool,
+    },
+    /// `SWITCHOVER DATABASE d TO cluster`: planned, nothing lost.
+    Switchover {
+        /// Which.
+        database: String,
+        /// The cluster that takes over.
+        to: String,
     },
     /// `SHOW REPLICATION STATUS [ON d]`
     ShowReplicationStatus {
@@ -219,6 +250,12 @@ fn statement(input: &mut Input<'_>) -> Result<Stmt, Failure> {
         ["create", "user" | "role", _] => user::create(input),
         ["alter", "user" | "role", _] => user::alter(input),
         ["drop", "user" | "role", _] => user::drop(input),
+        ["create", "sequence", _] | ["create", "temp" | "temporary", "sequence"] => {
+            sequence::create(input)
+        }
+        ["alter", "sequence", _] => sequence::alter(input),
+        ["alter", "table", _] => table::alter(input),
+        ["insert", _, _] => insert::insert(input),
         ["create", "table" | "unlogged" | "temp" | "temporary" | "global" | "local", _] => {
             table::create(input)
         }
@@ -226,6 +263,7 @@ fn statement(input: &mut Input<'_>) -> Result<Stmt, Failure> {
         ["pause" | "continue" | "stop", "replicating", _] => link::verb(input),
         ["flush", "tables", _] => gate::flush(input),
         ["unlock", "tables", _] => gate::unlock(input),
+        ["switchover", "database", _] => link::switchover(input),
         ["show", "replication", "status"] => gate::show_status(input),
         ["show", "databases" | "tables", _] => gate::show_list(input),
         ["copy", _, _] => copy::copy(input),
@@ -248,5 +286,6 @@ fn is_ours(first: &str, second: &str) -> bool {
         ("replicate", "database")
             | ("pause" | "continue" | "stop", "replicating")
             | ("flush" | "unlock", "tables")
+            | ("switchover", "database")
     )
 }

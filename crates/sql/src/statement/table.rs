@@ -21,6 +21,7 @@ pub(super) fn create(input: &mut Input<'_>) -> Result<Stmt, Failure> {
         tokens.remove(1);
     }
     let shard_key = take_shard_key(input, &mut tokens)?;
+    order_identity(&mut tokens);
     let mut parser = Parser::new(&PostgreSqlDialect {}).with_tokens_with_locations(tokens);
     let statement = parser.parse_statement()?;
     let left = parser.peek_token();
@@ -32,6 +33,63 @@ pub(super) fn create(input: &mut Input<'_>) -> Result<Stmt, Failure> {
         other if shard_key.is_none() => Ok(Stmt::Sql(Box::new(other))),
         _ => Err(Failure::Final(base::Error::unsupported("SHARD KEY on anything but a table"))),
     }
+}
+
+/// `ALTER TABLE …`
+pub(super) fn alter(input: &mut Input<'_>) -> Result<Stmt, Failure> {
+    let mut tokens = Vec::new();
+    while let Some(token) = input.parser.next_token_no_skip() {
+        tokens.push(token.clone());
+    }
+    tokens.retain(|t| !matches!(t.token, Token::Whitespace(_)));
+    order_identity(&mut tokens);
+    let mut parser = Parser::new(&PostgreSqlDialect {}).with_tokens_with_locations(tokens);
+    let statement = parser.parse_statement()?;
+    let left = parser.peek_token();
+    if left.token != Token::EOF {
+        return Ok(parser.expected("end of statement", left)?);
+    }
+    Ok(Stmt::Sql(Box::new(statement)))
+}
+
+/// Puts the options of identity columns in the one order that the SQL parser reads.
+fn order_identity(tokens: &mut [TokenWithSpan]) {
+    let mut from = 0;
+    while let Some(at) = tokens[from..].windows(3).position(|w| {
+        is_word(&w[0].token, "as")
+            && is_word(&w[1].token, "identity")
+            && w[2].token == Token::LParen
+    }) {
+        let start = from + at + 3;
+        let inside = tokens[start..].iter().take_while(|t| t.token != Token::RParen).count();
+        let options = &mut tokens[start..start + inside];
+        let mut groups: Vec<Vec<TokenWithSpan>> = Vec::new();
+        for (i, token) in options.iter().enumerate() {
+            let after_no = i > 0 && is_word(&options[i - 1].token, "no");
+            match groups.last_mut() {
+                Some(group) if after_no || !begins_option(&token.token) => {
+                    group.push(token.clone())
+                }
+                _ => groups.push(vec![token.clone()]),
+            }
+        }
+        groups.sort_by_key(|group| rank(group));
+        for (slot, token) in options.iter_mut().zip(groups.into_iter().flatten()) {
+            *slot = token;
+        }
+        from = start + inside;
+    }
+}
+
+const OPTIONS: [&str; 6] = ["increment", "minvalue", "maxvalue", "start", "cache", "cycle"];
+
+fn begins_option(token: &Token) -> bool {
+    is_word(token, "no") || OPTIONS.iter().any(|word| is_word(token, word))
+}
+
+fn rank(group: &[TokenWithSpan]) -> usize {
+    let is = |word: &&str| group.iter().take(2).any(|t| is_word(&t.token, word));
+    OPTIONS.iter().position(is).unwrap_or(OPTIONS.len())
 }
 
 /// Cuts the shard key and one comma beside it out of the tokens.

@@ -172,7 +172,7 @@ impl SystemSource for EngineSource {
         for partition in database.local_partitions() {
             for chunks in &partition.manifest().tables {
                 if let Some(table) = self.catalog.by_storage(chunks.storage) {
-                    let bytes: u64 = chunks.chunks.iter().map(|c| c.bytes).sum();
+                    let bytes: u64 = chunks.files().map(|c| c.bytes).sum();
                     *sizes.entry(table.id).or_insert(0) += bytes;
                 }
             }

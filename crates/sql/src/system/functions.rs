@@ -1,6 +1,6 @@
 //! The functions of `pg_catalog`, over the facts of one statement.
 
-mod answers;
+pub(super) mod answers;
 mod call;
 
 use super::source::Facts;

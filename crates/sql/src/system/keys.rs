@@ -33,7 +33,7 @@ pub(super) fn key_list(table: &TableDescriptor) -> String {
 }
 
 /// An identifier, in quotes if it needs them.
-pub(super) fn quoted(name: &str) -> String {
+pub(crate) fn quoted(name: &str) -> String {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '$';
     let starts = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_');
     if starts && name.chars().all(plain) {

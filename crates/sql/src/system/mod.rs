@@ -48,11 +48,15 @@ mod types;
 mod tests;
 
 pub use engine::EngineSource;
-pub use show::{show, show_schema};
+pub use show::{receipt, show, show_schema};
 pub use source::{
     DatabaseFact, DivergedFact, EventFact, LinkFact, SessionFact, SettingFact, SystemSource,
     UserFact,
 };
+
+pub(crate) use functions::answers::split_name;
+pub(crate) use keys::quoted;
+pub(crate) use oids::table as relation_oid;
 
 use base::{Error, Result};
 use columns::{RELATIONS, Relation};

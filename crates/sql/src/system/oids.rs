@@ -29,8 +29,8 @@ pub(super) const BTREE: i64 = 403;
 /// The default tablespace.
 pub(super) const TABLESPACE: i64 = 1663;
 
-/// A table.
-pub(super) fn table(id: TableId) -> i64 {
+/// A table or sequence.
+pub(crate) fn table(id: TableId) -> i64 {
     FIRST + 4 * i64::from(id.0)
 }
 

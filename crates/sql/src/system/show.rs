@@ -1,13 +1,14 @@
-//! The results of `SHOW DATABASES`, `SHOW TABLES` and `SHOW REPLICATION STATUS`.
+//! The results of `SHOW DATABASES`, `SHOW TABLES`, `SHOW REPLICATION STATUS` and `SWITCHOVER`.
 
 use super::columns::Kind;
 use super::replication;
-use super::sheet::Sheet;
+use super::sheet::{Cell, Sheet, at_ms};
 use super::source::{DatabaseFact, SystemSource};
 use crate::statement::Stmt;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use base::{Catalog, Result};
+use base::{Catalog, Error, Result};
+use dr::Switchover;
 
 /// The columns of a `SHOW` statement's result; `None` if the statement is another one.
 pub fn show_schema(stmt: &Stmt) -> Option<SchemaRef> {
@@ -67,8 +68,33 @@ fn sheet(stmt: &Stmt) -> Option<Sheet> {
             ("copy_bytes", Kind::Int8),
             ("last_error", Kind::Text),
         ]),
+        Stmt::Switchover { .. } => Sheet::new(&[
+            ("from", Kind::Text),
+            ("to", Kind::Text),
+            ("epoch", Kind::Text),
+            ("cut", Kind::TimestampTz),
+            ("seconds_without_writes", Kind::Float8),
+            ("former_primary", Kind::Text),
+        ]),
         _ => return None,
     })
+}
+
+/// The result of `SWITCHOVER`.
+pub fn receipt(stmt: &Stmt, done: &Switchover) -> Result<RecordBatch> {
+    let Some(mut sheet) = sheet(stmt) else {
+        return Err(Error::internal("this statement has no receipt"));
+    };
+    let receipt = &done.receipt;
+    sheet.full_row([
+        (&receipt.from).into(),
+        (&receipt.to).into(),
+        receipt.epoch.to_string().into(),
+        at_ms(receipt.cut.ms()),
+        Cell::Float(receipt.without_writes_ms as f64 / 1_000.0),
+        if done.followed { "follows" } else { "follows as soon as it is reached" }.into(),
+    ]);
+    sheet.batch()
 }
 
 fn database_row(d: DatabaseFact, extended: bool, sheet: &mut Sheet) {

@@ -49,10 +49,6 @@ pub fn sql_type(ast: &DataType) -> Result<SqlType> {
 /// Type names the parser has no word for.
 fn custom(name: &str, args: &[String]) -> Result<SqlType> {
     match (name.to_ascii_lowercase().as_str(), args.len()) {
-        ("serial" | "bigserial" | "smallserial" | "serial2" | "serial4" | "serial8", _) => {
-            Err(Error::unsupported(format!("type {name} (a sequence)"))
-                .hint("use integer, bigint or uuid and give the values yourself"))
-        }
         ("bpchar", 0) => Ok(SqlType::Text),
         ("name", 0) => Ok(SqlType::Varchar(63)),
         _ => Err(Error::new(SqlState::UNDEFINED_OBJECT, format!("type \"{name}\" does not exist"))),

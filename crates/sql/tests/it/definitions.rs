@@ -23,7 +23,6 @@ async fn bad_definitions_are_refused() {
         ("CREATE TABLE t (a int, a int)", "42701"),
         ("CREATE TABLE t (a int PRIMARY KEY, b int PRIMARY KEY)", "42P16"),
         ("CREATE TABLE t (a int, PRIMARY KEY (b))", "42703"),
-        ("CREATE TABLE t (a serial)", "0A000"),
         ("CREATE TABLE t (a nope)", "42704"),
         ("CREATE TABLE t (a int UNIQUE)", "0A000"),
         ("CREATE TABLE t (a int REFERENCES b)", "0A000"),

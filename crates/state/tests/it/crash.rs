@@ -1,4 +1,4 @@
-//! Power loss and full disks in the middle of a spill.
+//! Power loss and full disks in the middle of a spill or a merge.
 
 use crate::room::*;
 use base::{Lsn, SqlState};
@@ -67,6 +67,69 @@ fn crashed_at(point: u64, seed: u64, expected: &(Rows, Rows)) -> bool {
         assert_eq!(files(&env).len(), chunks + 1, "point {point}: {:?}", files(&env));
         ended
     })
+}
+
+#[test]
+fn a_crash_at_any_point_of_a_merge_loses_nothing() {
+    let expected = sim::run(0, |world| async move { everything(&replay(&world.node().env())) });
+    for point in 0.. {
+        let ended = (0..3).filter(|seed| crashed_in_merge(point, *seed, &expected)).count();
+        if ended == 3 {
+            assert!(point > 10, "merges change the disk more often than {point} times");
+            return;
+        }
+    }
+}
+
+/// As [`crashed_at`], while runs are joined and then merged into the base.
+fn crashed_in_merge(point: u64, seed: u64, expected: &(Rows, Rows)) -> bool {
+    sim::run(seed * 1000 + point, |world| async move {
+        let node = world.node();
+        let state = replay(&node.env());
+        for at in [50, 100, 150, 180] {
+            spill_above(&state, at, 20).unwrap();
+        }
+        node.crash_after(point);
+        let merged = |horizon| -> base::Result<()> {
+            while state.merge(ts(horizon))? {}
+            Ok(())
+        };
+        let done = merged(20).is_ok() && merged(180).is_ok();
+        let ended = done && node.is_alive();
+        node.crash();
+        let env = node.restart();
+        let state = replay(&env);
+        assert_eq!(state.manifest().ts, ts(180), "point {point}");
+        assert_eq!(&everything(&state), expected, "point {point}");
+        spill(&state, 200, 1000).unwrap();
+        settle(&state);
+        assert_eq!(&everything(&state), expected, "point {point}");
+        let chunks = state.manifest().chunks().count();
+        assert_eq!(files(&env).len(), chunks + 1, "point {point}: {:?}", files(&env));
+        ended
+    })
+}
+
+#[test]
+fn a_full_disk_fails_the_merge_and_nothing_else() {
+    let expected = sim::run(0, |world| async move { everything(&replay(&world.node().env())) });
+    sim::run(3, |world| async move {
+        let node = world.node();
+        let state = replay(&node.env());
+        for at in [50, 100, 150, 180] {
+            spill_above(&state, at, at).unwrap();
+        }
+        let used = node.used_bytes();
+        node.set_capacity(Some(used + 700));
+        let error = state.merge(ts(180)).unwrap_err();
+        assert_eq!(error.state, SqlState::DISK_FULL, "{error}");
+        assert_eq!(node.used_bytes(), used, "what was half written is gone");
+        assert_eq!(everything(&state), expected);
+        node.set_capacity(None);
+        settle(&state);
+        assert_eq!(everything(&state), expected);
+        assert_eq!(state.stats().runs, 0);
+    });
 }
 
 #[test]

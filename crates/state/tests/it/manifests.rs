@@ -40,6 +40,8 @@ fn going_back_to_an_older_manifest() {
         state.apply(ts(20), Lsn(2), &[put(A, 1, "new", None)]);
         spill(&state, 20, 10).unwrap();
         state.apply(ts(30), Lsn(3), &[put(A, 2, "newer", None)]);
+        while state.merge(ts(20)).unwrap() {}
+        assert_eq!(kept(&state), [10, 20], "a merge takes the place of what it merged");
         assert!(!state.drop_manifests_above(ts(25)).unwrap(), "nothing is above");
         assert!(state.newest(&key_of(A, 2)).unwrap().is_some());
         assert!(state.drop_manifests_above(ts(15)).unwrap());
@@ -65,10 +67,14 @@ fn a_pinned_base_is_copied_and_installed() {
         let ops: Vec<_> = (0..50).map(|id| put(A, id, "pinned", None)).collect();
         state.apply(ts(10), Lsn(1), &ops);
         spill(&state, 10, 0).unwrap();
+        state.apply(ts(12), Lsn(2), &[put(A, 7, "later", None), delete(A, 8)]);
+        spill_above(&state, 12, 10).unwrap();
         let pin = state.pin_base();
+        assert_eq!(pin.manifest.tables[0].runs.len(), 2, "runs travel, too");
         let gone: Vec<_> = (0..50).map(|id| delete(A, id)).collect();
         state.apply(ts(20), Lsn(2), &gone);
         spill(&state, 20, 20).unwrap();
+        settle(&state);
         assert!(state.manifest().tables.is_empty());
 
         let other = world.node().env();
@@ -85,6 +91,7 @@ fn a_pinned_base_is_copied_and_installed() {
         let open_other =
             || State::open(&other, target.into(), PageCache::new(1000), small()).unwrap();
         assert_eq!(scan(&open_other(), whole(A, 10)).unwrap().len(), 50);
+        assert_eq!(scan(&open_other(), whole(A, 12)).unwrap().len(), 49);
         let copy = open_other();
         copy.apply(ts(15), Lsn(3), &[delete(A, 1)]);
         spill(&copy, 15, 15).unwrap();

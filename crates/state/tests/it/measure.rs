@@ -2,6 +2,7 @@
 
 use crate::room::{A, key_of, ts};
 use base::{EpochHistory, Lsn, SqlType, Timestamp, Value};
+use bytes::Bytes;
 use format::{ColumnLayout, Op, row};
 use state::{PageCache, ScanSpec, Settings, SpillRequest, State};
 
@@ -48,6 +49,10 @@ fn timed<T>(what: &str, rows: i64, work: impl FnOnce() -> T) -> T {
 
 fn count(state: &State, columns: &[u32]) -> usize {
     let (start, end) = format::key::range(A);
+    count_in(state, columns, start, end)
+}
+
+fn count_in(state: &State, columns: &[u32], start: Bytes, end: Bytes) -> usize {
     let columns = self::columns().into_iter().filter(|c| columns.contains(&c.id)).collect();
     let spec = ScanSpec {
         storage: A,
@@ -67,6 +72,7 @@ fn spill(state: &State, at: u64) {
     state
         .spill(SpillRequest {
             at: ts(at),
+            horizon: ts(at),
             replay_from: Lsn(1),
             history: EpochHistory::default(),
             layouts: &layouts,
@@ -114,4 +120,66 @@ fn measure() {
     state.apply(ts(200_000), Lsn(1), &changes);
     timed("scan with 1 % changed, one column", ROWS, || count(&state, &[1]));
     timed("spill 1 % random changes", ROWS / 100, || spill(&state, 300_000));
+    timed("scan with 1 % in a run, one column", ROWS, || count(&state, &[1]));
+    timed("merge what is worth it", ROWS, || merge(&state, 300_000));
+    drop(state);
+    let cache = PageCache::new(64 << 10);
+    let dir = folder.path().join("0");
+    let state = State::open(&env::real::env(), dir, cache, Settings::default()).unwrap();
+    count(&state, &[]);
+    timed("get from chunks, cold, a cache of 64 kB", 2_000, || {
+        for id in 0..2_000 {
+            state.get(&ops[(id * 7919 % ROWS) as usize].key, Timestamp::MAX).unwrap();
+        }
+    });
+    timed("scan 10 rows, cold", 1_000 * 10, || {
+        for id in 0..1_000 {
+            let from = id * 7919 % (ROWS - 10);
+            assert_eq!(count_in(&state, &[1, 4], key_of(A, from), key_of(A, from + 10)), 10);
+        }
+    });
+}
+
+fn merge(state: &State, horizon: u64) {
+    while state.merge(ts(horizon)).unwrap() {}
+}
+
+/// Random updates of 1 % of the rows for each spill: how often is a byte written, and how many
+/// layers does a read look through?
+#[test]
+#[ignore = "a measurement"]
+fn measure_random_updates() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let _guard = runtime.enter();
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("0");
+    let cache = PageCache::new(64 << 20);
+    let settings = Settings { chunk_bytes: 1 << 20, ..Settings::default() };
+    let state = State::open(&env::real::env(), dir, cache, settings).unwrap();
+    let ops: Vec<Op> = (0..ROWS).map(op).collect();
+    state.apply(ts(1), Lsn(1), &ops);
+    spill(&state, 1);
+    merge(&state, 1);
+    let bulk = state.stats();
+    println!("bulk load: {} spilled, {} merged", bulk.spilled_bytes, bulk.merged_bytes);
+    let mut dice = 1_u64;
+    for round in 2..102 {
+        let changes = (0..ROWS / 100).map(|_| {
+            dice = dice.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            ops[((dice >> 33) as i64 % ROWS) as usize].clone()
+        });
+        state.apply(ts(round), Lsn(round), &changes.collect::<Vec<_>>());
+        spill(&state, round);
+        merge(&state, round);
+        for id in 0..50 {
+            let id = (id * 7919 + round as i64 * 13) % ROWS;
+            state.get(&ops[id as usize].key, Timestamp::MAX).unwrap();
+        }
+    }
+    let stats = state.stats();
+    let spilled = stats.spilled_bytes - bulk.spilled_bytes;
+    let written = spilled + stats.merged_bytes - bulk.merged_bytes;
+    println!("random updates: each byte is written {:.1} times", written as f64 / spilled as f64);
+    println!("layers a get looks into: {:.1}", stats.get_layers as f64 / stats.gets as f64);
+    println!("runs at the end: {}, base {} bytes", stats.runs, bulk.spilled_bytes);
 }

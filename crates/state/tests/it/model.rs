@@ -1,4 +1,5 @@
-//! Random histories against a map: reads, scans that outlive spills, restarts.
+//! Random histories against a map: reads of the past, scans that outlive spills and merges,
+//! restarts.
 
 use crate::room::*;
 use base::{Lsn, StorageId, Timestamp, Value};
@@ -14,9 +15,12 @@ use std::collections::BTreeMap;
 enum Step {
     /// One transaction: (second key space?, id, None = delete, Some(added column?)).
     Apply(Vec<(bool, i64, Option<bool>)>),
-    /// Spill at a share of the way from the last spill to now.
-    Spill(u8),
-    /// Read everything at a share of the way from the last spill to now, in a range of ids.
+    /// Spill at a share of the way from the last spill to now, with a horizon at a share of the
+    /// way from the last one to there.
+    Spill(u8, u8),
+    /// Merge so often at most, with a horizon at a share of the way from the last one.
+    Merge(u8, u8),
+    /// Read everything at a share of the way from the horizon to now, in a range of ids.
     Check(u8, i64, i64),
     /// Begin a scan and finish it some steps later.
     Hold,
@@ -25,10 +29,13 @@ enum Step {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let change = (any::<bool>(), 0..60i64, prop::option::weighted(0.7, any::<bool>()));
+    // Some rows are hot: their versions fill pages and row groups.
+    let id = prop_oneof![3 => 0..60i64, 1 => 0..3i64];
+    let change = (any::<bool>(), id, prop::option::weighted(0.7, any::<bool>()));
     prop_oneof![
         6 => vec(change, 1..12).prop_map(Step::Apply),
-        3 => any::<u8>().prop_map(Step::Spill),
+        4 => (any::<u8>(), any::<u8>()).prop_map(|(at, horizon)| Step::Spill(at, horizon)),
+        2 => (1..4u8, any::<u8>()).prop_map(|(times, horizon)| Step::Merge(times, horizon)),
         3 => (any::<u8>(), -1..60i64, 0..62i64).prop_map(|(a, b, c)| Step::Check(a, b, c)),
         1 => Just(Step::Hold),
         1 => Just(Step::Release),
@@ -36,11 +43,16 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+fn between(from: u64, to: u64, share: u8) -> u64 {
+    from + (to - from) * u64::from(share) / 255
+}
+
 type Versions = BTreeMap<Bytes, Vec<(u64, Option<Bytes>)>>;
 
 struct Model {
     now: u64,
     spilled: u64,
+    horizon: u64,
     log: Vec<(u64, Vec<Op>)>,
     versions: Versions,
 }
@@ -54,10 +66,6 @@ impl Model {
             versions.push((self.now, op.row.clone()));
         }
         self.log.push((self.now, ops));
-    }
-
-    fn share(&self, share: u8) -> u64 {
-        self.spilled + (self.now - self.spilled) * u64::from(share) / 255
     }
 
     fn get(&self, key: &[u8], at: u64) -> Option<(u64, Option<Bytes>)> {
@@ -89,7 +97,7 @@ fn check(model: &Model, state: &State, at: u64, from: i64, to: i64) {
         assert_eq!(scan(state, spec).unwrap(), model.rows(&start, &end, at), "at {at}");
         let mut versions = model.versions.range(start.clone()..end.clone()).flat_map(|(_, v)| v);
         let newer = versions.any(|v| v.0 > at);
-        assert_eq!(state.changed_since(ts(at), &start, &end), newer, "since {at}");
+        assert_eq!(state.changed_since(ts(at), &start, &end).unwrap(), newer, "since {at}");
         for id in -1..61 {
             let key = key_of(storage, id);
             let found = state.get(&key, ts(at)).unwrap().and_then(|v| Some((v.ts.0, v.row?)));
@@ -129,7 +137,8 @@ fn replay(env: &Env, model: &Model) -> State {
 }
 
 fn run(env: &Env, steps: Vec<Step>) {
-    let mut model = Model { now: 10, spilled: 0, log: Vec::new(), versions: Versions::new() };
+    let mut model =
+        Model { now: 10, spilled: 0, horizon: 0, log: vec![], versions: Versions::new() };
     let mut state = open(env).unwrap();
     let mut held: Vec<(Scan, Rows)> = Vec::new();
     for step in steps {
@@ -149,13 +158,24 @@ fn run(env: &Env, steps: Vec<Step>) {
                 model.apply(ops.clone());
                 state.apply(ts(model.now), Lsn(model.now), &ops);
             }
-            Step::Spill(share) => {
-                let at = model.share(share);
-                spill(&state, at, 0).unwrap();
+            Step::Spill(share, old) => {
+                let at = between(model.spilled, model.now, share);
+                model.horizon = between(model.horizon, at, old);
+                spill_above(&state, at, model.horizon).unwrap();
                 model.spilled = at;
                 assert_eq!(state.manifest().ts, Timestamp(at));
+                let deepest = state.manifest().tables.iter().map(|t| t.runs.len()).max();
+                assert!(deepest.unwrap_or(0) <= small().runs_max);
             }
-            Step::Check(share, from, to) => check(&model, &state, model.share(share), from, to),
+            Step::Merge(times, old) => {
+                model.horizon = between(model.horizon, model.spilled, old);
+                for _ in 0..times {
+                    state.merge(Timestamp(model.horizon)).unwrap();
+                }
+            }
+            Step::Check(share, from, to) => {
+                check(&model, &state, between(model.horizon, model.now, share), from, to);
+            }
             Step::Hold => {
                 let (start, end) = key::range(A);
                 let rows = model.rows(&start, &end, model.now);
@@ -175,7 +195,15 @@ fn run(env: &Env, steps: Vec<Step>) {
     for (scan, rows) in held {
         assert_eq!(collect(scan).unwrap(), rows);
     }
+    check(&model, &state, model.horizon, -1, 61);
     check(&model, &state, model.now, -1, 61);
+    let newest = model.horizon.max(model.spilled);
+    while state.merge(Timestamp(newest)).unwrap() {}
+    check(&model, &state, newest, -1, 61);
+    check(&model, &state, model.now, -1, 61);
+    drop(state);
+    let named = open(env).unwrap().manifest().chunks().count();
+    assert_eq!(files(env).len(), named + 1, "files are left over: {:?}", files(env));
 }
 
 proptest! {
@@ -192,6 +220,38 @@ fn scans_may_move_between_threads() {
     fn movable<T: Send + 'static>() {}
     movable::<Scan>();
     movable::<State>();
+}
+
+#[test]
+fn old_versions_stay_until_the_horizon_passes_them() {
+    sim::run(1, |world| async move {
+        let state = open(&world.node().env()).unwrap();
+        let seen = |at| {
+            let version = state.get(&key_of(A, 1), ts(at)).unwrap();
+            assert_eq!(
+                scan(&state, whole(A, at)).unwrap().len(),
+                usize::from(version.as_ref().is_some_and(|v| v.row.is_some()))
+            );
+            version.map(|v| (v.ts.0, v.row.is_some()))
+        };
+        for at in [5, 7, 12, 14] {
+            state.apply(ts(at), Lsn(at), &[put(A, 1, "x", None)]);
+        }
+        state.apply(ts(9), Lsn(9), &[delete(A, 1)]);
+        spill_above(&state, 13, 6).unwrap();
+        for round in 0..3 {
+            assert!(state.get(&key_of(A, 1), ts(5)).is_err());
+            let found = [6, 7, 8, 9, 11, 12, 20].map(seen);
+            let (first, gone) = (Some((5, true)), Some((9, false)));
+            let (second, third, last) = (Some((7, true)), Some((12, true)), Some((14, true)));
+            assert_eq!(found, [first, second, second, gone, gone, third, last], "round {round}");
+            while state.merge(ts(6)).unwrap() {}
+            spill_above(&state, 14 + round, 6).unwrap();
+        }
+        settle(&state);
+        assert!(state.get(&key_of(A, 1), ts(13)).is_err());
+        assert_eq!((seen(16), state.stats().chunk_rows), (Some((14, true)), 1));
+    });
 }
 
 #[test]

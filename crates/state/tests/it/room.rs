@@ -20,7 +20,13 @@ pub fn dir() -> PathBuf {
 }
 
 pub fn small() -> Settings {
-    Settings { row_group_rows: 4, row_group_bytes: 1 << 20, chunk_bytes: 900 }
+    Settings {
+        row_group_rows: 8,
+        page_rows: 2,
+        row_group_bytes: 1 << 20,
+        chunk_bytes: 900,
+        runs_max: 4,
+    }
 }
 
 pub fn open(env: &Env) -> Result<State> {
@@ -59,6 +65,23 @@ pub fn spill(state: &State, at: u64, keep: u64) -> Result<()> {
     spill_with(state, at, keep, &|_| Some(layout()))
 }
 
+/// A spill while somebody still reads at `horizon`.
+pub fn spill_above(state: &State, at: u64, horizon: u64) -> Result<()> {
+    state.spill(SpillRequest {
+        at: ts(at),
+        horizon: ts(horizon),
+        replay_from: Lsn(at + 1),
+        history: EpochHistory::default(),
+        layouts: &|_| Some(layout()),
+        keep_newest_at_or_below: ts(at),
+    })
+}
+
+/// Merges until there is nothing to merge.
+pub fn settle(state: &State) {
+    while state.merge(state.manifest().ts).unwrap() {}
+}
+
 pub fn spill_with(
     state: &State,
     at: u64,
@@ -67,6 +90,7 @@ pub fn spill_with(
 ) -> Result<()> {
     state.spill(SpillRequest {
         at: ts(at),
+        horizon: ts(at),
         replay_from: Lsn(at + 1),
         history: EpochHistory::default(),
         layouts,

@@ -30,11 +30,14 @@ fn untouched_chunks_are_named_again_and_touched_ones_get_new_columns() {
         let ops: Vec<_> = (0..200).map(|id| put(A, id, "a text of some length", None)).collect();
         state.apply(ts(5), Lsn(1), &ops);
         spill_with(&state, 5, 5, &|_| Some(narrow())).unwrap();
+        settle(&state);
+        assert_eq!(state.stats().merged_bytes, 0, "what overlaps nothing is not written again");
         let before = state.manifest();
         let chunks = before.tables[0].chunks.len();
         assert!(chunks > 4, "{chunks}");
         state.apply(ts(6), Lsn(2), &[put(A, 100, "changed", Some(1))]);
         spill(&state, 6, 6).unwrap();
+        settle(&state);
         let after = state.manifest();
         let same = after.chunks().filter(|c| before.chunks().any(|b| b == *c)).count();
         assert!(same >= chunks - 2, "{same} of {chunks} stay");
@@ -105,6 +108,15 @@ fn every_type_goes_through_delta_and_chunk() {
                 assert!(value_at(batches[0].column(i), 1, column.ty).is_null());
             }
             spill_with(&state, 5, 5, &|_| Some(columns.clone())).unwrap();
+        }
+        // Again through a merge.
+        state.apply(ts(6), Lsn(2), &[op(1, &nulls), op(2, &full)]);
+        spill_with(&state, 6, 6, &|_| Some(columns.clone())).unwrap();
+        settle(&state);
+        assert!(state.stats().merged_bytes > 0);
+        for (key, row) in [(key_of(A, 1), &nulls), (key_of(A, 2), &full)] {
+            let stored = state.get(&key, ts(9)).unwrap().unwrap().row.unwrap();
+            assert_eq!(&row::decode(&stored).unwrap(), row);
         }
     });
 }

@@ -1,4 +1,4 @@
-//! Readers, a writer and spills at the same time, on a real disk.
+//! Readers, a writer, spills and merges at the same time, on a real disk.
 
 use crate::room::*;
 use base::{Lsn, Value};
@@ -63,20 +63,28 @@ fn every_scan_sees_one_moment() {
                 while !stop.load(Ordering::Relaxed) {
                     let (at, scan) = {
                         let _begin = begin.read().unwrap();
-                        let at = now.load(Ordering::Acquire);
+                        let now = now.load(Ordering::Acquire);
+                        let at = now - (now % 40).min(now - 1);
                         (at, state.scan(whole(A, at)).unwrap())
                     };
                     assert_eq!(sum(collect(scan).unwrap()), 100 * ACCOUNTS, "at {at}");
                 }
             });
         }
-        while state.manifest().seq < 15 {
+        threads.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                state.merge(state.manifest().horizon).unwrap();
+            }
+        });
+        while state.manifest().seq < 60 {
             let at = {
                 let _begin = begin.write().unwrap();
                 now.load(Ordering::Acquire)
             };
-            spill(&state, at.saturating_sub(20).max(state.manifest().ts.0), at).unwrap();
+            let horizon = at.saturating_sub(50);
+            spill_above(&state, at.saturating_sub(20).max(state.manifest().ts.0), horizon).unwrap();
         }
+        assert!(state.stats().merged_bytes > 0);
         stop.store(true, Ordering::Relaxed);
     });
 }

@@ -6,5 +6,7 @@ mod bank;
 mod crash;
 mod isolation;
 mod schema;
+mod sequences;
 mod serializable;
+mod upkeep;
 mod world;

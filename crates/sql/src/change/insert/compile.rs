@@ -3,10 +3,12 @@
 use super::conflict::conflict;
 use super::{Conflict, InsertPlan, Source};
 use crate::cell::{Cell, Compiler};
-use crate::change::ast::{fold, is_default, last_part, parse_expr, select};
+use crate::change::ast::generated_always;
+use crate::change::ast::{default_of, fold, is_default, last_part, select};
 use crate::change::{Returning, Scope, Target};
 use crate::plan::assigned;
 use crate::shape::Shape;
+use crate::statement::{Overriding, overriding};
 use base::{Error, Result, SqlState};
 use datafusion::sql::sqlparser::ast::{
     Insert, Query, SelectItem, SetExpr, SetOperator, SetQuantifier, Statement, TableObject, Values,
@@ -34,7 +36,11 @@ impl InsertPlan {
             }
             Some(query) => source(scope, &target, &mut columns, query, with, !named.is_empty())?,
         };
-        let defaults = defaults(scope, &target.shape, &columns, &source)?;
+        let ignored = identities(scope, ast, &target.shape, &columns, &source)?;
+        let counted: Vec<usize> =
+            columns.iter().copied().filter(|i| !ignored.contains(i)).collect();
+        let (defaults, drawn) = defaults(scope, &target.shape, &counted, &source)?;
+        let draws = drawn || source.draws();
         let conflict = match &ast.on {
             None => Conflict::Fail,
             Some(on) => conflict(scope, &target, on)?,
@@ -43,7 +49,8 @@ impl InsertPlan {
             Some(items) => Some(Returning::compile(scope, &target, items)?),
             None => None,
         };
-        Ok(InsertPlan { shape: target.shape, columns, source, defaults, conflict, returning })
+        let shape = target.shape;
+        Ok(InsertPlan { shape, columns, source, defaults, ignored, draws, conflict, returning })
     }
 
     /// For rows that come from elsewhere (COPY) into these columns.
@@ -54,16 +61,57 @@ impl InsertPlan {
     ) -> Result<InsertPlan> {
         let columns = column_list(&shape, named)?;
         let source = Source::Values(Vec::new());
-        let defaults = defaults(scope, &shape, &columns, &source)?;
+        let (defaults, draws) = defaults(scope, &shape, &columns, &source)?;
         Ok(InsertPlan {
             shape,
             columns,
             source,
             defaults,
+            ignored: Vec::new(),
+            draws,
             conflict: Conflict::Fail,
             returning: None,
         })
     }
+}
+
+/// Checks the values given for identity columns; the columns for which they do not count.
+///
+/// # Errors
+/// 428C9 for a column that takes none.
+fn identities(
+    scope: &Scope<'_>,
+    ast: &Insert,
+    shape: &Shape,
+    columns: &[usize],
+    source: &Source,
+) -> Result<Vec<usize>> {
+    let said = overriding(ast);
+    let mut ignored = Vec::new();
+    for (at, position) in columns.iter().enumerate() {
+        let column = &shape.columns()[*position];
+        let (catalog, table) = (scope.catalog, shape.table.id);
+        if catalog.identity(table, column.id).is_none() {
+            continue;
+        }
+        let given = match source {
+            Source::Values(rows) => rows.iter().any(|row| row.get(at).is_some_and(Option::is_some)),
+            Source::Query(_) => true,
+        };
+        match said {
+            Some(Overriding::User) => ignored.push(*position),
+            None if given && crate::ddl::always(catalog, table, column.id) => {
+                let name = &column.name;
+                return Err(generated_always(
+                    name,
+                    format!("cannot insert a non-DEFAULT value into column \"{name}\""),
+                )
+                .hint("Use OVERRIDING SYSTEM VALUE to override."));
+            }
+            _ => {}
+        }
+    }
+    Ok(ignored)
 }
 
 fn column_list(shape: &Shape, named: &[String]) -> Result<Vec<usize>> {
@@ -189,13 +237,13 @@ fn values_source(
     Ok(Source::Values(rows))
 }
 
-/// Compiles the defaults that may be needed.
+/// Compiles the defaults that may be needed, and tells if they take values from sequences.
 fn defaults(
     scope: &mut Scope<'_>,
     shape: &Shape,
     given: &[usize],
     source: &Source,
-) -> Result<Vec<(usize, Cell)>> {
+) -> Result<(Vec<(usize, Cell)>, bool)> {
     let explicit = match source {
         Source::Values(rows) => rows.iter().flatten().any(Option::is_none),
         Source::Query(_) => false,
@@ -203,11 +251,12 @@ fn defaults(
     let mut compiler = Compiler::without_row(scope.runtime, scope.names, Vec::new());
     let mut all = Vec::new();
     for (i, column) in shape.visible() {
-        if let Some(text) = &column.default
-            && (explicit || !given.contains(&i))
-        {
-            all.push((i, compiler.cell(&parse_expr(text)?, Some(column.ty))?));
+        if !explicit && given.contains(&i) {
+            continue;
+        }
+        if let Some(e) = default_of(scope.catalog, shape.table.id, column)? {
+            all.push((i, compiler.cell(&e, Some(column.ty))?));
         }
     }
-    Ok(all)
+    Ok((all, compiler.draws))
 }

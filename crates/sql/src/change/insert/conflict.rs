@@ -63,6 +63,9 @@ pub(super) fn conflict(scope: &mut Scope<'_>, target: &Target, on: &OnInsert) ->
         }
         None => None,
     };
+    if compiler.draws {
+        return Err(Error::unsupported("nextval() in ON CONFLICT DO UPDATE"));
+    }
     scope.types = compiler.types;
     Ok(Conflict::Update(sets, condition))
 }

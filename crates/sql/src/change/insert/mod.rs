@@ -2,12 +2,14 @@
 
 mod compile;
 mod conflict;
+mod draw;
 mod run;
 
 pub use run::{insert, insert_rows};
 
 use super::returning::Returning;
 use crate::cell::{Cell, Computed};
+use crate::sequence::Drawn;
 use crate::shape::Shape;
 use datafusion::logical_expr::LogicalPlan;
 use std::sync::Arc;
@@ -18,6 +20,17 @@ pub enum Source {
     Values(Vec<Vec<Option<Cell>>>),
     /// Any other query.
     Query(Box<LogicalPlan>),
+}
+
+impl Source {
+    /// True if its values take values from sequences, other than by a query.
+    pub(super) fn draws(&self) -> bool {
+        let next = |cell: &Cell| cell.drawn().iter().any(|d| matches!(d, Drawn::Next(_)));
+        match self {
+            Source::Values(rows) => rows.iter().flatten().flatten().any(next),
+            Source::Query(_) => false,
+        }
+    }
 }
 
 /// What to do if the key exists.
@@ -41,6 +54,10 @@ pub struct InsertPlan {
     pub source: Source,
     /// Defaults of the other columns.
     pub(super) defaults: Vec<(usize, Cell)>,
+    /// Columns whose given values do not count.
+    pub(super) ignored: Vec<usize>,
+    /// Values or defaults take values from sequences.
+    pub(super) draws: bool,
     pub(super) conflict: Conflict,
     /// RETURNING.
     pub returning: Option<Returning>,

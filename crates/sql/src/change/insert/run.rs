@@ -1,6 +1,6 @@
 //! Running INSERT: complete the rows, lock, check, write.
 
-use super::{Conflict, InsertPlan, Source};
+use super::{Conflict, InsertPlan, Source, draw};
 use crate::cell::{Cell, Computed};
 use crate::change::lock::lock_and_read;
 use crate::change::{Changed, Run};
@@ -16,7 +16,9 @@ impl InsertPlan {
     fn complete(&self, run: &Run<'_>, given: Vec<Option<Value>>) -> Result<Vec<Value>> {
         let mut row: Vec<Option<Value>> = vec![None; self.shape.columns().len()];
         for (position, value) in self.columns.iter().zip(given) {
-            row[*position] = value;
+            if !self.ignored.contains(position) {
+                row[*position] = value;
+            }
         }
         for (position, cell) in &self.defaults {
             if row[*position].is_none() {
@@ -43,6 +45,7 @@ pub async fn insert(run: &mut Run<'_>, plan: &InsertPlan) -> Result<Changed> {
     match &plan.source {
         Source::Values(rows) => {
             for chunk in rows.chunks(4096) {
+                draw::for_values(run, plan, chunk).await?;
                 let mut whole = Vec::with_capacity(chunk.len());
                 for cells in chunk {
                     whole.push(plan.complete(run, given(run, plan, cells)?)?);
@@ -62,6 +65,7 @@ pub async fn insert(run: &mut Run<'_>, plan: &InsertPlan) -> Result<Changed> {
                     .zip(batch.columns())
                     .map(|(i, a)| Assigner::new(a.data_type(), plan.shape.columns()[*i].ty))
                     .collect();
+                draw::for_rows(run, plan, batch.num_rows()).await?;
                 let mut whole = Vec::with_capacity(batch.num_rows());
                 for row in 0..batch.num_rows() {
                     let mut given = Vec::with_capacity(plan.columns.len());
@@ -87,6 +91,7 @@ pub async fn insert_rows(
     rows: Vec<Vec<Value>>,
 ) -> Result<u64> {
     let mut changed = Changed::default();
+    draw::for_rows(run, plan, rows.len()).await?;
     let mut whole = Vec::with_capacity(rows.len());
     for row in rows {
         whole.push(plan.complete(run, row.into_iter().map(Some).collect())?);

@@ -249,7 +249,7 @@ fn class_named(facts: &Facts, text: &str) -> Option<i64> {
 }
 
 /// Splits `schema."Name"` at its dots; folds what is not quoted.
-fn split_name(text: &str) -> Vec<String> {
+pub(crate) fn split_name(text: &str) -> Vec<String> {
     let mut parts = vec![String::new()];
     let mut quoted = false;
     let mut chars = text.trim().chars().peekable();

@@ -69,7 +69,7 @@ impl SystemSource for Fake {
             vec![2],
         );
         let tables = [t, log].map(|t| (t.id, Arc::new(t)));
-        Arc::new(Catalog { stamp: Timestamp(1), tables: tables.into() })
+        Arc::new(Catalog { stamp: Timestamp(1), tables: tables.into(), ..Catalog::default() })
     }
 
     async fn databases(&self) -> Result<Vec<DatabaseFact>> {
