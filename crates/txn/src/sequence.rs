@@ -119,6 +119,22 @@ impl SequenceHandle {
     }
 }
 
+impl Database {
+    /// The last value of a sequence and whether it was handed out, as far as this node knows;
+    /// `None` if the sequence is gone.
+    pub async fn sequence_value(&self, s: &SequenceDescriptor) -> Result<Option<(i64, bool)>> {
+        if let Some((shown, _)) = self.open_sequence(s).shown() {
+            return Ok(Some(shown));
+        }
+        let key = format::sequence::state_key(s.id, s.generation);
+        let Some(row) = self.partition(0)?.latest(vec![key]).await?.pop().flatten() else {
+            return Ok(None);
+        };
+        let state = format::sequence::SequenceState::decode(&format::row::decode(&row.row)?)?;
+        Ok(Some((state.last, state.called)))
+    }
+}
+
 fn gone() -> Error {
     Error::new(SqlState::UNDEFINED_TABLE, "the sequence does not exist any more")
         .hint("run the statement again")

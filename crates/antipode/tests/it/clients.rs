@@ -91,3 +91,28 @@ async fn a_running_query_can_be_cancelled() {
     let e = ended.expect("the query ends").unwrap().unwrap_err();
     assert_eq!(e.code().map(|c| c.code()), Some("57014"), "{e:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn psql_shows_sequences() {
+    let Some(psql) = psql("psql_shows_sequences") else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(BINARY, 1, "east", dir.path());
+    server.admin("CREATE DATABASE d PARTITIONS 3").await;
+    let run = |command: &str| psql.run(&server, "d", &["-X", "-A", "-c", command]);
+    let create = "CREATE TABLE t (id serial PRIMARY KEY, n int GENERATED ALWAYS AS IDENTITY)";
+    run(create).expect_fine(create);
+    run("CREATE SEQUENCE s START 5").expect_fine("CREATE SEQUENCE");
+    assert!(run("SELECT nextval('s'), lastval()").expect_fine("nextval").contains("5|5"));
+    let listed = run("\\ds").expect_fine("\\ds");
+    for name in ["public|s|sequence|root", "public|t_id_seq|sequence|root"] {
+        assert!(listed.contains(name), "{listed}");
+    }
+    let all = run("\\d").expect_fine("\\d");
+    assert!(all.contains("t_n_seq|sequence") && all.contains("t|table"), "{all}");
+    let described = run("\\d t_id_seq").expect_fine("\\d of a sequence");
+    assert!(described.contains("integer|1|1|2147483647|1|no|1"), "{described}");
+    assert!(described.contains("Owned by: public.t.id"), "{described}");
+    let described = run("\\d t").expect_fine("\\d of a table");
+    assert!(described.contains("nextval('t_id_seq'::regclass)"), "{described}");
+    assert!(described.contains("generated always as identity"), "{described}");
+}

@@ -183,14 +183,6 @@ async fn alter_column(
             refuse_identity(&catalog, table, find(&mut table.clone(), name)?)?;
             find(table, name)?.default = None;
         }
-        AlterColumnOperation::AddGenerated {
-            generated_as: Some(generated),
-            sequence_options,
-            ..
-        } => {
-            let options = sequence_options.as_deref().unwrap_or_default();
-            identity::add_identity(run, table, name, (generated, options)).await?;
-        }
         AlterColumnOperation::SetNotNull => {
             find(table, name)?;
             if primary_key::has_null(run, table, name).await? {

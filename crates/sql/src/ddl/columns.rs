@@ -113,7 +113,7 @@ pub(super) fn column_of(
     let mut made = column(id, fold(&def.name), ty);
     let mut sequence = serial.map(|ty| {
         let options = SequenceOptions::default();
-        Wanted { column: id, ty, options, identity: None }
+        Wanted { column: id, ty, options, identity: None, name: None }
     });
     let (mut key, mut null) = (false, false);
     for option in &def.options {

@@ -1,14 +1,14 @@
 //! Columns whose values come from a sequence of their own: `serial` and identity columns.
 
-use super::sequence::{add, blank, shape};
-use crate::change::Run;
+use super::sequence::{add, blank, move_to, shape};
+use crate::change::{Run, last_part};
 use crate::sequence::default_text;
-use crate::statement::SequenceOptions;
+use crate::statement::{IdentityChange, SequenceOptions};
 use base::{
-    Catalog, Column, Error, Identity, Result, SequenceOwner, SqlState, SqlType, TableDescriptor,
-    TableId,
+    Catalog, Column, Error, Identity, Result, SequenceDescriptor, SequenceOwner, SqlState, SqlType,
+    TableDescriptor, TableId,
 };
-use datafusion::sql::sqlparser::ast::{self, DataType, GeneratedAs};
+use datafusion::sql::sqlparser::ast::{self, DataType, GeneratedAs, ObjectName};
 
 /// The longest name there can be, in bytes.
 const NAME_MAX: usize = 63;
@@ -24,6 +24,8 @@ pub(super) struct Wanted {
     pub options: SequenceOptions,
     /// `None`: the column is `serial`, and the sequence is only its default.
     pub identity: Option<Identity>,
+    /// The sequence's name, if it is to have a certain one.
+    pub name: Option<String>,
 }
 
 /// The integer type of `serial` and its kin.
@@ -44,19 +46,24 @@ pub(super) fn identity(
     generated: &GeneratedAs,
     options: &[ast::SequenceOptions],
 ) -> Result<Wanted> {
-    if !matches!(ty, SqlType::SmallInt | SqlType::Int | SqlType::BigInt) {
-        return Err(Error::new(
-            SqlState::INVALID_PARAMETER_VALUE,
-            "identity column type must be smallint, integer, or bigint",
-        ));
-    }
+    check_type(ty)?;
     let identity = match generated {
         GeneratedAs::Always => Identity::Always,
         GeneratedAs::ByDefault => Identity::ByDefault,
         GeneratedAs::ExpStored => return Err(Error::unsupported("a generated column")),
     };
     let options = SequenceOptions::of_identity(options)?;
-    Ok(Wanted { column, ty, options, identity: Some(identity) })
+    Ok(Wanted { column, ty, options, identity: Some(identity), name: None })
+}
+
+fn check_type(ty: SqlType) -> Result<()> {
+    if matches!(ty, SqlType::SmallInt | SqlType::Int | SqlType::BigInt) {
+        return Ok(());
+    }
+    Err(Error::new(
+        SqlState::INVALID_PARAMETER_VALUE,
+        "identity column type must be smallint, integer, or bigint",
+    ))
 }
 
 /// Makes the sequences that columns of a table want, and their defaults. The table's descriptor is
@@ -66,10 +73,10 @@ pub(super) async fn make(
     table: &mut TableDescriptor,
     wanted: Vec<Wanted>,
 ) -> Result<()> {
-    for Wanted { column, ty, options, identity } in wanted {
+    for Wanted { column, ty, options, identity, name } in wanted {
         let catalog = run.txn.catalog().await?;
-        let name = column_of(table, column)?.name.clone();
-        let name = free_name(&catalog, table, &name);
+        let of = column_of(table, column)?.name.clone();
+        let name = name.unwrap_or_else(|| free_name(&catalog, table, &of));
         let mut sequence = blank(TableId(0), table.schema.clone(), name, ty);
         shape(&mut sequence, &options, true)?;
         sequence.owner = Some(SequenceOwner { table: table.id, column, identity });
@@ -108,30 +115,64 @@ fn free_name(catalog: &Catalog, table: &TableDescriptor, column: &str) -> String
     }
 }
 
-/// `ALTER COLUMN … ADD GENERATED … AS IDENTITY`
-pub(super) async fn add_identity(
+/// `ALTER TABLE … ALTER COLUMN …` of an identity column.
+pub async fn alter_identity(
     run: &mut Run<'_>,
-    table: &mut TableDescriptor,
-    name: &str,
-    (generated, options): (&GeneratedAs, &[ast::SequenceOptions]),
+    name: &ObjectName,
+    if_exists: bool,
+    column: &str,
+    change: &IdentityChange,
 ) -> Result<()> {
-    let catalog = run.txn.catalog().await?;
-    let refuse = |what: &str| {
-        let message = format!("column \"{name}\" of relation \"{}\" {what}", table.name);
-        Error::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message)
+    let table = match super::exclusively(run, name).await {
+        Err(e) if if_exists && e.state == SqlState::UNDEFINED_TABLE => return Ok(()),
+        other => other?,
     };
-    let column = super::alter::find(&mut table.clone(), name)?.clone();
-    if !column.not_null {
-        return Err(refuse("must be declared NOT NULL before identity can be added"));
+    let mut table = table.as_ref().clone();
+    let found = super::alter::find(&mut table, column)?.clone();
+    let catalog = run.txn.catalog().await?;
+    let present = catalog.identity(table.id, found.id).map(|s| s.id);
+    let state = SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE;
+    let message = |what: &str| format!("column \"{column}\" of relation \"{}\" {what}", table.name);
+    match (change, present) {
+        (IdentityChange::Add { .. }, Some(_)) => {
+            return Err(Error::new(state, message("is already an identity column")));
+        }
+        (IdentityChange::Add { .. }, None) if !found.not_null => {
+            let what = "must be declared NOT NULL before identity can be added";
+            return Err(Error::new(state, message(what)));
+        }
+        (IdentityChange::Add { .. }, None) if found.default.is_some() => {
+            return Err(Error::new(state, message("already has a default value")));
+        }
+        (IdentityChange::Add { identity, options, name }, None) => {
+            check_type(found.ty)?;
+            let (column, ty, identity) = (found.id, found.ty, Some(*identity));
+            let name = name.as_ref().map(last_part).transpose()?;
+            let wanted = Wanted { column, ty, options: options.clone(), identity, name };
+            make(run, &mut table, vec![wanted]).await?;
+        }
+        (IdentityChange::Drop { if_exists: true }, None) => return Ok(()),
+        (_, None) => return Err(Error::new(state, message("is not an identity column"))),
+        (IdentityChange::Drop { .. }, Some(id)) => {
+            let sequence = super::sequence::lock(run, id).await?;
+            run.txn.drop_sequence(&sequence).await?;
+        }
+        (IdentityChange::Set { identity, options }, Some(id)) => {
+            let old = super::sequence::lock(run, id).await?;
+            let mut new = SequenceDescriptor { version: old.version + 1, ..old.as_ref().clone() };
+            if let (Some(owner), Some(identity)) = (&mut new.owner, identity) {
+                owner.identity = Some(*identity);
+            }
+            if *options == SequenceOptions::default() {
+                run.txn.put_sequence(&new, None).await?;
+            } else {
+                shape(&mut new, options, false)?;
+                move_to(run, &old, new, options.restart).await?;
+            }
+        }
     }
-    if catalog.identity(table.id, column.id).is_some() {
-        return Err(refuse("is already an identity column"));
-    }
-    if column.default.is_some() {
-        return Err(refuse("already has a default value"));
-    }
-    let wanted = identity(column.id, column.ty, generated, options)?;
-    make(run, table, vec![wanted]).await
+    table.version += 1;
+    run.txn.put_table(&table).await
 }
 
 /// An identity column has no default that could be set or dropped, and is never NULL.

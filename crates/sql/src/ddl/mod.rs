@@ -12,7 +12,7 @@ mod sequence;
 pub use alter::alter;
 pub use create::{create, create_as};
 pub use drop::{drop_tables, truncate};
-pub use identity::always;
+pub use identity::{alter_identity, always};
 pub use sequence::{alter_sequence, create_sequence, drop_sequences};
 
 use crate::change::{Run, Scope};

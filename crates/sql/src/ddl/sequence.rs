@@ -351,7 +351,7 @@ async fn exclusively(run: &mut Run<'_>, name: &ObjectName) -> Result<Arc<Sequenc
     }
 }
 
-async fn lock(run: &mut Run<'_>, id: TableId) -> Result<Arc<SequenceDescriptor>> {
+pub(super) async fn lock(run: &mut Run<'_>, id: TableId) -> Result<Arc<SequenceDescriptor>> {
     loop {
         let wait = run.wait;
         let stale = run.txn.lock_table(id, LockMode::Exclusive, wait).await?;

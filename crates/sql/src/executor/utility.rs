@@ -50,6 +50,10 @@ impl Executor {
                 ddl::alter_sequence(&mut run, name, *if_exists, change).await?;
                 Ok(Outcome::command("ALTER SEQUENCE"))
             }
+            Stmt::AlterIdentity { table, if_exists, column, change } => {
+                ddl::alter_identity(&mut run, table, *if_exists, column, change).await?;
+                Ok(Outcome::command("ALTER TABLE"))
+            }
             Stmt::Sql(ast) => self.schema_change(&mut run, ast).await,
             _ => Err(Error::internal("this statement does not belong in a transaction")),
         }

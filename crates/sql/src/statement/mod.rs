@@ -20,6 +20,7 @@ mod copy;
 mod database;
 mod error;
 mod gate;
+mod identity;
 mod input;
 mod insert;
 mod link;
@@ -32,6 +33,7 @@ mod user;
 mod tests;
 
 pub use copy::{Copy, CopyFormat, CopyOptions, CopySource, Force};
+pub use identity::IdentityChange;
 pub use input::fold;
 pub use insert::{Overriding, overriding};
 pub use link::Replicate;
@@ -113,6 +115,17 @@ pub enum Stmt {
         if_exists: bool,
         /// What changes.
         change: Box<SequenceChange>,
+    },
+    /// `ALTER TABLE t ALTER COLUMN c {ADD|SET|DROP} …` of an identity column.
+    AlterIdentity {
+        /// The table.
+        table: ast::ObjectName,
+        /// No error if it does not exist.
+        if_exists: bool,
+        /// The column.
+        column: String,
+        /// What changes.
+        change: Box<IdentityChange>,
     },
     /// `CREATE DATABASE [IF NOT EXISTS] d [PARTITIONS n] [WITH {SYNC|ASYNC} DURABILITY]`
     CreateDatabase {
@@ -254,6 +267,7 @@ fn statement(input: &mut Input<'_>) -> Result<Stmt, Failure> {
             sequence::create(input)
         }
         ["alter", "sequence", _] => sequence::alter(input),
+        ["alter", "table", _] if identity::is_identity(input) => identity::alter(input),
         ["alter", "table", _] => table::alter(input),
         ["insert", _, _] => insert::insert(input),
         ["create", "table" | "unlogged" | "temp" | "temporary" | "global" | "local", _] => {

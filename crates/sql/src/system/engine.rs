@@ -166,6 +166,17 @@ impl SystemSource for EngineSource {
         Ok(self.activity.clone())
     }
 
+    async fn last_values(&self) -> Result<BTreeMap<TableId, i64>> {
+        let database = self.engine.database(&self.database)?;
+        let mut values = BTreeMap::new();
+        for sequence in self.catalog.sequences.values() {
+            if let Some((last, true)) = database.sequence_value(sequence).await? {
+                values.insert(sequence.id, last);
+            }
+        }
+        Ok(values)
+    }
+
     async fn sizes(&self) -> Result<BTreeMap<TableId, u64>> {
         let mut sizes = BTreeMap::new();
         let database = self.engine.database(&self.database)?;

@@ -60,7 +60,7 @@ const ALL: &[(&str, Returns, Answer)] = &[
     ("pg_get_indexdef", Returns::Text, answers::index_definition),
     ("pg_get_partkeydef", Returns::Text, answers::null),
     ("pg_get_ruledef", Returns::Text, answers::null),
-    ("pg_get_serial_sequence", Returns::Text, answers::null),
+    ("pg_get_serial_sequence", Returns::Text, answers::serial_sequence),
     ("pg_get_statisticsobjdef_columns", Returns::Text, answers::null),
     ("pg_get_triggerdef", Returns::Text, answers::null),
     ("pg_get_userbyid", Returns::Text, answers::user_name),

@@ -38,6 +38,7 @@ mod oids;
 mod relations;
 mod replication;
 mod rewrite;
+mod sequences;
 mod sheet;
 mod show;
 mod source;
@@ -119,6 +120,10 @@ fn fill(facts: &Facts, relation: &Relation, sheet: &mut Sheet) {
         ("pg_catalog", "pg_namespace") => relations::namespaces(facts, sheet),
         ("pg_catalog", "pg_tables") => relations::table_list(facts, sheet),
         ("pg_catalog", "pg_indexes") => relations::index_list(facts, sheet),
+        ("pg_catalog", "pg_sequence") => sequences::rows(facts, sheet),
+        ("pg_catalog", "pg_sequences") => sequences::list(facts, sheet),
+        ("pg_catalog", "pg_depend") => sequences::owners(facts, sheet),
+        ("information_schema", "sequences") => sequences::standard(facts, sheet),
         ("pg_catalog", "pg_type") => cluster::types(sheet),
         ("pg_catalog", "pg_am") => cluster::access_methods(sheet),
         ("pg_catalog", "pg_tablespace") => cluster::tablespaces(sheet),

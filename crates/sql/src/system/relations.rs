@@ -3,10 +3,11 @@
 use super::columns::{RELATIONS, Relation};
 use super::keys::{index_definition, key};
 use super::oids;
+use super::sequences::{COLUMNS, identity_letter, sequences};
 use super::sheet::{Cell, Sheet};
 use super::source::Facts;
 use super::types;
-use base::{Column, TableDescriptor};
+use base::{Column, TableDescriptor, Value};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -59,6 +60,21 @@ pub(super) fn classes(facts: &Facts, sheet: &mut Sheet) {
             );
         }
     }
+    for sequence in sequences(facts) {
+        class(
+            sheet,
+            [
+                ("oid", oids::table(sequence.id).into()),
+                ("relname", (&sequence.name).into()),
+                ("relnamespace", oids::schema(&sequence.schema).into()),
+                ("relam", 0_i64.into()),
+                ("relkind", "S".into()),
+                ("relnatts", COLUMNS.len().into()),
+                ("relhasindex", false.into()),
+                ("relfilenode", oids::table(sequence.id).into()),
+            ],
+        );
+    }
     for relation in RELATIONS.values() {
         class(
             sheet,
@@ -99,18 +115,33 @@ fn class(sheet: &mut Sheet, own: [(&str, Cell); 8]) {
 pub(super) fn attributes(facts: &Facts, sheet: &mut Sheet) {
     for table in tables(facts) {
         for (place, column) in columns(table) {
-            attribute(sheet, oids::table(table.id), place as i64, column);
+            let identity = identity_letter(facts, table, column.id);
+            attribute(sheet, oids::table(table.id), place as i64, column, identity);
         }
         for (i, place) in key(table).into_iter().enumerate() {
             if let Some((_, column)) = columns(table).nth(place as usize - 1) {
-                attribute(sheet, oids::key_index(table.id), i as i64 + 1, column);
+                attribute(sheet, oids::key_index(table.id), i as i64 + 1, column, "");
             }
+        }
+    }
+    for sequence in sequences(facts) {
+        for (i, (name, ty)) in COLUMNS.into_iter().enumerate() {
+            let column = Column {
+                id: 0,
+                name: name.into(),
+                ty,
+                not_null: true,
+                default: None,
+                missing: Value::Null,
+                hidden: false,
+            };
+            attribute(sheet, oids::table(sequence.id), i as i64 + 1, &column, "");
         }
     }
     RELATIONS.values().for_each(|relation| system_attributes(sheet, relation));
 }
 
-fn attribute(sheet: &mut Sheet, relation: i64, place: i64, column: &Column) {
+fn attribute(sheet: &mut Sheet, relation: i64, place: i64, column: &Column, identity: &str) {
     let (oid, modifier) = types::of(column.ty);
     sheet.row([
         ("attrelid", relation.into()),
@@ -121,6 +152,7 @@ fn attribute(sheet: &mut Sheet, relation: i64, place: i64, column: &Column) {
         ("attnum", place.into()),
         ("attnotnull", column.not_null.into()),
         ("atthasdef", column.default.is_some().into()),
+        ("attidentity", identity.into()),
         ("attstattarget", (-1_i64).into()),
         ("attislocal", true.into()),
         ("attstorage", "p".into()),

@@ -182,6 +182,10 @@ pub trait SystemSource: Send + Sync {
     async fn activity(&self) -> Result<Vec<SessionFact>> {
         Ok(Vec::new())
     }
+    /// The last values of the sequences that have given one.
+    async fn last_values(&self) -> Result<BTreeMap<TableId, i64>> {
+        Ok(BTreeMap::new())
+    }
     /// Bytes of each table, as far as known.
     async fn sizes(&self) -> Result<BTreeMap<TableId, u64>> {
         Ok(BTreeMap::new())
@@ -201,6 +205,7 @@ pub(super) struct Facts {
     pub(super) settings: Vec<SettingFact>,
     pub(super) activity: Vec<SessionFact>,
     pub(super) sizes: BTreeMap<TableId, u64>,
+    pub(super) last_values: BTreeMap<TableId, i64>,
 }
 
 impl Facts {
@@ -228,6 +233,9 @@ impl Facts {
         }
         if wants(&["pg_stat_activity"]) {
             facts.activity = source.activity().await?;
+        }
+        if wants(&["pg_sequences"]) {
+            facts.last_values = source.last_values().await?;
         }
         if wants(&["pg_class"]) {
             facts.sizes = source.sizes().await?;

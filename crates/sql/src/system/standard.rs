@@ -7,7 +7,7 @@ use super::relations::{columns, owner, schemas, tables};
 use super::sheet::{Cell, Sheet};
 use super::source::Facts;
 use super::types;
-use base::{Column, SqlType};
+use base::{Column, Identity, SequenceDescriptor, SqlType};
 
 fn yes_no(yes: bool) -> Cell {
     if yes { "YES" } else { "NO" }.into()
@@ -50,7 +50,8 @@ pub(super) fn tables_of(facts: &Facts, sheet: &mut Sheet) {
 pub(super) fn columns_of(facts: &Facts, sheet: &mut Sheet) {
     for table in tables(facts) {
         for (place, column) in columns(table) {
-            one_column(facts, sheet, (&table.schema, &table.name), place, column);
+            let identity = facts.catalog.identity(table.id, column.id).map(AsRef::as_ref);
+            one_column(facts, sheet, (&table.schema, &table.name), place, column, identity);
         }
     }
     for relation in RELATIONS.values() {
@@ -76,6 +77,7 @@ fn one_column(
     (schema, table): (&str, &str),
     place: usize,
     column: &Column,
+    identity: Option<&SequenceDescriptor>,
 ) {
     let oid = types::of(column.ty).0;
     let length = match column.ty {
@@ -104,10 +106,23 @@ fn one_column(
         ("udt_name", types::by_oid(oid).map(|t| t.name).into()),
         ("dtd_identifier", place.to_string().into()),
         ("is_self_referencing", yes_no(false)),
-        ("is_identity", yes_no(false)),
+        ("is_identity", yes_no(identity.is_some())),
+        ("identity_generation", identity.and_then(generation).into()),
+        ("identity_start", identity.map(|s| s.start.to_string()).into()),
+        ("identity_increment", identity.map(|s| s.increment.to_string()).into()),
+        ("identity_maximum", identity.map(|s| s.max.to_string()).into()),
+        ("identity_minimum", identity.map(|s| s.min.to_string()).into()),
+        ("identity_cycle", yes_no(identity.is_some_and(|s| s.cycle))),
         ("is_generated", "NEVER".into()),
         ("is_updatable", yes_no(true)),
     ]);
+}
+
+fn generation(s: &SequenceDescriptor) -> Option<&'static str> {
+    s.owner?.identity.map(|identity| match identity {
+        Identity::Always => "ALWAYS",
+        Identity::ByDefault => "BY DEFAULT",
+    })
 }
 
 /// Precision, its radix and scale of a number type.

@@ -64,3 +64,67 @@ async fn a_prepared_statement_follows_the_schema_or_says_why_not() {
     assert_eq!(e.message, "cached plan must not change result type");
     s.rollback().await;
 }
+
+#[tokio::test]
+async fn sequences_are_in_the_catalogs() {
+    let world = World::new().await;
+    let mut s = world.session();
+    s.run("CREATE TABLE t (id serial PRIMARY KEY, n bigint GENERATED ALWAYS AS IDENTITY)")
+        .await
+        .expect("t");
+    s.run("CREATE SEQUENCE s AS smallint INCREMENT BY 2 MAXVALUE 9 CYCLE").await.expect("s");
+    s.run("SELECT nextval('s'), nextval('s')").await.expect("values");
+    assert_eq!(
+        s.rows("SELECT relname FROM pg_class WHERE relkind = 'S' ORDER BY 1").await,
+        ["s", "t_id_seq", "t_n_seq"]
+    );
+    assert_eq!(
+        s.rows(
+            "SELECT sequencename, data_type, start_value, min_value, max_value, increment_by, \
+             cycle, cache_size, last_value FROM pg_sequences ORDER BY 1"
+        )
+        .await,
+        [
+            "s|smallint|1|1|9|2|t|1|3",
+            "t_id_seq|integer|1|1|2147483647|1|f|1|NULL",
+            "t_n_seq|bigint|1|1|9223372036854775807|1|f|1|NULL"
+        ]
+    );
+    assert_eq!(
+        s.rows(
+            "SELECT sequence_name, data_type, numeric_precision, maximum_value, cycle_option \
+             FROM information_schema.sequences ORDER BY 1"
+        )
+        .await,
+        ["s|smallint|16|9|YES", "t_id_seq|integer|32|2147483647|NO"]
+    );
+    assert_eq!(
+        s.rows(
+            "SELECT column_name, column_default, is_identity, identity_generation, identity_start \
+             FROM information_schema.columns WHERE table_name = 't' ORDER BY 1"
+        )
+        .await,
+        ["id|nextval('t_id_seq'::regclass)|NO|NULL|NULL", "n|NULL|YES|ALWAYS|1"]
+    );
+    assert_eq!(
+        s.rows("SELECT pg_get_serial_sequence('t', 'id'), pg_get_serial_sequence('t', 'n')").await,
+        ["public.t_id_seq|public.t_n_seq"]
+    );
+    assert_eq!(s.fails("SELECT pg_get_serial_sequence('t', 'x')").await.0, "42703");
+    assert_eq!(
+        s.rows("SELECT setval(pg_get_serial_sequence('t', 'id'), coalesce(max(id), 7)) FROM t")
+            .await,
+        ["7"]
+    );
+    assert_eq!(s.rows("INSERT INTO t DEFAULT VALUES RETURNING id, n").await, ["8|1"]);
+    assert_eq!(s.rows("SELECT 's'::regclass::text").await, ["s"]);
+    assert_eq!(
+        s.rows(
+            "SELECT s.relname, a.attname, d.deptype FROM pg_depend d \
+             JOIN pg_class s ON s.oid = d.objid JOIN pg_attribute a \
+             ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid ORDER BY 1"
+        )
+        .await,
+        ["t_id_seq|id|a", "t_n_seq|n|i"]
+    );
+}

@@ -3,10 +3,11 @@
 use super::call::{Args, Result};
 use crate::system::columns::RELATIONS;
 use crate::system::keys::{self, key_list, key_names, quoted};
+use crate::system::sequences::sequences;
 use crate::system::sheet::Cell;
 use crate::system::source::Facts;
 use crate::system::{cluster, oids, relations, types};
-use base::{Error, SqlState, TableDescriptor};
+use base::{Error, SequenceDescriptor, SqlState, TableDescriptor};
 use std::sync::Arc;
 
 pub(super) fn null(_: &Facts, _: &Args<'_>) -> Result {
@@ -102,7 +103,27 @@ pub(super) fn constraint_definition(facts: &Facts, args: &Args<'_>) -> Result {
     Ok(table.map(|t| format!("PRIMARY KEY ({})", key_list(t))).into())
 }
 
+/// The sequence that belongs to a column, ready for `nextval`.
+pub(super) fn serial_sequence(facts: &Facts, args: &Args<'_>) -> Result {
+    let (Some(name), Some(column)) = (args.text(0), args.text(1)) else { return Ok(Cell::Null) };
+    let table =
+        class_named(facts, &name).and_then(|oid| table_of(facts, oid)).ok_or_else(|| {
+            let message = format!("relation \"{name}\" does not exist");
+            Error::new(SqlState::UNDEFINED_TABLE, message)
+        })?;
+    let found = table.column_named(&column).filter(|c| !c.hidden).ok_or_else(|| {
+        let message = format!("column \"{column}\" of relation \"{}\" does not exist", table.name);
+        Error::new(SqlState::UNDEFINED_COLUMN, message)
+    })?;
+    let owned = facts.catalog.owned_by(table.id);
+    let mut owned = owned.filter(|s| s.owner.is_some_and(|o| o.column == found.id));
+    Ok(owned.next().map(|s| format!("{}.{}", quoted(&s.schema), quoted(&s.name))).into())
+}
+
 pub(super) fn relation_size(facts: &Facts, args: &Args<'_>) -> Result {
+    if args.int(0).is_some_and(|oid| sequence_of(facts, oid).is_some()) {
+        return Ok(0_i64.into());
+    }
     let size = args.int(0).and_then(|oid| table_of(facts, oid)).map(|t| t.id);
     Ok(size.map(|id| facts.sizes.get(&id).copied().unwrap_or(0)).into())
 }
@@ -205,8 +226,16 @@ fn table_of(facts: &Facts, oid: i64) -> Option<&Arc<TableDescriptor>> {
     relations::tables(facts).find(|t| oids::table(t.id) == oid)
 }
 
-/// Schema and name of a table, key or system table.
+/// The user's sequence with this number.
+fn sequence_of(facts: &Facts, oid: i64) -> Option<&Arc<SequenceDescriptor>> {
+    sequences(facts).find(|s| oids::table(s.id) == oid)
+}
+
+/// Schema and name of a table, sequence, key or system table.
 fn class(facts: &Facts, oid: i64) -> Option<(String, String)> {
+    if let Some(sequence) = sequence_of(facts, oid) {
+        return Some((sequence.schema.clone(), sequence.name.clone()));
+    }
     if let Some(table) = table_of(facts, oid) {
         return Some((table.schema.clone(), table.name.clone()));
     }
@@ -239,7 +268,9 @@ fn class_named(facts: &Facts, text: &str) -> Option<i64> {
     let fits = |own: &str, path: &str| schema.map_or(own == path, |s| own == s);
     let system = RELATIONS.values().find(|r| r.name == *name && fits(&r.schema, "pg_catalog"));
     let mut own = relations::tables(facts).filter(|t| fits(&t.schema, "public"));
-    system.map(|r| r.oid).or_else(|| {
+    let mut numbered = sequences(facts).filter(|s| fits(&s.schema, "public") && s.name == *name);
+    let sequence = numbered.next().map(|s| oids::table(s.id));
+    system.map(|r| r.oid).or(sequence).or_else(|| {
         own.find_map(|t| match t {
             t if t.name == *name => Some(oids::table(t.id)),
             t if oids::key_name(t) == *name => Some(oids::key_index(t.id)),
