@@ -14,8 +14,8 @@
 //!
 //! # Invariants
 //! * Only the standby decides. Before step 3 it may give up; what it has no open handover for it
-//!   will never take over, and says so to a primary that is bound by it ([`Acked`](crate::peer::Acked)
-//!   tells that with each acknowledgement). After step 3 it only goes forward.
+//!   will never take over, and says so to a primary that is bound by it (as [`Acked`] tells with
+//!   each acknowledgement). After step 3 it only goes forward.
 //! * A bound primary takes no write until it is told how it went. `UNLOCK TABLES … FORCE` is the
 //!   operator's way out if the standby is gone for good.
 //! * Ids of one standby grow, so that a delayed request of an older handover binds nobody.

@@ -173,14 +173,9 @@ async fn hand_over(
 ) -> Result<()> {
     screen.act(5, "planned hand-over back to east, nothing lost");
     notes.gated = Some(Instant::now());
-    west.command(&format!("FLUSH TABLES ON {DATABASE} WITH READ ONLY")).await?;
-    wait_equal(east, west).await?;
-    east.command(&format!("STOP REPLICATING {DATABASE}")).await?;
+    west.command(&format!("SWITCHOVER DATABASE {DATABASE} TO east")).await?;
     let before = traffic.journal.commits();
     traffic.send_to("east", east.target());
-    let from = east.source_clause();
-    let replicate = format!("REPLICATE DATABASE {DATABASE} WITH FORCE DIFFERENTIAL FROM {from}");
-    west.command(&replicate).await?;
     let limit = Instant::now() + PATIENCE;
     while traffic.journal.commits() == before {
         if Instant::now() > limit {
