@@ -144,6 +144,17 @@ impl Engine {
         self.write_chunks(database, |p| p.delta_bytes() > bytes).await
     }
 
+    /// Writes down all that a database has only in memory and in the log, so that a restart has
+    /// next to nothing to replay, and trims the log as far as its retention and slots allow.
+    ///
+    /// # Errors
+    /// What the disk says. What was written before counts, the rest stays in the log.
+    pub async fn checkpoint(&self, database: &Arc<Database>) -> Result<()> {
+        self.close(database)?;
+        self.write_chunks(database, |_| true).await?;
+        self.trim(database)
+    }
+
     async fn write_chunks(
         &self,
         database: &Arc<Database>,

@@ -71,7 +71,7 @@ impl Executor {
     }
 
     /// Everything here needs a superuser, but for the own password.
-    fn check_superuser(&self, stmt: &Stmt) -> Result<()> {
+    pub(super) fn check_superuser(&self, stmt: &Stmt) -> Result<()> {
         if self.engine.meta.read(|s| s.users.get(&self.user).is_some_and(|u| u.superuser)) {
             return Ok(());
         }

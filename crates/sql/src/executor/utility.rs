@@ -29,6 +29,13 @@ impl Executor {
                 let catalog = run.txn.catalog().await?;
                 self.show(stmt, catalog).await
             }
+            Stmt::Checkpoint => {
+                self.check_superuser(stmt)?;
+                for database in self.engine.databases() {
+                    self.engine.checkpoint(&database).await?;
+                }
+                Ok(Outcome::command("CHECKPOINT"))
+            }
             Stmt::Noop { tag } => Ok(Outcome::command(*tag)),
             Stmt::CreateTable { ast, shard_key } => {
                 if let Some(query) = &ast.query {

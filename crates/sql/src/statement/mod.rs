@@ -220,7 +220,9 @@ pub enum Stmt {
     },
     /// `COPY … FROM STDIN` and `COPY … TO STDOUT`
     Copy(Copy),
-    /// Accepted, nothing to do: `VACUUM`, `ANALYZE`, `CHECKPOINT` …
+    /// `CHECKPOINT`: writes down all that is only in memory and in the log.
+    Checkpoint,
+    /// Accepted, nothing to do: `VACUUM`, `ANALYZE` …
     Noop {
         /// The command tag to answer with.
         tag: &'static str,
@@ -281,9 +283,11 @@ fn statement(input: &mut Input<'_>) -> Result<Stmt, Failure> {
         ["show", "replication", "status"] => gate::show_status(input),
         ["show", "databases" | "tables", _] => gate::show_list(input),
         ["copy", _, _] => copy::copy(input),
-        ["vacuum" | "analyze" | "analyse" | "checkpoint" | "reindex" | "cluster", _, _] => {
-            Ok(gate::noop(input))
+        ["checkpoint", _, _] => {
+            input.expect("checkpoint")?;
+            Ok(Stmt::Checkpoint)
         }
+        ["vacuum" | "analyze" | "analyse" | "reindex" | "cluster", _, _] => Ok(gate::noop(input)),
         ["abort", _, _] => gate::abort(input),
         ["explain", first, second] if is_ours(first, second) => {
             input.expect("explain")?;

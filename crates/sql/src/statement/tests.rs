@@ -187,7 +187,7 @@ fn replicate_verbs_gates_and_lists() {
         ("vacuum analyze pgbench_branches", Stmt::Noop { tag: "VACUUM" }),
         ("vacuum (verbose, analyze) t", Stmt::Noop { tag: "VACUUM" }),
         ("analyze", Stmt::Noop { tag: "ANALYZE" }),
-        ("CHECKPOINT", Stmt::Noop { tag: "CHECKPOINT" }),
+        ("CHECKPOINT", Stmt::Checkpoint),
     ] {
         assert_eq!(one(sql), expected, "{sql}");
     }
