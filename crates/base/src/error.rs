@@ -33,6 +33,8 @@ macro_rules! states {
 }
 
 states! {
+    /// No error: the code of notices.
+    SUCCESSFUL_COMPLETION = "00000";
     /// Connection broke off.
     CONNECTION_FAILURE = "08006";
     /// A client spoke the protocol wrongly.

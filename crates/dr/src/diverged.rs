@@ -179,7 +179,7 @@ impl Judged {
 }
 
 /// Left out is what no user has written: counters, and where sequences stand.
-fn is_shown(op: &Op) -> bool {
+pub(crate) fn is_shown(op: &Op) -> bool {
     op.key != format::catalog::counters_key()
         && format::key::storage_of(&op.key) != StorageId::SEQUENCES
 }

@@ -13,6 +13,7 @@
 mod administer;
 mod body;
 mod copy;
+mod failover;
 mod lift;
 mod prepared;
 mod query;
@@ -26,7 +27,7 @@ pub use prepared::Prepared;
 use crate::cell::Frame;
 use crate::plan::{Circumstances, ResultColumn, Rows, Runtime, Sequences};
 use crate::sequence::{Draws, Memory};
-use base::{Result, StorageId, TableId, TxnId};
+use base::{Error, Result, StorageId, TableId, TxnId};
 use parking_lot::Mutex;
 use partition::LockWait;
 use std::collections::{BTreeMap, BTreeSet};
@@ -84,6 +85,7 @@ pub struct Executor {
     current: Mutex<Current>,
     lifted: Mutex<BTreeMap<String, Option<Arc<Prepared>>>>,
     sequences: Arc<Memory>,
+    notices: Mutex<Vec<Error>>,
 }
 
 impl Executor {
@@ -108,7 +110,17 @@ impl Executor {
             current: Mutex::default(),
             lifted: Mutex::default(),
             sequences: Arc::default(),
+            notices: Mutex::default(),
         }
+    }
+
+    /// What the statements since the last call have to say besides their result.
+    pub fn take_notices(&self) -> Vec<Error> {
+        std::mem::take(&mut *self.notices.lock())
+    }
+
+    pub(crate) fn notice(&self, notice: Error) {
+        self.notices.lock().push(notice);
     }
 
     /// How long to wait for row locks; `None`: as long as it takes.

@@ -183,6 +183,15 @@ pub enum Stmt {
         /// The cluster that takes over.
         to: String,
     },
+    /// `FAILOVER DATABASE d [AT TIME '…'] [WITH DATA LOSS]`: promote the standby here.
+    Failover {
+        /// Which.
+        database: String,
+        /// Everything later is given up.
+        at: Option<String>,
+        /// Without it, nothing may be lost.
+        data_loss: bool,
+    },
     /// `SHOW REPLICATION STATUS [ON d]`
     ShowReplicationStatus {
         /// One database; all of them if absent.
@@ -280,6 +289,7 @@ fn statement(input: &mut Input<'_>) -> Result<Stmt, Failure> {
         ["flush", "tables", _] => gate::flush(input),
         ["unlock", "tables", _] => gate::unlock(input),
         ["switchover", "database", _] => link::switchover(input),
+        ["failover", "database", _] => link::failover(input),
         ["show", "replication", "status"] => gate::show_status(input),
         ["show", "databases" | "tables", _] => gate::show_list(input),
         ["copy", _, _] => copy::copy(input),
@@ -304,6 +314,6 @@ fn is_ours(first: &str, second: &str) -> bool {
         ("replicate", "database")
             | ("pause" | "continue" | "stop", "replicating")
             | ("flush" | "unlock", "tables")
-            | ("switchover", "database")
+            | ("switchover" | "failover", "database")
     )
 }

@@ -143,10 +143,14 @@ impl SystemSource for EngineSource {
     async fn history(&self) -> Result<Vec<EventFact>> {
         Ok(self.engine.meta.read(|s| {
             let one = |row: &meta::HistoryRow| EventFact {
+                id: row.id,
                 at_ms: row.at_ms,
                 database: row.database.clone(),
                 event: row.kind.clone(),
                 detail: row.detail.clone(),
+                epoch: row.epoch.map(|e| e.to_string()),
+                cut_ms: row.cut.map(|c| c.ms()),
+                who: row.who.clone(),
             };
             s.history.iter().map(one).collect()
         }))
