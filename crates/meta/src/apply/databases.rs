@@ -38,6 +38,7 @@ pub(super) fn create(state: &mut State, new: NewDatabase) -> Result<Response> {
         link: new.link,
         slots: BTreeMap::new(),
         handover: None,
+        version_retention_ms: None,
     };
     state.databases.insert(id, database);
     Ok(Response::Database { id, logs })
@@ -122,6 +123,20 @@ pub(super) fn promote(
     database.slots.extend(keep);
     let name = database.name.clone();
     event(state, at_ms, &name, "promote", detail);
+    Ok(Response::Done)
+}
+
+pub(super) fn retain(
+    state: &mut State,
+    id: DatabaseId,
+    ms: Option<u64>,
+    at_ms: u64,
+) -> Result<Response> {
+    let database = find(state, id)?;
+    database.version_retention_ms = ms;
+    let name = database.name.clone();
+    let detail = ms.map_or("the node's setting".into(), |ms| format!("{ms} ms"));
+    event(state, at_ms, &name, "version_retention", detail);
     Ok(Response::Done)
 }
 

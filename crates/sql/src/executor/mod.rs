@@ -14,6 +14,7 @@ mod administer;
 mod body;
 mod copy;
 mod lift;
+mod past;
 mod prepared;
 mod query;
 mod run;
@@ -137,6 +138,7 @@ impl Executor {
         }
         Circumstances {
             now_micros: current.now_micros,
+            hybrid_time: txn.read_ts(),
             database: self.database.clone(),
             user: self.user.clone(),
             pid: self.pid,
