@@ -155,6 +155,8 @@ states! {
     ADMIN_SHUTDOWN = "57P01";
     /// The server or database cannot be used now.
     CANNOT_CONNECT_NOW = "57P03";
+    /// A time whose row versions are no longer kept.
+    SNAPSHOT_TOO_OLD = "72000";
     /// Reading or writing a file failed.
     IO_ERROR = "58030";
     /// A bug in Antipode.

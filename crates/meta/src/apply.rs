@@ -35,6 +35,9 @@ fn step(state: &mut State, command: Command) -> Result<Response> {
             find(state, database)?.state = role;
             Ok(Response::Done)
         }
+        Command::SetVersionRetention { database, ms, at_ms } => {
+            databases::retain(state, database, ms, at_ms)
+        }
         Command::RaiseEpoch { database, epoch, at_ms } => {
             databases::raise(state, database, epoch, at_ms)
         }

@@ -58,6 +58,15 @@ pub enum Command {
         /// The new role.
         state: DatabaseState,
     },
+    /// Sets for how long old row versions stay readable; `None`: as the node's setting says.
+    SetVersionRetention {
+        /// Which.
+        database: DatabaseId,
+        /// How long.
+        ms: Option<u64>,
+        /// When.
+        at_ms: u64,
+    },
     /// Notes a higher promotion epoch of the line, learnt from another cluster.
     RaiseEpoch {
         /// Which.

@@ -138,6 +138,9 @@ pub struct Database {
     /// A planned handover that is not over yet.
     #[serde(default)]
     pub handover: Option<Handover>,
+    /// For how long old row versions stay readable, if it is not the node's setting.
+    #[serde(default)]
+    pub version_retention_ms: Option<u64>,
 }
 
 impl Database {

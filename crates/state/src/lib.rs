@@ -62,6 +62,7 @@ mod stats;
 mod store;
 mod sweep;
 mod tiers;
+mod versions;
 mod view;
 mod walk;
 mod write;

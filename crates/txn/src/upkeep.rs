@@ -1,7 +1,8 @@
 //! What must be done again and again: closed timestamps, spills, merges, trimming the log.
 
-use crate::database::{Bounds, Database};
+use crate::database::Database;
 use crate::engine::Engine;
+use crate::snapshot::Bounds;
 use base::{Result, StorageId, Timestamp};
 use env::TaskHandle;
 use format::ColumnLayout;
@@ -221,18 +222,18 @@ fn writes_chunks(database: &Database) -> bool {
     !matches!(database.state(), DatabaseState::Rewinding { .. } | DatabaseState::Dropping)
 }
 
-/// All columns that any reader of what is written may ask for: those of now, and those that were
-/// dropped, or whose table was, after the snapshot of somebody who still reads.
+/// All columns that any reader of what is written may ask for: those of the schema at the horizon,
+/// and of all that came after it.
 async fn layouts(database: &Arc<Database>, bounds: &Bounds) -> Result<Layouts> {
-    let mut catalogs = vec![database.catalog(bounds.at).await?];
-    for reader in &bounds.readers {
-        let catalog = database.catalog(*reader).await?;
-        if catalog.stamp == catalogs[0].stamp {
-            // No schema change lies between the two, nor between later readers and now.
-            break;
-        }
-        if catalogs.last().is_none_or(|last| last.stamp != catalog.stamp) {
-            catalogs.push(catalog);
+    let oldest = database.catalog(bounds.horizon).await?;
+    let later = database.tables_since(bounds.horizon).await?;
+    let mut tables: BTreeMap<StorageId, BTreeMap<u32, ColumnLayout>> = BTreeMap::new();
+    let newest_first = later.iter().rev().chain(oldest.tables.values().map(Arc::as_ref));
+    for table in newest_first {
+        let columns = tables.entry(table.storage).or_default();
+        for c in &table.columns {
+            let layout = || ColumnLayout { id: c.id, ty: c.ty, missing: c.missing.clone() };
+            columns.entry(c.id).or_insert_with(layout);
         }
     }
     Ok(Arc::new(move |storage| {
@@ -242,15 +243,6 @@ async fn layouts(database: &Arc<Database>, bounds: &Bounds) -> Result<Layouts> {
         if storage == StorageId::SEQUENCES {
             return Some(format::sequence::layout());
         }
-        let mut columns: BTreeMap<u32, ColumnLayout> = BTreeMap::new();
-        let mut known = false;
-        for table in catalogs.iter().filter_map(|c| c.by_storage(storage)) {
-            known = true;
-            for c in &table.columns {
-                let layout = || ColumnLayout { id: c.id, ty: c.ty, missing: c.missing.clone() };
-                columns.entry(c.id).or_insert_with(layout);
-            }
-        }
-        known.then(|| columns.into_values().collect())
+        tables.get(&storage).map(|columns| columns.values().cloned().collect())
     }))
 }

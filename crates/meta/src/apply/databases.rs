@@ -38,6 +38,7 @@ pub(super) fn create(state: &mut State, new: NewDatabase) -> Result<Response> {
         link: new.link,
         slots: BTreeMap::new(),
         handover: None,
+        version_retention_ms: None,
     };
     state.databases.insert(id, database);
     note(state, row);
@@ -144,6 +145,20 @@ pub(super) fn promote(
     database.gate = None;
     database.slots.extend(keep);
     note(state, row);
+    Ok(Response::Done)
+}
+
+pub(super) fn retain(
+    state: &mut State,
+    id: DatabaseId,
+    ms: Option<u64>,
+    at_ms: u64,
+) -> Result<Response> {
+    let database = find(state, id)?;
+    database.version_retention_ms = ms;
+    let name = database.name.clone();
+    let detail = ms.map_or("the node's setting".into(), |ms| format!("{ms} ms"));
+    event(state, at_ms, &name, "version_retention", detail);
     Ok(Response::Done)
 }
 

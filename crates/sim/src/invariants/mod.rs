@@ -6,4 +6,5 @@ pub mod equal_sides;
 pub mod log_prefix;
 pub mod nothing_stuck;
 pub mod one_primary;
+pub mod same_past;
 pub mod stranded_once;

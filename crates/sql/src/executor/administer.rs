@@ -23,6 +23,7 @@ impl Executor {
             stmt,
             Stmt::CreateDatabase { .. }
                 | Stmt::DropDatabase { .. }
+                | Stmt::SetVersionRetention { .. }
                 | Stmt::Replicate(_)
                 | Stmt::PauseReplicating { .. }
                 | Stmt::ContinueReplicating { .. }
@@ -61,6 +62,10 @@ impl Executor {
                 self.create_database(name, *if_not_exists, *partitions, *durability).await?
             }
             Stmt::DropDatabase { name, if_exists } => self.drop_database(name, *if_exists).await?,
+            Stmt::SetVersionRetention { database, retention } => {
+                self.engine.set_version_retention(database, *retention)?;
+                "ALTER DATABASE"
+            }
             Stmt::FlushTables { database, mode } => self.flush(database.as_deref(), *mode).await?,
             Stmt::UnlockTables { database, force } => self.unlock(database.as_deref(), *force)?,
             Stmt::CreateUser { name, if_not_exists, options } => {

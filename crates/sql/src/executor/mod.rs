@@ -15,6 +15,7 @@ mod body;
 mod copy;
 mod failover;
 mod lift;
+mod past;
 mod prepared;
 mod query;
 mod run;
@@ -149,6 +150,7 @@ impl Executor {
         }
         Circumstances {
             now_micros: current.now_micros,
+            hybrid_time: txn.read_ts(),
             database: self.database.clone(),
             user: self.user.clone(),
             pid: self.pid,

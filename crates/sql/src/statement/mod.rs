@@ -16,6 +16,7 @@
 //! keeps its own text and the positions of errors count from the start of the whole text, as
 //! clients expect.
 
+mod as_of;
 mod copy;
 mod database;
 mod error;
@@ -32,6 +33,7 @@ mod user;
 #[cfg(test)]
 mod tests;
 
+pub use as_of::{SystemTime, interval_ms};
 pub use copy::{Copy, CopyFormat, CopyOptions, CopySource, Force};
 pub use identity::IdentityChange;
 pub use input::fold;
@@ -44,6 +46,7 @@ use base::Result;
 use datafusion::sql::sqlparser::ast::{self, Ident};
 use error::{Failure, near};
 use input::Input;
+use std::time::Duration;
 
 /// One statement and the text it came from.
 #[derive(Clone, Debug, PartialEq)]
@@ -91,6 +94,13 @@ pub enum GateMode {
 pub enum Stmt {
     /// Anything the SQL parser reads by itself.
     Sql(Box<ast::Statement>),
+    /// `SELECT … AS OF SYSTEM TIME t`
+    AsOf {
+        /// A query, or EXPLAIN of one.
+        stmt: Box<Stmt>,
+        /// When.
+        time: SystemTime,
+    },
     /// `CREATE TABLE …`
     CreateTable {
         /// Without the shard key. Storage parameters in it (`WITH (fillfactor=100)`) mean nothing.
@@ -137,6 +147,13 @@ pub enum Stmt {
         partitions: Option<u16>,
         /// How durable commits are.
         durability: Option<Durability>,
+    },
+    /// `ALTER DATABASE d {SET version_retention = '1 h' | RESET version_retention}`
+    SetVersionRetention {
+        /// Its name.
+        database: String,
+        /// For how long old row versions stay readable; as the node's setting says if absent.
+        retention: Option<Duration>,
     },
     /// `DROP DATABASE [IF EXISTS] d`
     DropDatabase {
@@ -251,11 +268,14 @@ pub enum Stmt {
 pub fn parse(sql: &str) -> Result<Vec<Parsed>> {
     let pieces = input::split(sql)?;
     let mut all = Vec::with_capacity(pieces.len());
-    for piece in pieces {
+    for mut piece in pieces {
+        let time = as_of::take(sql, &mut piece)?;
         let text = sql[piece.start..piece.end].to_string();
         let end = piece.end;
         let mut input = Input::new(sql, piece);
-        let stmt = statement(&mut input).and_then(|stmt| input.finish().map(|()| stmt));
+        let stmt = statement(&mut input)
+            .and_then(|stmt| input.finish().map(|()| stmt))
+            .and_then(|stmt| as_of::apply(stmt, time));
         match stmt {
             Ok(stmt) => all.push(Parsed { stmt, text }),
             Err(failure) => return Err(failure.into_error(sql, end)),
@@ -271,6 +291,7 @@ fn statement(input: &mut Input<'_>) -> Result<Stmt, Failure> {
     match words {
         ["create", "database", _] => database::create(input),
         ["drop", "database", _] => database::drop(input),
+        ["alter", "database", _] => database::alter(input),
         ["create", "user" | "role", _] => user::create(input),
         ["alter", "user" | "role", _] => user::alter(input),
         ["drop", "user" | "role", _] => user::drop(input),

@@ -2,7 +2,7 @@
 
 use super::source::{
     DatabaseFact, DivergedFact, EventFact, LinkFact, SessionFact, SettingFact, SystemSource,
-    UserFact,
+    UserFact, WindowFact,
 };
 use async_trait::async_trait;
 use base::{Catalog, Result, TableId};
@@ -160,6 +160,10 @@ impl SystemSource for EngineSource {
         let Some(links) = &self.links else { return Ok(Vec::new()) };
         let transactions = links.diverged(&self.database)?;
         Ok(transactions.iter().flat_map(|txn| diverged(&self.database, txn)).collect())
+    }
+
+    async fn windows(&self) -> Result<Vec<WindowFact>> {
+        Ok(super::storage::windows_of(&self.engine))
     }
 
     async fn settings(&self) -> Result<Vec<SettingFact>> {

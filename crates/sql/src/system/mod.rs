@@ -43,6 +43,7 @@ mod sheet;
 mod show;
 mod source;
 mod standard;
+mod storage;
 mod types;
 
 #[cfg(test)]
@@ -52,7 +53,7 @@ pub use engine::EngineSource;
 pub use show::{explained, failed_over, receipt, show, show_schema};
 pub use source::{
     DatabaseFact, DivergedFact, EventFact, LinkFact, SessionFact, SettingFact, SystemSource,
-    UserFact,
+    UserFact, WindowFact,
 };
 
 pub(crate) use functions::answers::split_name;
@@ -144,6 +145,7 @@ fn fill(facts: &Facts, relation: &Relation, sheet: &mut Sheet) {
         ("information_schema", "diverged_transactions") => {
             replication::diverged_transactions(facts, sheet);
         }
+        ("information_schema", "version_windows") => storage::windows(facts, sheet),
         ("information_schema", "diverged_rows") => replication::diverged_rows(facts, sheet),
         _ => {}
     }

@@ -6,6 +6,7 @@ mod definitions;
 mod harness;
 mod identity;
 mod lifted;
+mod past;
 mod pgbench;
 mod point;
 mod queries;
