@@ -2,7 +2,7 @@
 
 use crate::dice::{Dice, Pauses};
 use async_trait::async_trait;
-use base::{ClusterId, Lsn, Result, Timestamp, TxnId};
+use base::{ClusterId, Lsn, Result, StorageId, Timestamp, TxnId};
 use bytes::Bytes;
 use env::Env;
 use partition::{
@@ -97,6 +97,10 @@ impl PartitionHandle for Far {
 
     async fn catalog_stamp(&self, ts: Timestamp) -> Result<Timestamp> {
         self.call(self.near.catalog_stamp(ts)).await
+    }
+
+    async fn stored_rows(&self, storage: StorageId) -> Result<u64> {
+        self.call(self.near.stored_rows(storage)).await
     }
 
     async fn status(&self) -> Result<PartitionStatus> {

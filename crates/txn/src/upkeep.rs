@@ -231,6 +231,10 @@ async fn layouts(database: &Arc<Database>, bounds: &Bounds) -> Result<Layouts> {
         if storage == StorageId::SEQUENCES {
             return Some(format::sequence::layout());
         }
+        if storage.is_index() {
+            let known = catalogs.iter().any(|c| c.index_by_storage(storage).is_some());
+            return known.then(format::index::layout);
+        }
         let mut columns: BTreeMap<u32, ColumnLayout> = BTreeMap::new();
         let mut known = false;
         for table in catalogs.iter().filter_map(|c| c.by_storage(storage)) {

@@ -13,6 +13,7 @@
 mod administer;
 mod body;
 mod copy;
+mod index;
 mod lift;
 mod prepared;
 mod query;
