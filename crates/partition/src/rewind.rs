@@ -169,7 +169,9 @@ impl Partition {
             found.into_values().filter(|txn| txn.lsn > common || txn.commit_ts > cut).collect();
         for txn in &mut diverged {
             for (op, old) in &mut txn.ops {
-                if op.prev > Timestamp::ZERO {
+                // What an index entry was before, its row tells.
+                let is_entry = format::key::storage_of(&op.key).is_index();
+                if op.prev > Timestamp::ZERO && !is_entry {
                     // Not at `op.prev`: the manifest may be newer than that.
                     let before = txn.commit_ts.prev().max(oldest);
                     *old = state.get(&op.key, before)?.and_then(|v| v.row);

@@ -1,7 +1,7 @@
 //! Running statements: scripts of the simple protocol, and prepared ones.
 
 use crate::block::{Block, failed_block};
-use crate::command::{self, Command};
+use crate::command::{self, Command, Modes};
 use crate::copy_in;
 use crate::lexer;
 use crate::notice::{Notice, Severity};
@@ -149,8 +149,13 @@ impl Session {
         Ok(reply_of(outcome))
     }
 
-    /// Statements about databases, links, gates and users.
+    /// Statements about databases, links, gates and users; and those that make an index, which
+    /// join a transaction that is there: it may have made the table.
     async fn run_alone(&mut self, stmt: &Stmt) -> Result<Reply> {
+        if sql::Executor::may_stand_alone(stmt) && self.has_begun() {
+            let prepared = self.prepare_stmt(stmt, &[]).await?;
+            return self.run_plan(&prepared, &[]).await;
+        }
         if let Block::Open(_) = self.block {
             return Err(Error::new(
                 SqlState::ACTIVE_SQL_TRANSACTION,
@@ -163,6 +168,16 @@ impl Session {
         let said = self.executor.take_notices().into_iter();
         self.notices.extend(said.map(|error| Notice { severity: Severity::Notice, error }));
         Ok(reply_of(outcome?))
+    }
+
+    /// True if there is a transaction that what comes next belongs to.
+    fn has_begun(&self) -> bool {
+        match &self.block {
+            Block::Open(_) => true,
+            Block::Implicit(running) if running.txn.has_writes() => true,
+            // It is to be refused, as every write is.
+            _ => self.options(Modes::default()).read_only,
+        }
     }
 
     async fn run_copy(&mut self, copy: &sql::statement::Copy) -> Result<Reply> {

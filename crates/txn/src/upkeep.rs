@@ -9,7 +9,7 @@ use format::ColumnLayout;
 use futures::future::BoxFuture;
 use meta::{Command, DatabaseState};
 use partition::{Layouts, Partition, Role};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -228,6 +228,7 @@ async fn layouts(database: &Arc<Database>, bounds: &Bounds) -> Result<Layouts> {
     let oldest = database.catalog(bounds.horizon).await?;
     let later = database.tables_since(bounds.horizon).await?;
     let mut tables: BTreeMap<StorageId, BTreeMap<u32, ColumnLayout>> = BTreeMap::new();
+    let mut indexes = BTreeSet::new();
     let newest_first = later.iter().rev().chain(oldest.tables.values().map(Arc::as_ref));
     for table in newest_first {
         let columns = tables.entry(table.storage).or_default();
@@ -235,6 +236,7 @@ async fn layouts(database: &Arc<Database>, bounds: &Bounds) -> Result<Layouts> {
             let layout = || ColumnLayout { id: c.id, ty: c.ty, missing: c.missing.clone() };
             columns.entry(c.id).or_insert_with(layout);
         }
+        indexes.extend(table.indexes.iter().map(|index| index.storage));
     }
     Ok(Arc::new(move |storage| {
         if storage == StorageId::CATALOG {
@@ -242,6 +244,9 @@ async fn layouts(database: &Arc<Database>, bounds: &Bounds) -> Result<Layouts> {
         }
         if storage == StorageId::SEQUENCES {
             return Some(format::sequence::layout());
+        }
+        if storage.is_index() {
+            return indexes.contains(&storage).then(format::index::layout);
         }
         tables.get(&storage).map(|columns| columns.values().cloned().collect())
     }))

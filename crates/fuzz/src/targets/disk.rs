@@ -3,13 +3,10 @@
 
 use super::{Target, choice, chosen};
 use base::{
-    ClusterId, Column, Epoch, EpochHistory, Lsn, NodeId, Row, SqlType, StorageId, TableDescriptor,
-    TableId, Timestamp, TxnId, Value,
+    ClusterId, Epoch, EpochHistory, Lsn, NodeId, Row, SqlType, StorageId, Timestamp, TxnId, Value,
 };
 use bytes::Bytes;
-use format::catalog::Counters;
 use format::frame::Header;
-use format::sequence::SequenceState;
 use format::{
     ChunkMeta, ColumnLayout, DivergedPart, DivergedRow, Manifest, Op, Record, Run, TableChunks,
 };
@@ -27,13 +24,6 @@ pub(super) const TARGETS: &[Target] = &[
     Target { name: "frame", about: "a frame in a segment", run: frame, seeds: frames, words: &[] },
     Target { name: "manifest", about: "manifests", run: manifest, seeds: manifests, words: &[] },
     Target { name: "vault", about: "diverged transactions", run: vault, seeds: parts, words: &[] },
-    Target {
-        name: "catalog",
-        about: "rows of the catalog",
-        run: catalog,
-        seeds: tables,
-        words: &[],
-    },
 ];
 
 const TYPES: [SqlType; 17] = [
@@ -176,14 +166,14 @@ fn epoch(number: u32) -> Epoch {
 }
 
 /// As it is, and with the bytes taken for the inside of an envelope.
-fn sealed(input: &[u8], magic: &[u8; 4]) -> [Bytes; 2] {
+pub(super) fn sealed(input: &[u8], magic: &[u8; 4]) -> [Bytes; 2] {
     let (version, payload) = choice(input, 4);
     let version = version as u8;
     [Bytes::copy_from_slice(input), format::envelope::seal(*magic, version, &payload)]
 }
 
 /// Magic, version and checksum of an envelope are left out of a seed; its version is the choice.
-fn unsealed(bytes: &Bytes) -> Vec<u8> {
+pub(super) fn unsealed(bytes: &Bytes) -> Vec<u8> {
     chosen(bytes[4], &bytes[9..])
 }
 
@@ -274,57 +264,4 @@ pub(super) fn a_part() -> DivergedPart {
 fn parts() -> Vec<Vec<u8>> {
     let bytes = a_part().encode();
     vec![unsealed(&bytes), bytes.to_vec()]
-}
-
-fn catalog(input: &[u8]) -> bool {
-    let mut accepted = false;
-    for magic in [b"APTD", b"APCC", b"APSQ"] {
-        for bytes in sealed(input, magic) {
-            let row: Row = vec![(3, Value::Bytes(bytes))];
-            if let Ok(table) = format::catalog::decode(&row) {
-                let again = format::catalog::decode(&format::catalog::encode(&table));
-                assert_eq!(again.ok(), Some(table), "a table changes on the way to disk");
-                accepted = true;
-            }
-            accepted |= Counters::decode(&row).is_ok();
-            if let Ok(sequence) = format::sequence::decode(&row) {
-                let again = format::sequence::decode(&format::sequence::encode(&sequence));
-                assert_eq!(again.ok(), Some(sequence), "a sequence changes on the way to disk");
-                accepted = true;
-            }
-        }
-    }
-    if let Ok(row) = format::row::decode(input) {
-        accepted |= SequenceState::decode(&row).is_ok();
-    }
-    accepted
-}
-
-fn tables() -> Vec<Vec<u8>> {
-    let column = |id, name: &str, ty| Column {
-        id,
-        name: name.into(),
-        ty,
-        not_null: id == 1,
-        default: (id == 2).then(|| "'x'".into()),
-        missing: Value::Int(7),
-        hidden: false,
-    };
-    let table = TableDescriptor {
-        id: TableId(5),
-        schema: "public".into(),
-        name: "t".into(),
-        storage: StorageId(100),
-        columns: vec![column(1, "id", SqlType::BigInt), column(2, "v", SqlType::Varchar(9))],
-        primary_key: vec![1],
-        shard_key: vec![1],
-        next_column_id: 3,
-        version: 2,
-    };
-    let rows = [format::catalog::encode(&table), Counters::default().encode()];
-    let blobs = rows.iter().flatten().filter_map(|(_, value)| match value {
-        Value::Bytes(blob) => Some(blob.clone()),
-        _ => None,
-    });
-    blobs.flat_map(|blob| [unsealed(&blob), blob.to_vec()]).collect()
 }

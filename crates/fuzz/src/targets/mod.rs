@@ -4,6 +4,7 @@ mod client;
 mod disk;
 mod files;
 mod link;
+mod schema;
 mod text;
 
 use bytes::Bytes;
@@ -26,7 +27,7 @@ pub struct Target {
 
 /// Every target.
 pub fn all() -> Vec<Target> {
-    [disk::TARGETS, files::TARGETS, link::TARGETS, client::TARGETS, text::TARGETS]
+    [disk::TARGETS, schema::TARGETS, files::TARGETS, link::TARGETS, client::TARGETS, text::TARGETS]
         .into_iter()
         .flatten()
         .map(|t| Target { ..*t })

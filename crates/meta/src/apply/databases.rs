@@ -158,7 +158,7 @@ pub(super) fn retain(
     database.version_retention_ms = ms;
     let name = database.name.clone();
     let detail = ms.map_or("the node's setting".into(), |ms| format!("{ms} ms"));
-    event(state, at_ms, &name, "version_retention", detail);
+    note(state, HistoryRow::new(at_ms, name, "version retention", detail));
     Ok(Response::Done)
 }
 

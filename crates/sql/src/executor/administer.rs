@@ -46,6 +46,9 @@ impl Executor {
         if let Stmt::ShowReplicationStatus { .. } | Stmt::ShowDatabases { .. } = stmt {
             return self.show(stmt, Arc::default()).await;
         }
+        if Executor::may_stand_alone(stmt) {
+            return self.make_index(stmt).await;
+        }
         self.check_superuser(stmt)?;
         if let Stmt::Switchover { database, to } = stmt {
             let done = self.links()?.switchover(database, to, &self.user).await?;

@@ -14,6 +14,7 @@ mod administer;
 mod body;
 mod copy;
 mod failover;
+mod index;
 mod lift;
 mod past;
 mod prepared;

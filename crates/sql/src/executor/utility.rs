@@ -61,6 +61,10 @@ impl Executor {
                 ddl::alter_identity(&mut run, table, *if_exists, column, change).await?;
                 Ok(Outcome::command("ALTER TABLE"))
             }
+            Stmt::Sql(ast) if matches!(ast.as_ref(), Statement::CreateIndex(_)) => {
+                ddl::create_index(&mut run, stmt).await?;
+                Ok(Outcome::command("CREATE INDEX"))
+            }
             Stmt::Sql(ast) => self.schema_change(&mut run, ast).await,
             _ => Err(Error::internal("this statement does not belong in a transaction")),
         }
@@ -91,6 +95,10 @@ impl Executor {
             } => {
                 ddl::drop_sequences(run, names, *if_exists, *cascade).await?;
                 Ok(Outcome::command("DROP SEQUENCE"))
+            }
+            Statement::Drop { object_type: ObjectType::Index, if_exists, names, .. } => {
+                ddl::drop_indexes(run, names, *if_exists).await?;
+                Ok(Outcome::command("DROP INDEX"))
             }
             Statement::Truncate(truncate) => {
                 let names: Vec<_> = truncate.table_names.iter().map(|t| &t.name).collect();

@@ -31,6 +31,7 @@ fn table(id: u32, name: &str, columns: Vec<Column>, primary_key: Vec<u32>) -> Ta
         schema: "public".into(),
         name: name.into(),
         storage: StorageId(100 + id),
+        indexes: Vec::new(),
         next_column_id: columns.len() as u32 + 1,
         columns,
         shard_key: primary_key.clone(),
