@@ -5,6 +5,7 @@ use super::{Run, Scope};
 use crate::plan;
 use crate::shape::{Place, Shape};
 use crate::types::Assigner;
+use arrow::array::ArrayRef;
 use base::{Error, Result, SqlState, Value};
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::LogicalPlan;
@@ -15,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// How often a statement looks again before it gives up. Each time it holds more locks, so this is
 /// reached only if rows keep appearing that match.
-const TRIES: usize = 64;
+pub(super) const TRIES: usize = 64;
 
 /// A row found: where it is, what is there, and what the query computed for it.
 pub struct Found {
@@ -84,24 +85,29 @@ async fn candidates(
     let width = shape.key.len();
     while let Some(batch) = batches.next().await {
         let batch = batch?;
-        let assigners: Vec<Assigner> = shape
-            .key
-            .iter()
-            .zip(batch.columns())
-            .map(|(i, a)| Assigner::new(a.data_type(), shape.columns()[*i].ty))
-            .collect();
-        for row in 0..batch.num_rows() {
-            let key = assigners
-                .iter()
-                .zip(batch.columns())
-                .map(|(assigner, array)| assigner.cell(array, row, "key"))
-                .collect::<Result<Vec<Value>>>()?;
+        let places = places(shape, &batch.columns()[..width], batch.num_rows())?;
+        for (row, place) in places.into_iter().enumerate() {
             let computed = batch.columns()[width..]
                 .iter()
                 .map(|a| ScalarValue::try_from_array(a, row).map_err(crate::error::datafusion))
                 .collect::<Result<Vec<_>>>()?;
-            rows.entry(shape.place_of_key(&key)).or_insert(computed);
+            rows.entry(place).or_insert(computed);
         }
     }
     Ok(rows)
+}
+
+/// Where the rows with these keys are.
+pub(super) fn places(shape: &Shape, keys: &[ArrayRef], rows: usize) -> Result<Vec<Place>> {
+    let assigners: Vec<Assigner> = shape
+        .key
+        .iter()
+        .zip(keys)
+        .map(|(i, a)| Assigner::new(a.data_type(), shape.columns()[*i].ty))
+        .collect();
+    let place = |row| -> Result<Place> {
+        let cells = assigners.iter().zip(keys).map(|(a, array)| a.cell(array, row, "key"));
+        Ok(shape.place_of_key(&cells.collect::<Result<Vec<Value>>>()?))
+    };
+    (0..rows).map(place).collect()
 }

@@ -27,6 +27,7 @@ mod lock;
 mod modify;
 mod query_lock;
 mod returning;
+mod skip_locked;
 mod table;
 
 pub use ast::{default_of, fold, last_part, output_names, parse_expr, schema_and_name, split_with};

@@ -3,7 +3,8 @@
 use super::ast::select;
 use super::find::find;
 use super::table::Target;
-use super::{Run, Scope};
+use super::{Run, Scope, skip_locked};
+use crate::plan::Rows;
 use crate::shape::Shape;
 use base::{Error, Result};
 use datafusion::logical_expr::LogicalPlan;
@@ -17,9 +18,11 @@ use std::sync::Arc;
 pub struct LockPlan {
     /// The table.
     pub shape: Arc<Shape>,
-    query: Box<LogicalPlan>,
-    mode: LockMode,
+    pub(super) query: Box<LogicalPlan>,
+    pub(super) mode: LockMode,
     wait: Option<LockWait>,
+    /// `SKIP LOCKED`: how many rows.
+    skip: Option<skip_locked::Bounds>,
 }
 
 impl LockPlan {
@@ -46,7 +49,11 @@ impl LockPlan {
         let wait = match clause.nonblock {
             None => None,
             Some(NonBlock::Nowait) => Some(LockWait::NoWait),
-            Some(NonBlock::SkipLocked) => return Err(Error::unsupported("SKIP LOCKED")),
+            Some(NonBlock::SkipLocked) => {
+                let (query, bounds) = skip_locked::compile(scope, query, body, &target)?;
+                let (shape, skip) = (target.shape, Some(bounds));
+                return Ok(Some(LockPlan { shape, query, mode, wait: None, skip }));
+            }
         };
         let keys = target.key_idents().into_iter().map(Expr::CompoundIdentifier);
         let projection = keys.map(SelectItem::UnnamedExpr).collect();
@@ -59,12 +66,16 @@ impl LockPlan {
         rows.order_by = query.order_by.clone();
         rows.limit_clause = query.limit_clause.clone();
         let query = Box::new(scope.plan(Statement::Query(Box::new(rows)))?);
-        Ok(Some(LockPlan { shape: target.shape, query, mode, wait }))
+        Ok(Some(LockPlan { shape: target.shape, query, mode, wait, skip: None }))
     }
 }
 
-/// Locks the rows. Afterwards the statement's snapshot shows them as they are locked.
-pub async fn lock_rows(run: &mut Run<'_>, plan: &LockPlan) -> Result<()> {
+/// Locks the rows. Afterwards the statement's snapshot shows them as they are locked; with SKIP
+/// LOCKED what could be locked is the answer itself.
+pub async fn lock_rows(run: &mut Run<'_>, plan: &LockPlan) -> Result<Option<Rows>> {
+    if let Some(bounds) = &plan.skip {
+        return skip_locked::rows(run, plan, bounds).await.map(Some);
+    }
     run.wait = plan.wait.unwrap_or(run.wait);
-    find(run, &plan.shape, &plan.query, plan.mode).await.map(|_| ())
+    find(run, &plan.shape, &plan.query, plan.mode).await.map(|_| None)
 }

@@ -46,10 +46,14 @@ impl QueryPlan {
 
     /// Runs it.
     pub(super) async fn run(&self, run: &mut Run<'_>) -> Result<Outcome> {
-        if let Some(lock) = &self.lock {
-            lock_rows(run, lock).await?;
-        }
-        let rows = self.start(run).await?;
+        let locked = match &self.lock {
+            Some(lock) => lock_rows(run, lock).await?,
+            None => None,
+        };
+        let rows = match locked {
+            Some(rows) => rows,
+            None => self.start(run).await?,
+        };
         let columns = self.columns.clone();
         let rows = match self.verb {
             "EXPLAIN" => explained(rows).await?,

@@ -128,6 +128,76 @@ async fn select_for_update_keeps_others_away() {
 }
 
 #[tokio::test]
+async fn workers_share_a_queue_with_skip_locked() {
+    let world = World::new().await;
+    let mut a = world.session();
+    a.run("CREATE TABLE jobs (id int PRIMARY KEY, state text NOT NULL)").await.expect("jobs");
+    a.run("INSERT INTO jobs SELECT v, 'new' FROM generate_series(1, 60) AS g (v)")
+        .await
+        .expect("60");
+    let workers: Vec<_> = (0..4)
+        .map(|_| {
+            let mut worker = world.session();
+            tokio::spawn(async move {
+                let mut done = Vec::new();
+                loop {
+                    worker.begin();
+                    let job = "SELECT id FROM jobs WHERE state = 'new' ORDER BY id LIMIT 3 \
+                               FOR UPDATE SKIP LOCKED";
+                    let taken = worker.rows(job).await;
+                    if taken.is_empty() {
+                        worker.rollback().await;
+                        // What others hold may come back; here nobody gives a job back.
+                        return done;
+                    }
+                    assert!(taken.len() <= 3, "{taken:?}");
+                    let list = taken.join(", ");
+                    let update = format!("UPDATE jobs SET state = 'done' WHERE id IN ({list})");
+                    worker.run(&update).await.expect("its own rows");
+                    worker.commit().await.expect("a commit");
+                    done.extend(taken);
+                }
+            })
+        })
+        .collect();
+    let mut all = Vec::new();
+    for worker in workers {
+        all.extend(worker.await.expect("a worker"));
+    }
+    let mut all: Vec<i32> = all.iter().map(|id| id.parse().expect("an id")).collect();
+    all.sort_unstable();
+    assert_eq!(all, (1..=60).collect::<Vec<_>>(), "each job once");
+}
+
+#[tokio::test]
+async fn skip_locked_leaves_out_what_is_locked_and_counts_what_is_not() {
+    let world = World::new().await;
+    let mut a = world.session();
+    let mut b = world.session();
+    a.run("CREATE TABLE t (id int PRIMARY KEY, n int)").await.expect("t");
+    a.run("INSERT INTO t SELECT v, v * 10 FROM generate_series(1, 8) AS g (v)").await.expect("8");
+    a.begin();
+    a.rows("SELECT id FROM t WHERE id IN (1, 4) FOR UPDATE").await;
+    b.begin();
+    let rest = "FROM t ORDER BY id LIMIT 3 OFFSET 1 FOR UPDATE SKIP LOCKED";
+    assert_eq!(
+        b.rows(&format!("SELECT n + 1 AS m, * {rest}")).await,
+        ["31|3|30", "51|5|50", "61|6|60"]
+    );
+    // The one that OFFSET left out is locked as well; what LIMIT cut off is not.
+    assert_eq!(a.fails("SELECT id FROM t WHERE id = 2 FOR UPDATE NOWAIT").await.0, "55P03");
+    a.rollback().await;
+    a.begin();
+    let free = "SELECT id FROM t ORDER BY id FOR UPDATE SKIP LOCKED";
+    assert_eq!(a.rows(free).await, ["1", "4", "7", "8"]);
+    b.rollback().await;
+    assert_eq!(a.fails("SELECT count(*) FROM t FOR UPDATE SKIP LOCKED").await.0, "0A000");
+    a.rollback().await;
+    let negative = "SELECT id FROM t ORDER BY id LIMIT -1 FOR UPDATE SKIP LOCKED";
+    assert_eq!(a.fails(negative).await.0, "2201W");
+}
+
+#[tokio::test]
 async fn writers_meet_a_truncate_with_their_rows_in_the_right_place() {
     let world = World::new().await;
     let mut a = world.session();
