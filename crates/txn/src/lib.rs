@@ -50,6 +50,7 @@ mod catalog;
 mod commit;
 mod database;
 mod databases;
+mod decision;
 mod engine;
 mod gate;
 mod oracle;

@@ -231,6 +231,9 @@ async fn layouts(database: &Arc<Database>, bounds: &Bounds) -> Result<Layouts> {
         if storage == StorageId::SEQUENCES {
             return Some(format::sequence::layout());
         }
+        if storage == StorageId::DECISIONS {
+            return Some(format::decision::layout());
+        }
         let mut columns: BTreeMap<u32, ColumnLayout> = BTreeMap::new();
         let mut known = false;
         for table in catalogs.iter().filter_map(|c| c.by_storage(storage)) {

@@ -32,6 +32,8 @@ impl Executor {
                 | Stmt::Switchover { .. }
                 | Stmt::Failover { .. }
                 | Stmt::Explain(_)
+                | Stmt::Reapply { .. }
+                | Stmt::Dismiss { .. }
                 | Stmt::ShowReplicationStatus { .. }
                 | Stmt::ShowDatabases { .. }
                 | Stmt::CreateUser { .. }
@@ -50,8 +52,13 @@ impl Executor {
             let done = self.links()?.switchover(database, to, &self.user).await?;
             return Ok(rows_of(system::receipt(stmt, &done)?, "SWITCHOVER"));
         }
-        if let Stmt::Explain(inner) = stmt {
-            return self.explain(inner).await;
+        match stmt {
+            Stmt::Explain(inner) => return self.explain(inner).await,
+            Stmt::Reapply { transaction, force } => return self.reapply(transaction, *force).await,
+            Stmt::Dismiss { transaction, reason } => {
+                return self.dismiss(transaction, reason).await;
+            }
+            _ => {}
         }
         if let Stmt::Failover { database, at, data_loss } = stmt {
             return self.failover(stmt, database, at.as_deref(), *data_loss).await;

@@ -19,6 +19,7 @@ mod prepared;
 mod query;
 mod run;
 mod utility;
+mod vault;
 
 pub use copy::CopyTarget;
 pub use lift::normalise;

@@ -192,6 +192,20 @@ pub enum Stmt {
         /// Without it, nothing may be lost.
         data_loss: bool,
     },
+    /// `REAPPLY DIVERGED TRANSACTION 'id' [IF UNCHANGED | FORCE]`
+    Reapply {
+        /// Which, as `information_schema.diverged_transactions` names it.
+        transaction: String,
+        /// Whatever its rows are now.
+        force: bool,
+    },
+    /// `DISMISS DIVERGED TRANSACTION 'id' REASON '…'`
+    Dismiss {
+        /// Which.
+        transaction: String,
+        /// Why it is of no interest.
+        reason: String,
+    },
     /// `SHOW REPLICATION STATUS [ON d]`
     ShowReplicationStatus {
         /// One database; all of them if absent.
@@ -288,6 +302,8 @@ fn statement(input: &mut Input<'_>) -> Result<Stmt, Failure> {
         ["unlock", "tables", _] => gate::unlock(input),
         ["switchover", "database", _] => link::switchover(input),
         ["failover", "database", _] => link::failover(input),
+        ["reapply", "diverged", "transaction"] => link::reapply(input),
+        ["dismiss", "diverged", "transaction"] => link::dismiss(input),
         ["show", "replication", "status"] => gate::show_status(input),
         ["show", "databases" | "tables", _] => gate::show_list(input),
         ["copy", _, _] => copy::copy(input),

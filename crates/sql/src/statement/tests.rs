@@ -188,6 +188,22 @@ fn replicate_verbs_gates_and_lists() {
                 data_loss: true,
             },
         ),
+        (
+            "reapply diverged transaction 'a-1'",
+            Stmt::Reapply { transaction: name("a-1"), force: false },
+        ),
+        (
+            "REAPPLY DIVERGED TRANSACTION 'a-1' IF UNCHANGED",
+            Stmt::Reapply { transaction: name("a-1"), force: false },
+        ),
+        (
+            "reapply diverged transaction 'a-1' force",
+            Stmt::Reapply { transaction: name("a-1"), force: true },
+        ),
+        (
+            "dismiss diverged transaction 'a-1' reason 'a test'",
+            Stmt::Dismiss { transaction: name("a-1"), reason: name("a test") },
+        ),
         ("show replication status", Stmt::ShowReplicationStatus { database: None }),
         ("show replication status on d", Stmt::ShowReplicationStatus { database: d() }),
         ("show databases", Stmt::ShowDatabases { extended: false }),
