@@ -13,4 +13,5 @@ mod grpc;
 mod handover;
 mod refusals;
 mod sequences;
+mod states;
 mod world;

@@ -14,6 +14,7 @@ mod administer;
 mod body;
 mod copy;
 mod failover;
+mod gate;
 mod lift;
 mod prepared;
 mod query;

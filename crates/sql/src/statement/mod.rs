@@ -86,6 +86,15 @@ pub enum GateMode {
     ReadLock,
 }
 
+/// When something ends by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Expiry {
+    /// `'2026-11-29 10:00'`
+    At(String),
+    /// `IN '10 min'`
+    In(String),
+}
+
 /// A statement. Names are folded the PostgreSQL way: lower case unless quoted.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Stmt {
@@ -175,6 +184,20 @@ pub enum Stmt {
         database: Option<String>,
         /// Also one that is bound by a planned handover.
         force: bool,
+    },
+    /// `SET DATABASE d READ ONLY REASON '…' [EXPIRES …]`
+    SetReadOnly {
+        /// Which.
+        database: String,
+        /// Why, for those who are refused.
+        reason: String,
+        /// When it ends by itself.
+        expires: Option<Expiry>,
+    },
+    /// `SET DATABASE d READ WRITE`
+    SetReadWrite {
+        /// Which.
+        database: String,
     },
     /// `SWITCHOVER DATABASE d TO cluster`: planned, nothing lost.
     Switchover {
@@ -300,6 +323,7 @@ fn statement(input: &mut Input<'_>) -> Result<Stmt, Failure> {
         ["pause" | "continue" | "stop", "replicating", _] => link::verb(input),
         ["flush", "tables", _] => gate::flush(input),
         ["unlock", "tables", _] => gate::unlock(input),
+        ["set", "database", _] => gate::set_database(input),
         ["switchover", "database", _] => link::switchover(input),
         ["failover", "database", _] => link::failover(input),
         ["reapply", "diverged", "transaction"] => link::reapply(input),

@@ -168,6 +168,27 @@ fn replicate_verbs_gates_and_lists() {
             "FLUSH TABLES ON d WITH READ LOCK",
             Stmt::FlushTables { database: d(), mode: GateMode::ReadLock },
         ),
+        (
+            "SET DATABASE d READ ONLY REASON 'audit'",
+            Stmt::SetReadOnly { database: name("d"), reason: name("audit"), expires: None },
+        ),
+        (
+            "set database d read only reason 'a' expires in '10 min'",
+            Stmt::SetReadOnly {
+                database: name("d"),
+                reason: name("a"),
+                expires: Some(Expiry::In("10 min".into())),
+            },
+        ),
+        (
+            "set database d read only reason 'a' expires '2030-01-01'",
+            Stmt::SetReadOnly {
+                database: name("d"),
+                reason: name("a"),
+                expires: Some(Expiry::At("2030-01-01".into())),
+            },
+        ),
+        ("set database d read write", Stmt::SetReadWrite { database: name("d") }),
         ("unlock tables", Stmt::UnlockTables { database: None, force: false }),
         ("unlock tables on d", Stmt::UnlockTables { database: d(), force: false }),
         ("unlock tables on d force", Stmt::UnlockTables { database: d(), force: true }),
