@@ -52,6 +52,8 @@ impl StorageId {
     pub const CATALOG: StorageId = StorageId(1);
     /// The key space of where sequences stand, in partition 0 of every database.
     pub const SEQUENCES: StorageId = StorageId(2);
+    /// The key space of decisions about diverged transactions, in partition 0 of every database.
+    pub const DECISIONS: StorageId = StorageId(3);
     /// The first key space a user's table can have.
     pub const FIRST_USER: StorageId = StorageId(100);
     /// Set in the key spaces of indexes, so that a key tells by itself what it is.

@@ -55,7 +55,13 @@ pub(crate) async fn collect(
         found.extend(txns.into_iter().map(|t| (fork.partition, t)));
     }
     // Reservations of sequences and filling of indexes are transactions that no user has written.
-    found.retain(|(_, txn)| txn.ops.is_empty() || txn.ops.iter().any(|(op, _)| is_shown(op)));
+    // A part of a transaction over several partitions stays all the same: without it the
+    // transaction would not be whole.
+    let of_user = |txn: &DivergedTxn| {
+        let shown = txn.ops.is_empty() || txn.ops.iter().any(|(op, _)| is_shown(op));
+        shown || txn.participants.len() > 1
+    };
+    found.retain(|(_, txn)| of_user(txn));
     if found.is_empty() {
         return Ok(Vec::new());
     }
@@ -178,11 +184,12 @@ impl Judged {
     }
 }
 
-/// Left out is what no user has written: counters, where sequences stand, entries of indexes.
+/// Left out is what no user has written: counters, where sequences stand, entries of indexes,
+/// decisions.
 pub(crate) fn is_shown(op: &Op) -> bool {
     let storage = format::key::storage_of(&op.key);
     op.key != format::catalog::counters_key()
-        && storage != StorageId::SEQUENCES
+        && !matches!(storage, StorageId::SEQUENCES | StorageId::DECISIONS)
         && !storage.is_index()
 }
 

@@ -2,6 +2,7 @@
 
 mod explain;
 mod failover;
+mod gates;
 mod promote;
 mod replicate;
 mod status;
@@ -66,6 +67,7 @@ impl Links {
             heeding: Mutex::default(),
             this: this.clone(),
         });
+        links.watch_gates();
         let records: Vec<Record> =
             links.engine.meta.read(|s| s.databases.values().cloned().collect());
         for record in records.iter().filter(|r| r.state != DatabaseState::Dropping) {
@@ -148,30 +150,6 @@ impl Links {
             self.tell_former(&record.name, handover::receipt_of(record, &name, now_ms)?);
         }
         Ok(())
-    }
-
-    /// `UNLOCK TABLES`: opens a gated database. With `force` also one that is bound by a handover
-    /// whose other side is gone for good.
-    ///
-    /// # Errors
-    /// 55006 while a handover is under way.
-    pub fn unlock(&self, name: &str, force: bool, by: &str) -> Result<()> {
-        let record = self.engine.record(name)?;
-        let giving = |h: &&meta::Handover| matches!(h.side, HandoverSide::Giving { .. });
-        let Some(open) = record.handover.as_ref().filter(giving) else {
-            return self.engine.ungate(name, by);
-        };
-        if !force {
-            let message =
-                format!("a handover of database \"{name}\" to {} is under way", open.peer_name);
-            return Err(Error::new(SqlState::OBJECT_IN_USE, message)
-                .detail("It ends by itself as soon as the standby is heard of again.")
-                .hint(format!(
-                    "if it is gone for good, and was not promoted: UNLOCK TABLES ON {name} FORCE"
-                )));
-        }
-        self.replication.keep(name, open.peer, open.id, "UNLOCK TABLES … FORCE")?;
-        self.engine.ungate(name, by)
     }
 
     /// Stops a link for now.

@@ -9,6 +9,7 @@
 //!   frame     lsn, epoch, kind, payload                     on disk and on links
 //!   catalog   a table descriptor as a row of StorageId 1
 //!   sequence  a sequence's descriptor there, and where it stands as a row of StorageId 2
+//!   decision  what was decided about a diverged transaction, as a row of StorageId 3
 //!   manifest  which chunk files hold a partition at a time
 //!   vault     what a rewind took out
 //! ```
@@ -24,6 +25,7 @@
 
 pub mod catalog;
 pub mod codec;
+pub mod decision;
 pub mod envelope;
 pub mod frame;
 pub mod index;

@@ -47,6 +47,7 @@ fn step(state: &mut State, command: Command) -> Result<Response> {
         }
         Command::SetGate { database, gate } => databases::gate(state, database, gate),
         Command::ClearGate { database, at_ms, by } => databases::ungate(state, database, at_ms, by),
+        Command::ExpireGate { database, at_ms } => databases::expire(state, database, at_ms),
         Command::PutHandover { database, handover } => databases::hand(state, database, handover),
         Command::EndHandover { database, id } => {
             let open = &mut find(state, database)?.handover;

@@ -113,6 +113,13 @@ pub enum Command {
         #[serde(default)]
         by: Option<String>,
     },
+    /// Opens it again if its gate has expired by now; changes nothing otherwise.
+    ExpireGate {
+        /// Which.
+        database: DatabaseId,
+        /// Now.
+        at_ms: u64,
+    },
     /// Begins a part in a planned handover; an error while one with another cluster, or a later
     /// one, is under way.
     PutHandover {

@@ -179,6 +179,9 @@ pub struct Gate {
     pub owner: String,
     /// Since when.
     pub at_ms: u64,
+    /// When it opens by itself.
+    #[serde(default)]
+    pub expires_ms: Option<u64>,
 }
 
 /// A planned handover between two clusters, from the moment one of them is bound by it.

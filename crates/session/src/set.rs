@@ -28,6 +28,10 @@ const SHOWN_BY_SQL: &[&str] = &[
 
 pub(crate) fn set(r: &mut Reader<'_>) -> Result<Option<Command>> {
     let mut reach = Reach::Session;
+    if r.peek_word() == Some("database") {
+        // `SET DATABASE d READ ONLY …` is no setting of the session.
+        return Ok(None);
+    }
     if r.eat("session") {
         if r.eat("characteristics") {
             r.expect("as")?;

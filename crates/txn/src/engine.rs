@@ -176,11 +176,24 @@ impl Engine {
     /// Closes a database for writes: new writers fail from now on, durably; returns when the
     /// running ones have ended. Safe to repeat.
     pub async fn gate(&self, name: &str, owner: &str, reason: &str) -> Result<()> {
+        self.gate_until(name, owner, reason, None).await
+    }
+
+    /// As [`Engine::gate`]; whoever looks after it opens it again at a time in milliseconds since
+    /// 1970.
+    pub async fn gate_until(
+        &self,
+        name: &str,
+        owner: &str,
+        reason: &str,
+        expires_ms: Option<u64>,
+    ) -> Result<()> {
         let database = self.database(name)?;
         let gate = Gate {
             reason: reason.to_owned(),
             owner: owner.to_owned(),
             at_ms: self.env.clock.now_ms(),
+            expires_ms,
         };
         self.meta.apply(Command::SetGate { database: database.id(), gate })?;
         database.writers.close(reason);

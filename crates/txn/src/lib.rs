@@ -54,6 +54,7 @@ mod catalog;
 mod commit;
 mod database;
 mod databases;
+mod decision;
 mod engine;
 mod gate;
 mod index;

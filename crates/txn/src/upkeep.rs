@@ -245,6 +245,9 @@ async fn layouts(database: &Arc<Database>, bounds: &Bounds) -> Result<Layouts> {
         if storage == StorageId::SEQUENCES {
             return Some(format::sequence::layout());
         }
+        if storage == StorageId::DECISIONS {
+            return Some(format::decision::layout());
+        }
         if storage.is_index() {
             return indexes.contains(&storage).then(format::index::layout);
         }

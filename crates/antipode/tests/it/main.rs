@@ -14,6 +14,7 @@ mod pgbench;
 mod replication;
 mod restart;
 mod tls;
+mod vault;
 mod verbs;
 
 /// The program under test.

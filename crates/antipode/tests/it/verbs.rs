@@ -3,7 +3,7 @@
 use crate::BINARY;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use testkit::{PASSWORD, Pair, Server, eventually, one, rows, script};
+use testkit::{PASSWORD, Pair, Server, error_of, eventually, one, rows, script};
 use tokio_postgres::{AsyncMessage, Config, NoTls};
 
 const CHECK: &str = "SELECT count(*), sum(n) FROM t";
@@ -135,4 +135,41 @@ async fn failover_with_data_loss_says_first_what_it_costs() {
     assert!(explained.iter().all(|r| r[0] != "blocker"), "{explained:?}");
     pair.east.come_back_to(&pair.west, "d").await;
     pair.east.agrees_with(&pair.west, "d", CHECK).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn database_is_read_only_for_a_reason_and_for_a_time() {
+    let pair = followed().await;
+    let east = pair.east.connect("d").await;
+    let set = "SET DATABASE d READ ONLY REASON";
+    pair.east.admin(&format!("{set} 'inventory' EXPIRES IN '1 h'")).await;
+    let (state, message) = error_of(&east, "INSERT INTO t VALUES (1000, 1)").await;
+    assert_eq!(state, "25006");
+    assert!(message.contains("inventory (until 2"), "{message}");
+    assert_eq!(one(&east, "SELECT count(*) FROM t").await, "500");
+    pair.east.admin("SET DATABASE d READ WRITE").await;
+    script(&east, &["INSERT INTO t VALUES (1000, 1)"]).await;
+    pair.east.admin(&format!("{set} 'a moment' EXPIRES IN '1500 ms'")).await;
+    assert_eq!(error_of(&east, "INSERT INTO t VALUES (1001, 1)").await.0, "25006");
+    eventually("it opens by itself", Duration::from_secs(30), async || {
+        east.batch_execute("INSERT INTO t VALUES (1001, 1)").await.is_ok()
+    })
+    .await;
+    let gates = "SELECT event, detail LIKE '%a moment%', who FROM \
+                 information_schema.replication_history WHERE database_name = 'd' \
+                 AND event LIKE '%gate' ORDER BY event_id DESC LIMIT 2";
+    assert_eq!(rows(&east, gates).await, [["ungate", "t", "expiry"], ["gate", "t", "root"]]);
+    for (bad, code) in [
+        (format!("{set} ''"), "22023"),
+        (format!("{set} 'x' EXPIRES '1999-01-01'"), "22023"),
+        (format!("{set} 'x' EXPIRES IN 'soon'"), "22023"),
+        ("SET DATABASE d READ ONLY".to_owned(), "42601"),
+        ("SET DATABASE nobody READ WRITE".to_owned(), "3D000"),
+    ] {
+        assert_eq!(pair.east.admin_error(&bad).await.0, code, "{bad}");
+    }
+    let (state, message) = pair.west.admin_error(&format!("{set} 'x'")).await;
+    assert_eq!((state.as_str(), message.contains("standby")), ("55000", true), "{message}");
+    let epoch = one(&east, "SHOW promotion_epoch").await;
+    assert!(epoch.starts_with('1'), "{epoch}");
 }

@@ -109,7 +109,7 @@ impl Replication {
             side: HandoverSide::Giving { password: password.clone(), gate: gate_before },
         };
         let reason = format!("a handover to {} is under way", request.cluster_name);
-        let gate = Gate { reason, owner: OWNER.to_owned(), at_ms };
+        let gate = Gate { reason, owner: OWNER.to_owned(), at_ms, expires_ms: None };
         self.engine.meta.apply(Command::Batch(vec![
             Command::PutHandover { database: record.id, handover },
             Command::SetGate { database: record.id, gate },

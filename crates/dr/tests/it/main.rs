@@ -14,4 +14,5 @@ mod handover;
 mod past;
 mod refusals;
 mod sequences;
+mod states;
 mod world;

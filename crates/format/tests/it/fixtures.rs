@@ -8,6 +8,7 @@ use base::{
 };
 use bytes::Bytes;
 use format::catalog::{self, Counters};
+use format::decision::{self, Decision, Verdict};
 use format::sequence::{self, SequenceState};
 use format::{ColumnLayout, DivergedPart, Manifest, Op, Record, key, row};
 
@@ -196,6 +197,30 @@ fn sequences() {
 }
 
 #[test]
+fn decisions() {
+    let txn = TxnId(0x8102 << 112 | 5);
+    let decision = Decision {
+        verdict: Verdict::Reapplied,
+        at_micros: 1_700_000_000_000_000,
+        who: "ann".into(),
+        reason: None,
+        forced: true,
+    };
+    assert_eq!(hex(&row::encode(&decision.encode(txn))), DECISION);
+    let read = Decision::decode(&row::decode(&unhex(DECISION)).unwrap()).unwrap();
+    assert_eq!(read, (txn, decision.clone()));
+    assert_eq!(hex(&decision::key(txn)), DECISION_KEY);
+    let dismissed = Decision {
+        verdict: Verdict::Dismissed,
+        reason: Some("a test".into()),
+        forced: false,
+        ..decision
+    };
+    assert_eq!(Decision::decode(&dismissed.encode(txn)).unwrap().1, dismissed);
+    assert!(Decision::decode(&Vec::new()).is_err());
+}
+
+#[test]
 fn manifests() {
     assert_eq!(Manifest::decode(&unhex(MANIFEST_1)).unwrap(), manifest(layout()));
     let runs = manifest_with_runs(layout());
@@ -238,6 +263,9 @@ const ENTRY_WITH_NULL: (&str, &str) = ("80000066000180000000000000070180000001",
 const COUNTERS: &str = "0113000708636f756e74657273080d4150434301fd1dffb708011064";
 const SEQUENCE: &str = "01131a07087075626c69632e7308324150535101cf691130080d12067075626c69631a01732202080328\
     14300138274014480250015a06080c1001180260026803";
+const DECISION: &str =
+    "0113fffffffffffffffdfd01030a070972656170706c6965640a8080f281838985060703616e6e0002";
+const DECISION_KEY: &str = "00000003010102000000000000018000000000000005";
 const SEQUENCE_STATE: &str = "01131a0304030902038001038280809040";
 const MANIFEST_2: &str = "41504d4602cabb22c80804108080808080808080021863220b0902000003010000001001220b09020000\
     030500000010322ae4010864120d08031204080a10051a030701781a290a126368756e6b2d342d39382e\

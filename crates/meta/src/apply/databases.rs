@@ -186,6 +186,16 @@ pub(super) fn ungate(
     Ok(Response::Done)
 }
 
+pub(super) fn expire(state: &mut State, id: DatabaseId, at_ms: u64) -> Result<Response> {
+    let database = find(state, id)?;
+    let expired = |gate: &Gate| gate.expires_ms.is_some_and(|at| at <= at_ms);
+    // A handover has a gate of its own, and puts this one back if it is given up.
+    if database.handover.is_none() && database.gate.as_ref().is_some_and(expired) {
+        return ungate(state, id, at_ms, Some("expiry".to_owned()));
+    }
+    Ok(Response::Done)
+}
+
 pub(super) fn hand(state: &mut State, id: DatabaseId, handover: Handover) -> Result<Response> {
     let database = find(state, id)?;
     // Whoever takes over begins one after the other: a later one of the same cluster means that it

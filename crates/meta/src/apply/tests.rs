@@ -143,6 +143,22 @@ fn last_superuser_stays() {
 }
 
 #[test]
+fn gate_expires_when_it_is_time_and_not_before() {
+    let mut s = state();
+    apply(&mut s, create("d", false)).unwrap();
+    let database = DatabaseId(1);
+    let gate = Gate { reason: "r".into(), owner: "bob".into(), at_ms: 10, expires_ms: Some(20) };
+    apply(&mut s, Command::SetGate { database, gate }).unwrap();
+    for (at_ms, gated) in [(19, true), (20, false), (21, false)] {
+        apply(&mut s, Command::ExpireGate { database, at_ms }).unwrap();
+        assert_eq!(s.databases[&database].gate.is_some(), gated, "at {at_ms}");
+    }
+    let last = s.history.last().unwrap();
+    assert_eq!((last.kind.as_str(), last.who.as_deref()), ("ungate", Some("expiry")));
+    assert_eq!(s.history.len(), 3);
+}
+
+#[test]
 fn history_is_bounded() {
     let mut s = state();
     for at_ms in 0..(HISTORY_ROWS as u64 + 10) {
@@ -178,7 +194,7 @@ fn history_tells_who_did_what_in_which_epoch_at_which_cut() {
     apply(&mut s, pause(false)).unwrap();
     apply(&mut s, Command::SetDatabaseState { database, state: DatabaseState::Standby }).unwrap();
     apply(&mut s, promote(2)).unwrap();
-    let gate = Gate { reason: "moving".into(), owner: "bob".into(), at_ms: 10 };
+    let gate = Gate { reason: "moving".into(), owner: "bob".into(), at_ms: 10, expires_ms: None };
     apply(&mut s, Command::SetGate { database, gate }).unwrap();
     apply(&mut s, Command::ClearGate { database, at_ms: 11, by: by.clone() }).unwrap();
     let raise = |number| Command::RaiseEpoch { database, epoch: epoch(number, 2), at_ms: 12 };

@@ -3,7 +3,7 @@
 
 use super::{Executor, Outcome};
 use crate::plan::{ResultColumn, columns_of, conform};
-use crate::statement::{self, GateMode, Replicate, Stmt, UserOptions};
+use crate::statement::{self, Replicate, Stmt, UserOptions};
 use crate::system;
 use arrow::array::RecordBatch;
 use base::{Catalog, Error, Result, SqlState};
@@ -30,9 +30,13 @@ impl Executor {
                 | Stmt::StopReplicating { .. }
                 | Stmt::FlushTables { .. }
                 | Stmt::UnlockTables { .. }
+                | Stmt::SetReadOnly { .. }
+                | Stmt::SetReadWrite { .. }
                 | Stmt::Switchover { .. }
                 | Stmt::Failover { .. }
                 | Stmt::Explain(_)
+                | Stmt::Reapply { .. }
+                | Stmt::Dismiss { .. }
                 | Stmt::ShowReplicationStatus { .. }
                 | Stmt::ShowDatabases { .. }
                 | Stmt::CreateUser { .. }
@@ -54,8 +58,13 @@ impl Executor {
             let done = self.links()?.switchover(database, to, &self.user).await?;
             return Ok(rows_of(system::receipt(stmt, &done)?, "SWITCHOVER"));
         }
-        if let Stmt::Explain(inner) = stmt {
-            return self.explain(inner).await;
+        match stmt {
+            Stmt::Explain(inner) => return self.explain(inner).await,
+            Stmt::Reapply { transaction, force } => return self.reapply(transaction, *force).await,
+            Stmt::Dismiss { transaction, reason } => {
+                return self.dismiss(transaction, reason).await;
+            }
+            _ => {}
         }
         if let Stmt::Failover { database, at, data_loss } = stmt {
             return self.failover(stmt, database, at.as_deref(), *data_loss).await;
@@ -71,6 +80,12 @@ impl Executor {
             }
             Stmt::FlushTables { database, mode } => self.flush(database.as_deref(), *mode).await?,
             Stmt::UnlockTables { database, force } => self.unlock(database.as_deref(), *force)?,
+            Stmt::SetReadOnly { database, reason, expires } => {
+                self.set_read_only(database, reason, expires.as_ref()).await?
+            }
+            Stmt::SetReadWrite { database } => {
+                self.unlock(Some(database), false).map(|_| "SET DATABASE")?
+            }
             Stmt::CreateUser { name, if_not_exists, options } => {
                 self.create_user(name, *if_not_exists, options)?
             }
@@ -135,35 +150,6 @@ impl Executor {
             other => other?,
         }
         Ok("DROP DATABASE")
-    }
-
-    /// The database named, or all of them.
-    fn named_or_all(&self, database: Option<&str>) -> Result<Vec<String>> {
-        match database {
-            Some(name) => Ok(vec![self.engine.database(name)?.name().to_owned()]),
-            None => Ok(self.engine.databases().iter().map(|d| d.name().to_owned()).collect()),
-        }
-    }
-
-    async fn flush(&self, database: Option<&str>, mode: GateMode) -> Result<&'static str> {
-        if mode == GateMode::ReadLock {
-            return Err(Error::unsupported("FLUSH TABLES WITH READ LOCK")
-                .hint("FLUSH TABLES WITH READ ONLY lets writers fail instead of waiting"));
-        }
-        for name in self.named_or_all(database)? {
-            self.engine.gate(&name, &self.user, "FLUSH TABLES WITH READ ONLY").await?;
-        }
-        Ok("FLUSH TABLES")
-    }
-
-    fn unlock(&self, database: Option<&str>, force: bool) -> Result<&'static str> {
-        for name in self.named_or_all(database)? {
-            match &self.links {
-                Some(links) => links.unlock(&name, force, &self.user)?,
-                None => self.engine.ungate(&name, &self.user)?,
-            }
-        }
-        Ok("UNLOCK TABLES")
     }
 
     fn create_user(

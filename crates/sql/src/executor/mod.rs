@@ -14,6 +14,7 @@ mod administer;
 mod body;
 mod copy;
 mod failover;
+mod gate;
 mod index;
 mod lift;
 mod past;
@@ -21,6 +22,7 @@ mod prepared;
 mod query;
 mod run;
 mod utility;
+mod vault;
 
 pub use copy::CopyTarget;
 pub use lift::normalise;

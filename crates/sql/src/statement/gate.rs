@@ -2,7 +2,7 @@
 
 use super::error::Failure;
 use super::input::Input;
-use super::{GateMode, Stmt};
+use super::{Expiry, GateMode, Stmt};
 use datafusion::sql::sqlparser::ast::Statement;
 
 /// `FLUSH TABLES [ON d] WITH READ {ONLY|LOCK}`
@@ -24,6 +24,27 @@ pub(super) fn flush(input: &mut Input<'_>) -> Result<Stmt, Failure> {
 pub(super) fn unlock(input: &mut Input<'_>) -> Result<Stmt, Failure> {
     input.expect_all(&["unlock", "tables"])?;
     Ok(Stmt::UnlockTables { database: on_database(input)?, force: input.eat("force") })
+}
+
+/// `SET DATABASE d READ {ONLY REASON '…' [EXPIRES {'…' | IN '…'}] | WRITE}`
+pub(super) fn set_database(input: &mut Input<'_>) -> Result<Stmt, Failure> {
+    input.expect_all(&["set", "database"])?;
+    let database = input.name()?;
+    input.expect("read")?;
+    if input.eat("write") {
+        return Ok(Stmt::SetReadWrite { database });
+    }
+    input.expect_all(&["only", "reason"])?;
+    let reason = input.string()?;
+    let expires = match (input.eat("expires"), input.at("in")) {
+        (false, _) => None,
+        (true, false) => Some(Expiry::At(input.string()?)),
+        (true, true) => {
+            input.expect("in")?;
+            Some(Expiry::In(input.string()?))
+        }
+    };
+    Ok(Stmt::SetReadOnly { database, reason, expires })
 }
 
 /// `SHOW REPLICATION STATUS [ON d]`

@@ -100,6 +100,25 @@ pub(super) fn failover(input: &mut Input<'_>) -> Result<Stmt, Failure> {
     Ok(Stmt::Failover { database, at, data_loss })
 }
 
+/// `REAPPLY DIVERGED TRANSACTION 'id' [IF UNCHANGED | FORCE]`
+pub(super) fn reapply(input: &mut Input<'_>) -> Result<Stmt, Failure> {
+    input.expect_all(&["reapply", "diverged", "transaction"])?;
+    let transaction = input.string()?;
+    let force = input.eat("force");
+    if !force && input.eat("if") {
+        input.expect("unchanged")?;
+    }
+    Ok(Stmt::Reapply { transaction, force })
+}
+
+/// `DISMISS DIVERGED TRANSACTION 'id' REASON '…'`
+pub(super) fn dismiss(input: &mut Input<'_>) -> Result<Stmt, Failure> {
+    input.expect_all(&["dismiss", "diverged", "transaction"])?;
+    let transaction = input.string()?;
+    input.expect("reason")?;
+    Ok(Stmt::Dismiss { transaction, reason: input.string()? })
+}
+
 /// Takes the tokens that begin before a byte offset.
 fn skip_to(input: &mut Input<'_>, byte: usize) {
     let mut walk = Walk::new(input.sql);

@@ -89,6 +89,15 @@ pub enum GateMode {
     ReadLock,
 }
 
+/// When something ends by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Expiry {
+    /// `'2026-11-29 10:00'`
+    At(String),
+    /// `IN '10 min'`
+    In(String),
+}
+
 /// A statement. Names are folded the PostgreSQL way: lower case unless quoted.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Stmt {
@@ -193,6 +202,20 @@ pub enum Stmt {
         /// Also one that is bound by a planned handover.
         force: bool,
     },
+    /// `SET DATABASE d READ ONLY REASON '…' [EXPIRES …]`
+    SetReadOnly {
+        /// Which.
+        database: String,
+        /// Why, for those who are refused.
+        reason: String,
+        /// When it ends by itself.
+        expires: Option<Expiry>,
+    },
+    /// `SET DATABASE d READ WRITE`
+    SetReadWrite {
+        /// Which.
+        database: String,
+    },
     /// `SWITCHOVER DATABASE d TO cluster`: planned, nothing lost.
     Switchover {
         /// Which.
@@ -208,6 +231,20 @@ pub enum Stmt {
         at: Option<String>,
         /// Without it, nothing may be lost.
         data_loss: bool,
+    },
+    /// `REAPPLY DIVERGED TRANSACTION 'id' [IF UNCHANGED | FORCE]`
+    Reapply {
+        /// Which, as `information_schema.diverged_transactions` names it.
+        transaction: String,
+        /// Whatever its rows are now.
+        force: bool,
+    },
+    /// `DISMISS DIVERGED TRANSACTION 'id' REASON '…'`
+    Dismiss {
+        /// Which.
+        transaction: String,
+        /// Why it is of no interest.
+        reason: String,
     },
     /// `SHOW REPLICATION STATUS [ON d]`
     ShowReplicationStatus {
@@ -309,8 +346,11 @@ fn statement(input: &mut Input<'_>) -> Result<Stmt, Failure> {
         ["pause" | "continue" | "stop", "replicating", _] => link::verb(input),
         ["flush", "tables", _] => gate::flush(input),
         ["unlock", "tables", _] => gate::unlock(input),
+        ["set", "database", _] => gate::set_database(input),
         ["switchover", "database", _] => link::switchover(input),
         ["failover", "database", _] => link::failover(input),
+        ["reapply", "diverged", "transaction"] => link::reapply(input),
+        ["dismiss", "diverged", "transaction"] => link::dismiss(input),
         ["show", "replication", "status"] => gate::show_status(input),
         ["show", "databases" | "tables", _] => gate::show_list(input),
         ["copy", _, _] => copy::copy(input),

@@ -168,6 +168,27 @@ fn replicate_verbs_gates_and_lists() {
             "FLUSH TABLES ON d WITH READ LOCK",
             Stmt::FlushTables { database: d(), mode: GateMode::ReadLock },
         ),
+        (
+            "SET DATABASE d READ ONLY REASON 'audit'",
+            Stmt::SetReadOnly { database: name("d"), reason: name("audit"), expires: None },
+        ),
+        (
+            "set database d read only reason 'a' expires in '10 min'",
+            Stmt::SetReadOnly {
+                database: name("d"),
+                reason: name("a"),
+                expires: Some(Expiry::In("10 min".into())),
+            },
+        ),
+        (
+            "set database d read only reason 'a' expires '2030-01-01'",
+            Stmt::SetReadOnly {
+                database: name("d"),
+                reason: name("a"),
+                expires: Some(Expiry::At("2030-01-01".into())),
+            },
+        ),
+        ("set database d read write", Stmt::SetReadWrite { database: name("d") }),
         ("unlock tables", Stmt::UnlockTables { database: None, force: false }),
         ("unlock tables on d", Stmt::UnlockTables { database: d(), force: false }),
         ("unlock tables on d force", Stmt::UnlockTables { database: d(), force: true }),
@@ -187,6 +208,22 @@ fn replicate_verbs_gates_and_lists() {
                 at: Some("2026-01-01 00:00:00".into()),
                 data_loss: true,
             },
+        ),
+        (
+            "reapply diverged transaction 'a-1'",
+            Stmt::Reapply { transaction: name("a-1"), force: false },
+        ),
+        (
+            "REAPPLY DIVERGED TRANSACTION 'a-1' IF UNCHANGED",
+            Stmt::Reapply { transaction: name("a-1"), force: false },
+        ),
+        (
+            "reapply diverged transaction 'a-1' force",
+            Stmt::Reapply { transaction: name("a-1"), force: true },
+        ),
+        (
+            "dismiss diverged transaction 'a-1' reason 'a test'",
+            Stmt::Dismiss { transaction: name("a-1"), reason: name("a test") },
         ),
         ("show replication status", Stmt::ShowReplicationStatus { database: None }),
         ("show replication status on d", Stmt::ShowReplicationStatus { database: d() }),

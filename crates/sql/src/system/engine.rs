@@ -1,17 +1,18 @@
 //! The facts of a running node.
 
 use super::source::{
-    DatabaseFact, DivergedFact, EventFact, LinkFact, SessionFact, SettingFact, SystemSource,
+    DatabaseFact, DivergedFact, EventFact, Fate, LinkFact, SessionFact, SettingFact, SystemSource,
     UserFact, WindowFact,
 };
 use async_trait::async_trait;
-use base::{Catalog, Result, TableId};
+use base::{Catalog, Result, SqlState, TableId, TxnId};
 use dr::{DivergedTransaction, LinkStatus, Links, SlotStatus};
+use format::decision::Decision;
 use format::vault::DivergedPart;
 use meta::{Durability, Source};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use txn::Engine;
+use txn::{Engine, TxnOptions};
 
 const SPOKEN: &str = concat!("16.0 (Antipode ", env!("CARGO_PKG_VERSION"), ")");
 
@@ -68,6 +69,23 @@ impl EngineSource {
     pub fn with_activity(mut self, activity: Vec<SessionFact>) -> EngineSource {
         self.activity = activity;
         self
+    }
+
+    /// What was decided about diverged transactions, as far as it can be read here now.
+    async fn fates(&self) -> Result<BTreeMap<TxnId, Fate>> {
+        let mut txn = self.engine.database(&self.database)?.begin(TxnOptions::default());
+        match txn.start_statement().await {
+            // While it comes back, the vault can be read, but not the data.
+            Err(e) if e.state == SqlState::CANNOT_CONNECT_NOW => return Ok(BTreeMap::new()),
+            other => other?,
+        }
+        let fate = |d: Decision| Fate {
+            state: d.verdict.name().to_owned(),
+            at_micros: d.at_micros,
+            who: d.who,
+            reason: d.reason,
+        };
+        Ok(txn.decisions().await?.into_iter().map(|(txn, d)| (txn, fate(d))).collect())
     }
 
     async fn database_fact(&self, record: meta::Database) -> DatabaseFact {
@@ -159,7 +177,9 @@ impl SystemSource for EngineSource {
     async fn diverged(&self) -> Result<Vec<DivergedFact>> {
         let Some(links) = &self.links else { return Ok(Vec::new()) };
         let transactions = links.diverged(&self.database)?;
-        Ok(transactions.iter().flat_map(|txn| diverged(&self.database, txn)).collect())
+        let fates = if transactions.is_empty() { BTreeMap::new() } else { self.fates().await? };
+        let one = |txn: &DivergedTransaction| diverged(&self.database, txn, fates.get(&txn.txn));
+        Ok(transactions.iter().flat_map(one).collect())
     }
 
     async fn windows(&self) -> Result<Vec<WindowFact>> {
@@ -274,7 +294,7 @@ fn as_source(slot: SlotStatus) -> Vec<LinkFact> {
     std::iter::once(whole).chain(parts).collect()
 }
 
-fn diverged(database: &str, txn: &DivergedTransaction) -> Vec<DivergedFact> {
+fn diverged(database: &str, txn: &DivergedTransaction, fate: Option<&Fate>) -> Vec<DivergedFact> {
     let rows = |part: &DivergedPart| {
         let (partition, epoch, lsn) = (part.partition, part.epoch.to_string(), part.lsn.0);
         let one = move |row: &format::vault::DivergedRow| DivergedFact {
@@ -284,6 +304,7 @@ fn diverged(database: &str, txn: &DivergedTransaction) -> Vec<DivergedFact> {
             origin: txn.origin.0,
             complete: txn.complete,
             decided: txn.decided,
+            fate: fate.cloned(),
             partition,
             epoch: epoch.clone(),
             lsn,

@@ -53,7 +53,7 @@ mod tests;
 pub use engine::EngineSource;
 pub use show::{explained, failed_over, receipt, show, show_schema};
 pub use source::{
-    DatabaseFact, DivergedFact, EventFact, LinkFact, SessionFact, SettingFact, SystemSource,
+    DatabaseFact, DivergedFact, EventFact, Fate, LinkFact, SessionFact, SettingFact, SystemSource,
     UserFact, WindowFact,
 };
 

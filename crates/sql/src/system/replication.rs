@@ -56,6 +56,7 @@ pub(super) fn diverged_transactions(facts: &Facts, sheet: &mut Sheet) {
     for ((commit_ms, txn), rows) in by_txn {
         let tables: BTreeSet<&str> = rows.iter().map(|r| r.table.as_str()).collect();
         let tables = tables.into_iter().collect::<Vec<_>>().join(", ");
+        let fate = rows.first().and_then(|r| r.fate.as_ref());
         sheet.row([
             ("database_name", rows.first().map(|r| &r.database).into()),
             ("transaction_id", txn.into()),
@@ -65,6 +66,10 @@ pub(super) fn diverged_transactions(facts: &Facts, sheet: &mut Sheet) {
             ("table_names", tables.into()),
             ("complete", rows.iter().all(|r| r.complete).into()),
             ("decided", rows.iter().all(|r| r.decided).into()),
+            ("state", fate.map_or("open", |f| f.state.as_str()).into()),
+            ("state_time", fate.map_or(Cell::Null, |f| Cell::Micros(f.at_micros))),
+            ("state_who", fate.map(|f| f.who.clone()).into()),
+            ("state_reason", fate.and_then(|f| f.reason.clone()).into()),
         ]);
     }
 }

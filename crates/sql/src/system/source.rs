@@ -129,6 +129,8 @@ pub struct DivergedFact {
     pub complete: bool,
     /// False if the transaction's outcome is not known.
     pub decided: bool,
+    /// What was decided about the transaction.
+    pub fate: Option<Fate>,
     /// Its partition.
     pub partition: u16,
     /// The epoch that wrote it.
@@ -143,6 +145,19 @@ pub struct DivergedFact {
     pub old: Option<String>,
     /// The row after as JSON.
     pub new: Option<String>,
+}
+
+/// What was decided about a diverged transaction.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Fate {
+    /// `reapplied` or `dismissed`.
+    pub state: String,
+    /// When, in microseconds since 1970.
+    pub at_micros: i64,
+    /// By whom.
+    pub who: String,
+    /// Why.
+    pub reason: Option<String>,
 }
 
 /// A setting of the session.
