@@ -2,7 +2,7 @@
 
 use crate::client::{self, Target};
 use crate::start::ADMIN_DATABASE;
-use crate::views::{self, Database, Link};
+use crate::views::{self, Database, Link, Storage, Usage};
 use crate::words;
 use clap::Args;
 use comfy_table::{Table, presets};
@@ -31,6 +31,8 @@ struct Status {
     cluster: String,
     databases: Vec<Database>,
     links: Vec<Link>,
+    engine: Vec<Usage>,
+    storage: Vec<Storage>,
 }
 
 /// Runs the command.
@@ -66,6 +68,8 @@ async fn fetch(target: &Target) -> Result<Status, String> {
         cluster: cluster.ok().and_then(|a| a.single().map(str::to_string)).unwrap_or_default(),
         databases,
         links: views::links(&client).await.map_err(tell)?,
+        engine: views::engine(&client).await.map_err(tell)?,
+        storage: views::storage(&client).await.map_err(tell)?,
     })
 }
 
@@ -158,6 +162,7 @@ impl Status {
             json!({
                 "database": d.name, "role": d.role, "partitions": d.partitions, "bytes": d.bytes,
                 "readonly_reason": d.gate, "protected": why.is_none(), "why_unprotected": why,
+                "storage": self.storage.iter().find(|s| s.database == d.name).map(storage),
             })
         });
         let links = self.links.iter().map(|l| {
@@ -173,8 +178,24 @@ impl Status {
             "protected": self.unprotected().is_empty(),
             "databases": databases.collect::<Vec<_>>(),
             "links": links.collect::<Vec<_>>(),
+            "engine": self.engine.iter().map(usage).collect::<Vec<_>>(),
         })
     }
+}
+
+fn usage(u: &Usage) -> serde_json::Value {
+    json!({
+        "kind": u.kind, "medium": u.medium, "bytes": u.bytes, "limit_bytes": u.limit_bytes,
+        "hits": u.hits, "misses": u.misses,
+    })
+}
+
+fn storage(s: &Storage) -> serde_json::Value {
+    json!({
+        "delta_bytes": s.delta_bytes, "run_bytes": s.run_bytes, "base_bytes": s.base_bytes,
+        "deepest_runs": s.deepest_runs, "write_amplification": s.write_amplification,
+        "layers_per_get": s.layers_per_get, "layers_per_scan": s.layers_per_scan,
+    })
 }
 
 fn is_well(link: &Link) -> bool {
@@ -193,7 +214,13 @@ mod tests {
 
     fn status(links: Vec<Link>) -> Status {
         let database = Database { name: "d".into(), role: "primary".into(), ..Database::default() };
-        Status { cluster: "east".into(), databases: vec![database], links }
+        Status {
+            cluster: "east".into(),
+            databases: vec![database],
+            links,
+            engine: vec![Usage { kind: "delta".into(), bytes: Some(3), ..Usage::default() }],
+            storage: vec![Storage { database: "d".into(), ..Storage::default() }],
+        }
     }
 
     #[test]
@@ -210,6 +237,9 @@ mod tests {
     #[test]
     fn json_says_whether_all_is_protected() {
         assert_eq!(status(vec![]).json()["protected"], json!(false));
-        assert_eq!(status(vec![link("streaming", None)]).json()["protected"], json!(true));
+        let json = status(vec![link("streaming", None)]).json();
+        assert_eq!(json["protected"], json!(true));
+        assert_eq!(json["engine"][0]["bytes"], json!(3));
+        assert_eq!(json["databases"][0]["storage"]["layers_per_get"], json!(null));
     }
 }

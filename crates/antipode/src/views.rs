@@ -43,6 +43,87 @@ pub struct Database {
     pub gate: Option<String>,
 }
 
+/// How much the node holds of something.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Usage {
+    /// `delta`, `cache`, `runs` …
+    pub kind: String,
+    /// `memory` or `disk`.
+    pub medium: String,
+    /// How much there is.
+    pub bytes: Option<u64>,
+    /// How much there may be.
+    pub limit_bytes: Option<u64>,
+    /// How often something was found in it.
+    pub hits: Option<u64>,
+    /// How often not.
+    pub misses: Option<u64>,
+}
+
+/// Where a database's rows are, and what reading and writing them costs.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Storage {
+    /// Its name.
+    pub database: String,
+    /// In memory.
+    pub delta_bytes: Option<u64>,
+    /// In runs.
+    pub run_bytes: Option<u64>,
+    /// In bases.
+    pub base_bytes: Option<u64>,
+    /// The most runs a read looks through.
+    pub deepest_runs: Option<u64>,
+    /// Bytes written for each byte spilled.
+    pub write_amplification: Option<f64>,
+    /// Layers looked into for a key.
+    pub layers_per_get: Option<f64>,
+    /// Layers a scan goes through.
+    pub layers_per_scan: Option<f64>,
+}
+
+const STORAGE: &str = "SELECT database_name, sum(delta_bytes) AS delta_bytes, \
+    sum(run_bytes) AS run_bytes, sum(base_bytes) AS base_bytes, max(deepest_runs) AS deepest_runs, \
+    sum(spilled_bytes + merged_bytes)::float8 / nullif(sum(spilled_bytes), 0) \
+        AS write_amplification, \
+    sum(layers_per_get * gets) / nullif(sum(gets), 0) AS layers_per_get, \
+    sum(layers_per_scan * scans) / nullif(sum(scans), 0) AS layers_per_scan \
+    FROM information_schema.storage_status GROUP BY database_name";
+
+/// What the node holds of each kind.
+pub async fn engine(client: &Client) -> Result<Vec<Usage>, tokio_postgres::Error> {
+    let sql = "SELECT * FROM information_schema.engine_status";
+    let answer = client::ask(client, sql).await?;
+    let usage = |row| Usage {
+        kind: answer.field(row, "kind").unwrap_or_default().to_string(),
+        medium: answer.field(row, "medium").unwrap_or_default().to_string(),
+        bytes: number(&answer, row, "bytes"),
+        limit_bytes: number(&answer, row, "limit_bytes"),
+        hits: number(&answer, row, "hits"),
+        misses: number(&answer, row, "misses"),
+    };
+    Ok((0..answer.rows.len()).map(usage).collect())
+}
+
+/// The figures of all databases.
+pub async fn storage(client: &Client) -> Result<Vec<Storage>, tokio_postgres::Error> {
+    let answer = client::ask(client, STORAGE).await?;
+    let storage = |row| Storage {
+        database: answer.field(row, "database_name").unwrap_or_default().to_string(),
+        delta_bytes: number(&answer, row, "delta_bytes"),
+        run_bytes: number(&answer, row, "run_bytes"),
+        base_bytes: number(&answer, row, "base_bytes"),
+        deepest_runs: number(&answer, row, "deepest_runs"),
+        write_amplification: number(&answer, row, "write_amplification"),
+        layers_per_get: number(&answer, row, "layers_per_get"),
+        layers_per_scan: number(&answer, row, "layers_per_scan"),
+    };
+    Ok((0..answer.rows.len()).map(storage).collect())
+}
+
+fn number<T: std::str::FromStr>(answer: &Answer, row: usize, column: &str) -> Option<T> {
+    answer.field(row, column).and_then(|v| v.parse().ok())
+}
+
 /// All links of a node.
 pub async fn links(client: &Client) -> Result<Vec<Link>, tokio_postgres::Error> {
     let answer = client::ask(client, "SHOW REPLICATION STATUS").await?;

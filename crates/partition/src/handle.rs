@@ -177,8 +177,20 @@ pub struct PartitionStatus {
     pub chunk_bytes: u64,
     /// Row versions in chunk files.
     pub chunk_rows: u64,
+    /// Chunk files.
+    pub chunks: usize,
+    /// Bytes of those that are of bases.
+    pub base_bytes: u64,
+    /// Bytes of those that are of runs.
+    pub run_bytes: u64,
     /// Runs that wait to be merged into the base.
     pub runs: usize,
+    /// The most runs of one key space: what a read may have to look through.
+    pub runs_deepest: usize,
+    /// A spill is being written now.
+    pub spilling: bool,
+    /// A merge is, in the background.
+    pub merging: bool,
     /// Bytes written by spills since the partition was opened.
     pub spilled_bytes: u64,
     /// Bytes written by merges since then: with the spilled ones over these, how often a byte is

@@ -1,9 +1,11 @@
-//! Decoded columns of row groups and of single pages, shared by all partitions of the node and bounded in bytes.
+//! What is kept in memory of chunks, shared by all partitions of the node and bounded in bytes:
+//! decoded columns of row groups and of single pages, and the indexes by which these are found.
 //!
 //! Point reads make room for what they bring in (second chance: what was used since the hand last
 //! passed stays once more). Scans only fill what is free, so that one pass over a large table does
 //! not push out what point reads live on.
 
+use crate::footer::Opened;
 use arrow::array::{Array, ArrayRef};
 use parking_lot::RwLock;
 use std::collections::{BTreeMap, VecDeque};
@@ -22,6 +24,11 @@ pub(crate) struct PageKey {
 
 impl PageKey {
     pub(crate) const WHOLE: u32 = u32::MAX;
+
+    /// Not of a page, but of what [`Opened`] knows of the chunk.
+    fn index(chunk: u64) -> PageKey {
+        PageKey { chunk, group: u32::MAX, page: PageKey::WHOLE, column: u32::MAX }
+    }
 }
 
 /// What a reader may do to the cache.
@@ -40,7 +47,24 @@ pub(crate) enum Fill {
 pub struct PageCache {
     limit: usize,
     next_chunk: AtomicU64,
+    hits: AtomicU64,
+    misses: AtomicU64,
     inner: RwLock<Inner>,
+}
+
+/// Figures of a [`PageCache`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CacheStats {
+    /// The most bytes it holds.
+    pub limit: usize,
+    /// Bytes held now.
+    pub bytes: usize,
+    /// Those of them that are indexes of chunks.
+    pub index_bytes: usize,
+    /// Columns of pages or row groups that were found since it was made.
+    pub hits: u64,
+    /// Those that had to be read and decoded.
+    pub misses: u64,
 }
 
 #[derive(Debug, Default)]
@@ -49,13 +73,32 @@ struct Inner {
     /// Every page once, in the order the hand visits them; may name pages that are gone.
     hand: VecDeque<PageKey>,
     bytes: usize,
+    index_bytes: usize,
 }
 
 #[derive(Debug)]
 struct Page {
-    array: ArrayRef,
+    held: Held,
     bytes: usize,
     used: AtomicBool,
+}
+
+#[derive(Debug)]
+enum Held {
+    Column(ArrayRef),
+    Index(Arc<Opened>),
+}
+
+impl Page {
+    /// True if it was used since the last time it was asked.
+    fn take_used(&self) -> bool {
+        let used = match &self.held {
+            Held::Column(_) => &self.used,
+            // Those who use it need not come by here.
+            Held::Index(opened) => &opened.used,
+        };
+        used.swap(false, Ordering::Relaxed)
+    }
 }
 
 impl PageCache {
@@ -64,6 +107,8 @@ impl PageCache {
         Arc::new(PageCache {
             limit: bytes,
             next_chunk: AtomicU64::new(1),
+            hits: AtomicU64::new(0),
+            misses: AtomicU64::new(0),
             inner: RwLock::default(),
         })
     }
@@ -71,6 +116,24 @@ impl PageCache {
     /// Bytes held now.
     pub fn bytes(&self) -> usize {
         self.inner.read().bytes
+    }
+
+    /// Its figures.
+    pub fn stats(&self) -> CacheStats {
+        let inner = self.inner.read();
+        CacheStats {
+            limit: self.limit,
+            bytes: inner.bytes,
+            index_bytes: inner.index_bytes,
+            hits: self.hits.load(Ordering::Relaxed),
+            misses: self.misses.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Notes how many of the columns that somebody wanted were there.
+    pub(crate) fn note(&self, found: usize, absent: usize) {
+        self.hits.fetch_add(found as u64, Ordering::Relaxed);
+        self.misses.fetch_add(absent as u64, Ordering::Relaxed);
     }
 
     /// A number for a newly opened chunk, never given twice.
@@ -82,11 +145,25 @@ impl PageCache {
         let inner = self.inner.read();
         let page = inner.pages.get(&key)?;
         page.used.store(true, Ordering::Relaxed);
-        Some(page.array.clone())
+        match &page.held {
+            Held::Column(array) => Some(array.clone()),
+            Held::Index(_) => None,
+        }
+    }
+
+    /// Keeps what is known of a chunk, as long as it is used now and then. Without it no page is
+    /// found, so it pushes out others.
+    pub(crate) fn put_index(&self, chunk: u64, opened: &Arc<Opened>) {
+        let bytes = opened.memory_size() + 64;
+        self.insert(PageKey::index(chunk), Held::Index(opened.clone()), bytes, Fill::Evict);
     }
 
     pub(crate) fn put(&self, key: PageKey, array: &ArrayRef, fill: Fill) {
         let bytes = array.get_array_memory_size() + 64;
+        self.insert(key, Held::Column(array.clone()), bytes, fill);
+    }
+
+    fn insert(&self, key: PageKey, held: Held, bytes: usize, fill: Fill) {
         if fill == Fill::Never || bytes > self.limit {
             return;
         }
@@ -99,7 +176,10 @@ impl PageCache {
         }
         inner.make_room(self.limit - bytes);
         inner.bytes += bytes;
-        inner.pages.insert(key, Page { array: array.clone(), bytes, used: false.into() });
+        if let Held::Index(_) = held {
+            inner.index_bytes += bytes;
+        }
+        inner.pages.insert(key, Page { held, bytes, used: false.into() });
         inner.hand.push_back(key);
     }
 
@@ -123,8 +203,7 @@ impl Inner {
     fn make_room(&mut self, limit: usize) {
         while self.bytes > limit {
             let Some(key) = self.hand.pop_front() else { return };
-            let used = self.pages.get(&key).map(|p| p.used.swap(false, Ordering::Relaxed));
-            match used {
+            match self.pages.get(&key).map(Page::take_used) {
                 Some(true) => self.hand.push_back(key),
                 Some(false) => self.remove(key),
                 None => {}
@@ -135,6 +214,9 @@ impl Inner {
     fn remove(&mut self, key: PageKey) {
         if let Some(page) = self.pages.remove(&key) {
             self.bytes -= page.bytes;
+            if let Held::Index(_) = page.held {
+                self.index_bytes -= page.bytes;
+            }
         }
     }
 }

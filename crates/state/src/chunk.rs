@@ -2,21 +2,23 @@
 //!
 //! The first use of a chunk reads the whole file and compares its checksum with the manifest's; a
 //! difference is an error that names the file, always. After that only the wanted columns of the
-//! wanted row groups or pages are read, and kept decoded in the [`PageCache`].
+//! wanted row groups or pages are read, and kept decoded in the [`PageCache`], as is what the end of
+//! the file tells of them.
 
 use crate::cache::{Fill, PageCache, PageKey};
-use crate::footer::{KEY, Opened, Part, TS};
+use crate::footer::{FOOT, KEY, Opened, Part, TS, metadata_len, tail};
 use crate::ranges::Ranges;
 use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, BooleanArray, RecordBatch, UInt64Array};
 use arrow::datatypes::UInt64Type;
 use base::{Error, Result};
-use env::Disk;
+use env::{Disk, DiskFile};
 use format::ChunkMeta;
 use parking_lot::Mutex;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReaderBuilder, RowSelector};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
 
 /// A chunk of some manifest.
 #[derive(Debug)]
@@ -26,8 +28,20 @@ pub(crate) struct Chunk {
     id: u64,
     disk: Arc<dyn Disk>,
     cache: Arc<PageCache>,
-    opened: Mutex<Option<Arc<Opened>>>,
+    known: Mutex<Known>,
 }
+
+/// What a chunk knows of itself besides its place.
+#[derive(Debug, Default)]
+struct Known {
+    /// Where in the file the indexes begin, once the file was found to be what the manifest says.
+    tail: Option<u64>,
+    /// The cache keeps it alive, and whoever uses it.
+    opened: Weak<Opened>,
+}
+
+/// How much of a file is checked at a time.
+const PIECE_BYTES: u64 = 1 << 20;
 
 impl Drop for Chunk {
     fn drop(&mut self) {
@@ -43,7 +57,7 @@ impl Chunk {
         cache: Arc<PageCache>,
     ) -> Chunk {
         let id = cache.new_chunk();
-        Chunk { meta, path, id, disk, cache, opened: Mutex::new(None) }
+        Chunk { meta, path, id, disk, cache, known: Mutex::default() }
     }
 
     fn corrupt(&self, why: impl std::fmt::Display) -> Error {
@@ -53,29 +67,60 @@ impl Chunk {
         )
     }
 
-    /// Checks the file if it is used for the first time.
+    /// What is known of the chunk, read if it is not in memory. Checks the file if it is used for
+    /// the first time.
     pub(crate) fn open(&self) -> Result<Arc<Opened>> {
-        let mut opened = self.opened.lock();
-        if let Some(opened) = &*opened {
-            return Ok(opened.clone());
+        let mut known = self.known.lock();
+        if let Some(opened) = known.opened.upgrade() {
+            opened.used.store(true, Ordering::Relaxed);
+            return Ok(opened);
         }
-        let bytes = self
-            .disk
-            .read(&self.path)
-            .map_err(|e| Error::io(format!("reading chunk {}", self.path.display()), &e))?;
-        if bytes.len() as u64 != self.meta.bytes {
-            return Err(self.corrupt(format_args!(
-                "it has {} bytes, the manifest says {}",
-                bytes.len(),
-                self.meta.bytes
-            )));
+        let tail = match known.tail {
+            Some(tail) => tail,
+            None => self.check()?,
+        };
+        let file = self.disk.open(&self.path).map_err(|e| self.io(&e))?;
+        let part = (tail, self.bytes(&*file, tail, self.meta.bytes)?.into());
+        let end = Ranges { len: self.meta.bytes, parts: vec![part] };
+        let opened = Arc::new(Opened::read(&end).map_err(|why| self.corrupt(why))?);
+        *known = Known { tail: Some(tail), opened: Arc::downgrade(&opened) };
+        self.cache.put_index(self.id, &opened);
+        Ok(opened)
+    }
+
+    /// Compares the whole file with the manifest, a piece at a time; where its tail begins.
+    fn check(&self) -> Result<u64> {
+        let file = self.disk.open(&self.path).map_err(|e| self.io(&e))?;
+        let (len, wanted) = (file.len().map_err(|e| self.io(&e))?, self.meta.bytes);
+        if len != wanted {
+            return Err(
+                self.corrupt(format_args!("it has {len} bytes, the manifest says {wanted}"))
+            );
         }
-        if crc32c::crc32c(&bytes) != self.meta.crc32c {
+        let (mut crc, mut at) = (0, 0);
+        while at < len {
+            let end = len.min(at + PIECE_BYTES);
+            crc = crc32c::crc32c_append(crc, &self.bytes(&*file, at, end)?);
+            at = end;
+        }
+        if crc != self.meta.crc32c {
             return Err(self.corrupt("its checksum is not the one in the manifest"));
         }
-        let new = Arc::new(Opened::read(bytes).map_err(|why| self.corrupt(why))?);
-        *opened = Some(new.clone());
-        Ok(new)
+        let foot = self.bytes(&*file, len.saturating_sub(FOOT as u64), len)?;
+        let foot = foot.try_into().map_err(|_| self.corrupt("it is too short"))?;
+        let metadata = metadata_len(foot).map_err(|why| self.corrupt(why))?;
+        let start = len.checked_sub(metadata).ok_or_else(|| self.corrupt("it is too short"))?;
+        tail(&self.bytes(&*file, start, len)?, len).map_err(|why| self.corrupt(why))
+    }
+
+    fn io(&self, e: &std::io::Error) -> Error {
+        Error::io(format!("reading chunk {}", self.path.display()), e)
+    }
+
+    fn bytes(&self, file: &dyn DiskFile, from: u64, to: u64) -> Result<Vec<u8>> {
+        let mut bytes = vec![0; (to - from) as usize];
+        file.read_at(&mut bytes, from).map_err(|e| self.io(&e))?;
+        Ok(bytes)
     }
 
     /// Some columns (positions in the file) of one part, from the cache or the disk.
@@ -92,6 +137,7 @@ impl Chunk {
             .zip(&found)
             .filter_map(|(p, array)| array.is_none().then_some(*p))
             .collect();
+        self.cache.note(positions.len() - absent.len(), absent.len());
         if !absent.is_empty() {
             absent.sort_unstable();
             absent.dedup();
@@ -138,13 +184,11 @@ impl Chunk {
 
     /// Reads and decodes columns (ascending positions) of one part.
     fn read(&self, opened: &Opened, part: Part, positions: &[usize]) -> Result<RecordBatch> {
-        let io = |e| Error::io(format!("reading chunk {}", self.path.display()), &e);
-        let file = self.disk.open(&self.path).map_err(io)?;
+        let file = self.disk.open(&self.path).map_err(|e| self.io(&e))?;
         let mut ranges =
             Ranges { len: self.meta.bytes, parts: Vec::with_capacity(positions.len()) };
         for (start, len) in byte_ranges(opened, part, positions) {
-            let mut bytes = vec![0; len as usize];
-            file.read_at(&mut bytes, start).map_err(io)?;
+            let bytes = self.bytes(&*file, start, start + len)?;
             ranges.parts.push((start, bytes.into()));
         }
         let rows = opened.rows(part);

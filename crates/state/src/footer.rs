@@ -1,13 +1,15 @@
 //! What is known of a chunk without its rows: columns, and row groups and pages with their keys.
 
 use crate::columns::{DELETED_COLUMN, KEY_COLUMN, TS_COLUMN};
+use crate::ranges::Ranges;
 use base::Timestamp;
 use bytes::Bytes;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
-use parquet::file::metadata::{PageIndexPolicy, RowGroupMetaData};
+use parquet::file::metadata::{PageIndexPolicy, ParquetMetaDataReader, RowGroupMetaData};
 use parquet::file::page_index::column_index::ColumnIndexMetaData;
 use parquet::file::page_index::offset_index::PageLocation;
 use std::ops::Range;
+use std::sync::atomic::AtomicBool;
 
 /// Position of the storage key in every chunk file.
 pub(crate) const KEY: usize = 0;
@@ -24,6 +26,8 @@ pub(crate) struct Opened {
     pub(crate) columns: Vec<(u32, usize)>,
     /// Where the column is that tells deletions apart, if there is one.
     pub(crate) deleted: Option<usize>,
+    /// Set by every use, for the cache.
+    pub(crate) used: AtomicBool,
 }
 
 /// One row group. The versions of a key may go on in the next one.
@@ -57,11 +61,10 @@ impl Part {
 }
 
 impl Opened {
-    /// Reads it from a whole file; an error says what is wrong with that.
-    pub(crate) fn read(file: Vec<u8>) -> Result<Opened, String> {
+    /// Reads it from the end of a file, from [`tail`] on; an error says what is wrong with that.
+    pub(crate) fn read(end: &Ranges) -> Result<Opened, String> {
         let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional);
-        let metadata =
-            ArrowReaderMetadata::load(&Bytes::from(file), options).map_err(|e| e.to_string())?;
+        let metadata = ArrowReaderMetadata::load(end, options).map_err(|e| e.to_string())?;
         let fields = metadata.schema().fields();
         if fields.len() < 2 || fields[KEY].name() != KEY_COLUMN || fields[TS].name() != TS_COLUMN {
             return Err("it does not begin with a key and a timestamp".into());
@@ -81,7 +84,15 @@ impl Opened {
         for group in metadata.metadata().row_groups() {
             groups.push(group_of(group).ok_or("it has no statistics of keys and times")?);
         }
-        Ok(Opened { metadata, groups, columns, deleted })
+        Ok(Opened { metadata, groups, columns, deleted, used: AtomicBool::new(true) })
+    }
+
+    /// About how many bytes it takes.
+    pub(crate) fn memory_size(&self) -> usize {
+        let keys: usize = self.groups.iter().map(|g| g.first.len() + g.last.len()).sum();
+        let groups = self.groups.len() * size_of::<Group>() + keys;
+        // The schema is there twice, as Parquet's and as Arrow's.
+        self.metadata.metadata().memory_size() + groups + 512 * (self.columns.len() + 2)
     }
 
     /// Where the column with this id is in the file.
@@ -143,6 +154,31 @@ impl Opened {
             page => first(page)..first(page + 1),
         }
     }
+}
+
+/// How long a file's last part is whose first [`FOOT`] bytes from the end are these: the metadata.
+pub(crate) fn metadata_len(foot: [u8; FOOT]) -> Result<u64, String> {
+    match foot {
+        [a, b, c, d, b'P', b'A', b'R', b'1'] => {
+            Ok(u64::from(u32::from_le_bytes([a, b, c, d])) + FOOT as u64)
+        }
+        _ => Err("it does not end as a Parquet file".into()),
+    }
+}
+
+/// Bytes at the end that tell how long the metadata before them is.
+pub(crate) const FOOT: usize = 8;
+
+/// Where in a file of this length the part begins that [`Opened::read`] needs: the page indexes,
+/// which lie before the metadata given.
+pub(crate) fn tail(metadata: &[u8], len: u64) -> Result<u64, String> {
+    let end = len - metadata.len() as u64;
+    let metadata = metadata.get(..metadata.len() - FOOT).unwrap_or_default();
+    let metadata = ParquetMetaDataReader::decode_metadata(metadata).map_err(|e| e.to_string())?;
+    let columns = metadata.row_groups().iter().flat_map(|g| g.columns());
+    let indexes = columns.flat_map(|c| [c.column_index_offset(), c.offset_index_offset()]);
+    let first = indexes.flatten().filter_map(|at| u64::try_from(at).ok()).min();
+    Ok(first.unwrap_or(end).min(end))
 }
 
 fn group_of(group: &RowGroupMetaData) -> Option<Group> {

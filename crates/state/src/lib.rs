@@ -67,7 +67,7 @@ mod view;
 mod walk;
 mod write;
 
-pub use cache::PageCache;
+pub use cache::{CacheStats, PageCache};
 pub use columns::{KEY_COLUMN, TS_COLUMN, arrow_type, cell_at, column_name, schema, value_at};
 pub use delta::Version;
 pub use pin::BasePin;

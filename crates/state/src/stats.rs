@@ -1,6 +1,7 @@
 //! Figures.
 
 use crate::State;
+use format::Run;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What was done since the partition was opened.
@@ -29,6 +30,10 @@ pub struct Stats {
     pub delta_bytes: usize,
     /// Runs of all key spaces.
     pub runs: usize,
+    /// Bytes of runs.
+    pub run_bytes: u64,
+    /// Bytes of bases.
+    pub base_bytes: u64,
     /// The most runs any key space has.
     pub runs_deepest: usize,
     /// Bytes written by spills since the partition was opened.
@@ -43,6 +48,10 @@ pub struct Stats {
     pub scans: u64,
     /// Layers they went through.
     pub scan_layers: u64,
+    /// A spill is being written now.
+    pub spilling: bool,
+    /// A merge is, in the background.
+    pub merging: bool,
 }
 
 impl Stats {
@@ -69,6 +78,8 @@ impl State {
             chunk_bytes: manifest.chunks().map(|c| c.bytes).sum(),
             delta_keys: view.generations().map(|g| g.keys()).sum(),
             delta_bytes: self.delta_bytes(),
+            run_bytes: manifest.tables.iter().flat_map(|t| &t.runs).map(Run::bytes).sum(),
+            base_bytes: manifest.tables.iter().flat_map(|t| &t.chunks).map(|c| c.bytes).sum(),
             runs: runs().sum(),
             runs_deepest: runs().max().unwrap_or(0),
             spilled_bytes: count(&counts.spilled),
@@ -77,6 +88,8 @@ impl State {
             get_layers: count(&counts.get_layers),
             scans: count(&counts.scans),
             scan_layers: count(&counts.scan_layers),
+            spilling: self.inner.spilling.is_locked(),
+            merging: self.inner.merging.is_locked(),
         }
     }
 }

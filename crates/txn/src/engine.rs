@@ -9,7 +9,7 @@ use log::Log;
 use meta::{Command, DatabaseState, Gate, HistoryRow, Meta};
 use parking_lot::{Mutex, RwLock};
 use partition::WaitGraph;
-use state::PageCache;
+use state::{CacheStats, PageCache};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
@@ -208,6 +208,11 @@ impl Engine {
         self.meta.apply(Command::ClearGate { database: database.id(), at_ms, by })?;
         database.writers.open();
         Ok(())
+    }
+
+    /// Figures of the cache of chunk pages.
+    pub fn cache_stats(&self) -> CacheStats {
+        self.cache.stats()
     }
 
     /// How many transactions wait for a lock of another one now.

@@ -1,8 +1,8 @@
 //! The facts of a running node.
 
 use super::source::{
-    DatabaseFact, DivergedFact, EventFact, Fate, LinkFact, SessionFact, SettingFact, SystemSource,
-    UserFact, WindowFact,
+    DatabaseFact, DivergedFact, EventFact, Fate, LinkFact, SessionFact, SettingFact, StorageFact,
+    SystemSource, UsageFact, UserFact, WindowFact,
 };
 use async_trait::async_trait;
 use base::{Catalog, Result, SqlState, TableId, TxnId};
@@ -184,6 +184,14 @@ impl SystemSource for EngineSource {
 
     async fn windows(&self) -> Result<Vec<WindowFact>> {
         Ok(super::storage::windows_of(&self.engine))
+    }
+
+    async fn storage(&self) -> Result<Vec<StorageFact>> {
+        super::storage::status_of(&self.engine).await
+    }
+
+    async fn usage(&self) -> Result<Vec<UsageFact>> {
+        Ok(super::storage::usage_of(&self.engine))
     }
 
     async fn settings(&self) -> Result<Vec<SettingFact>> {

@@ -53,8 +53,8 @@ mod tests;
 pub use engine::EngineSource;
 pub use show::{explained, failed_over, receipt, show, show_schema};
 pub use source::{
-    DatabaseFact, DivergedFact, EventFact, Fate, LinkFact, SessionFact, SettingFact, SystemSource,
-    UserFact, WindowFact,
+    DatabaseFact, DivergedFact, EventFact, Fate, LinkFact, SessionFact, SettingFact, StorageFact,
+    SystemSource, UsageFact, UserFact, WindowFact,
 };
 
 pub(crate) use functions::answers::split_name;
@@ -146,6 +146,8 @@ fn fill(facts: &Facts, relation: &Relation, sheet: &mut Sheet) {
         ("information_schema", "diverged_transactions") => {
             replication::diverged_transactions(facts, sheet);
         }
+        ("information_schema", "storage_status") => storage::status(facts, sheet),
+        ("information_schema", "engine_status") => storage::usage(facts, sheet),
         ("information_schema", "version_windows") => storage::windows(facts, sheet),
         ("information_schema", "diverged_rows") => replication::diverged_rows(facts, sheet),
         _ => {}

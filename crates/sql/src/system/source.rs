@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use base::{Catalog, Result, TableId, Timestamp};
+use partition::PartitionStatus;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -39,6 +40,32 @@ pub struct WindowFact {
     pub is_default: bool,
     /// The oldest and the newest readable time; `None` while it cannot be read at all.
     pub window: Option<(Timestamp, Timestamp)>,
+}
+
+/// What one partition holds, and what reading and writing it costs.
+#[derive(Clone, Debug, Default)]
+pub struct StorageFact {
+    /// The database.
+    pub database: String,
+    /// The partition's place in it.
+    pub partition: u16,
+    /// Its figures.
+    pub status: PartitionStatus,
+}
+
+/// How much of something the node holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UsageFact {
+    /// `delta`, `runs`, `base`, `page cache`, `log` …
+    pub kind: String,
+    /// It is on disk, not in memory.
+    pub on_disk: bool,
+    /// How much.
+    pub bytes: u64,
+    /// How much it may become.
+    pub limit: Option<u64>,
+    /// How often it was found in there, and how often not, since the start.
+    pub found: Option<(u64, u64)>,
 }
 
 /// Somebody who may log in.
@@ -214,6 +241,14 @@ pub trait SystemSource: Send + Sync {
     async fn windows(&self) -> Result<Vec<WindowFact>> {
         Ok(Vec::new())
     }
+    /// What the partitions hold.
+    async fn storage(&self) -> Result<Vec<StorageFact>> {
+        Ok(Vec::new())
+    }
+    /// What the node holds.
+    async fn usage(&self) -> Result<Vec<UsageFact>> {
+        Ok(Vec::new())
+    }
     /// The session's settings.
     async fn settings(&self) -> Result<Vec<SettingFact>> {
         Ok(Vec::new())
@@ -243,6 +278,8 @@ pub(super) struct Facts {
     pub(super) history: Vec<EventFact>,
     pub(super) diverged: Vec<DivergedFact>,
     pub(super) windows: Vec<WindowFact>,
+    pub(super) storage: Vec<StorageFact>,
+    pub(super) usage: Vec<UsageFact>,
     pub(super) settings: Vec<SettingFact>,
     pub(super) activity: Vec<SessionFact>,
     pub(super) sizes: BTreeMap<TableId, u64>,
@@ -274,6 +311,12 @@ impl Facts {
         }
         if wants(&["version_windows"]) {
             facts.windows = source.windows().await?;
+        }
+        if wants(&["storage_status"]) {
+            facts.storage = source.storage().await?;
+        }
+        if wants(&["engine_status"]) {
+            facts.usage = source.usage().await?;
         }
         if wants(&["pg_stat_activity"]) {
             facts.activity = source.activity().await?;

@@ -128,3 +128,44 @@ async fn sequences_are_in_the_catalogs() {
         ["t_id_seq|id|a", "t_n_seq|n|i"]
     );
 }
+
+#[tokio::test]
+async fn the_engines_figures_are_shown() {
+    let world = World::new().await;
+    let mut s = world.session();
+    s.run("CREATE TABLE t (id int PRIMARY KEY, v text)").await.expect("t");
+    s.run("INSERT INTO t SELECT i, 'row ' || i FROM generate_series(1, 5000) AS g(i)")
+        .await
+        .expect("rows");
+    let database = world.engine.database("test").expect("there");
+    let written = "SELECT count(*) FROM information_schema.storage_status \
+                   WHERE database_name = 'test' AND run_bytes + base_bytes > 0 \
+                   AND spilled_bytes > 0 AND write_amplification >= 1 AND row_versions > 1000";
+    for _ in 0..200 {
+        // What is not closed yet stays in memory.
+        world.engine.spill_above(&database, 0).await.expect("spills");
+        if s.rows(written).await == ["4"] {
+            break;
+        }
+        world.engine.env.sleep(std::time::Duration::from_millis(50)).await;
+    }
+    assert_eq!(s.rows(written).await, ["4"]);
+    for id in [7, 4000, 7] {
+        assert_eq!(
+            s.rows(&format!("SELECT v FROM t WHERE id = {id}")).await,
+            [format!("row {id}")]
+        );
+    }
+    assert_eq!(s.rows("SELECT count(v) FROM t").await, ["5000"]);
+    let read = "SELECT sum(gets) >= 3, min(layers_per_scan) >= 1, bool_or(spilling) \
+                FROM information_schema.storage_status WHERE database_name = 'test'";
+    assert_eq!(s.rows(read).await, ["t|t|f"]);
+    let usage = "SELECT kind, medium, bytes > 0, limit_bytes > 0 \
+                 FROM information_schema.engine_status ORDER BY kind";
+    let shown = s.rows(usage).await;
+    for wanted in ["base|disk", "cache|memory|t|t", "chunk indexes|memory|t|t", "log|disk|t|NULL"] {
+        assert!(shown.iter().any(|row| row.starts_with(wanted)), "{wanted} in {shown:?}");
+    }
+    let hits = "SELECT hits > 0 FROM information_schema.engine_status WHERE kind = 'cache'";
+    assert_eq!(s.rows(hits).await, ["t"]);
+}

@@ -3,7 +3,7 @@
 use crate::room::*;
 use base::Lsn;
 use env::sim;
-use state::State;
+use state::{PageCache, State};
 
 /// Loads rows `ids` at a time and spills them; nothing may go that was there at time 1.
 fn load(state: &State, at: u64, ids: std::ops::Range<i64>) {
@@ -77,5 +77,34 @@ fn all_versions_of_a_small_space_are_told() {
         assert_eq!(told(4), [&[(5, true), (8, true), (12, true)][..], &newest].concat());
         while state.merge(ts(8)).unwrap() {}
         assert_eq!(told(8), [&[(12, true)][..], &newest].concat());
+    });
+}
+
+#[test]
+fn the_indexes_of_chunks_are_part_of_what_the_cache_may_hold() {
+    sim::run(54, |world| async move {
+        let env = world.node().env();
+        let cache = PageCache::new(60_000);
+        let state = State::open(&env, dir(), cache.clone(), small()).unwrap();
+        for n in 1..=30 {
+            load(&state, n as u64, (n - 1) * 200..n * 200);
+        }
+        assert!(state.stats().chunks > 100, "{:?}", state.stats());
+        for round in 0..3 {
+            for id in (0..6_000).step_by(37) {
+                let found = state.get(&key_of(A, id), ts(99)).unwrap();
+                assert!(found.is_some_and(|v| v.row.is_some()), "row {id} in round {round}");
+                assert!(cache.bytes() <= 60_000);
+            }
+            assert_eq!(scan(&state, whole(A, 99)).unwrap().len(), 6_000);
+        }
+        let stats = cache.stats();
+        assert!(stats.index_bytes > 0 && stats.index_bytes <= stats.bytes, "{stats:?}");
+        let hot = |state: &State| state.get(&key_of(A, 7), ts(99)).unwrap().unwrap();
+        hot(&state);
+        let before = cache.stats();
+        hot(&state);
+        assert_eq!(cache.stats().misses, before.misses);
+        assert!(cache.stats().hits > before.hits);
     });
 }
