@@ -26,6 +26,8 @@ pub struct Picture {
     pub epoch: Epoch,
     /// True if the database was a primary all the while.
     pub primary: bool,
+    /// What a ready index had too much or too little.
+    pub wrong_index: Option<String>,
     /// By table name and partition and key. The catalog is `(catalog)`.
     pub rows: BTreeMap<(String, u16, Vec<u8>), PictureRow>,
 }
@@ -50,8 +52,9 @@ pub fn int(row: &BTreeMap<String, Value>, column: &str) -> Option<i64> {
     }
 }
 
-/// Reads everything in one transaction, with pauses between the scans.
-pub async fn read(database: &Arc<Database>, pauses: &Pauses) -> Result<Picture> {
+/// Reads everything in one transaction, with pauses between the scans. Compares indexes with their
+/// tables if that is wanted.
+pub async fn read(database: &Arc<Database>, pauses: &Pauses, indexes: bool) -> Result<Picture> {
     let options = TxnOptions { isolation: Isolation::RepeatableRead, read_only: true };
     let (epoch, state) = (database.promotion_epoch(), database.state());
     let mut txn = begin(database, options).await?;
@@ -61,6 +64,11 @@ pub async fn read(database: &Arc<Database>, pauses: &Pauses) -> Result<Picture> 
     for table in catalog.tables.values() {
         pauses.take().await;
         scan(&txn, &table.name, table.storage, &columns(table), &mut picture, pauses).await?;
+        for index in table.indexes.iter().filter(|i| i.ready && indexes) {
+            pauses.take().await;
+            let wrong = txn.view()?.audit_index(table, index).await?;
+            picture.wrong_index = picture.wrong_index.or(wrong);
+        }
     }
     let same = (epoch, state) == (database.promotion_epoch(), database.state());
     picture.primary = same && state == DatabaseState::Primary;

@@ -35,6 +35,7 @@ impl Executor {
                 | Stmt::CreateUser { .. }
                 | Stmt::AlterUser { .. }
                 | Stmt::DropUser { .. }
+                | Stmt::Reindex { .. }
         )
     }
 
@@ -45,6 +46,9 @@ impl Executor {
         }
         if Executor::may_stand_alone(stmt) {
             return self.make_index(stmt).await;
+        }
+        if let Stmt::Reindex { index, name } = stmt {
+            return self.reindex(*index, name).await;
         }
         self.check_superuser(stmt)?;
         if let Stmt::Switchover { database, to } = stmt {

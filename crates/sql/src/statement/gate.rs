@@ -55,6 +55,22 @@ pub(super) fn noop(input: &mut Input<'_>) -> Stmt {
     Stmt::Noop { tag }
 }
 
+/// `REINDEX [(options)] {INDEX|TABLE} [CONCURRENTLY] i`; of other things there is nothing to do.
+pub(super) fn reindex(input: &mut Input<'_>) -> Result<Stmt, Failure> {
+    let mut words = (1..).map(|n| input.word(n)).take_while(|w| !w.is_empty());
+    let index = match words.find(|w| !matches!(w.as_str(), "(" | ")" | "," | "verbose")) {
+        Some(word) if word == "index" => true,
+        Some(word) if word == "table" => false,
+        _ => return Ok(noop(input)),
+    };
+    while !input.eat("index") && !input.eat("table") {
+        input.parser.next_token();
+    }
+    input.eat("concurrently");
+    let name = input.parser.parse_object_name(false)?;
+    Ok(Stmt::Reindex { index, name })
+}
+
 /// `ABORT [WORK|TRANSACTION]`, which is `ROLLBACK`.
 pub(super) fn abort(input: &mut Input<'_>) -> Result<Stmt, Failure> {
     input.expect("abort")?;

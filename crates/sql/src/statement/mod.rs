@@ -218,6 +218,13 @@ pub enum Stmt {
         /// No error if one does not exist.
         if_exists: bool,
     },
+    /// `REINDEX {INDEX|TABLE} n`
+    Reindex {
+        /// One index; all of a table if false.
+        index: bool,
+        /// Its name, or the table's.
+        name: ast::ObjectName,
+    },
     /// `COPY … FROM STDIN` and `COPY … TO STDOUT`
     Copy(Copy),
     /// Accepted, nothing to do: `VACUUM`, `ANALYZE`, `CHECKPOINT` …
@@ -281,7 +288,8 @@ fn statement(input: &mut Input<'_>) -> Result<Stmt, Failure> {
         ["show", "replication", "status"] => gate::show_status(input),
         ["show", "databases" | "tables", _] => gate::show_list(input),
         ["copy", _, _] => copy::copy(input),
-        ["vacuum" | "analyze" | "analyse" | "checkpoint" | "reindex" | "cluster", _, _] => {
+        ["reindex", _, _] => gate::reindex(input),
+        ["vacuum" | "analyze" | "analyse" | "checkpoint" | "cluster", _, _] => {
             Ok(gate::noop(input))
         }
         ["abort", _, _] => gate::abort(input),
