@@ -12,8 +12,9 @@ use format::index::entry_of;
 use std::sync::Arc;
 use txn::{Database, EntryMove, Transaction, TxnOptions};
 
-/// The table that gets and loses indexes.
-const TABLE: &str = "transfers";
+/// The tables that get and lose indexes, and the last column to index: rows of the first change all
+/// the time, the second gets new ones.
+const TABLES: [(&str, u64); 2] = [("accounts", 2), ("transfers", 5)];
 
 /// Adds an index on columns (descending, if true) to a table of this transaction.
 pub async fn add(
@@ -96,27 +97,33 @@ async fn change(access: &Access, number: u32, dice: &Dice) -> (&'static str, Res
         Ok(database) => database,
         Err(error) => return ("index change", Err(error)),
     };
+    let (name, last) = dice.pick(&TABLES);
     match dice.range(0, 9) {
-        0..=4 => ("new index", make(&database, number, dice).await),
-        5 | 6 => ("rest of an index", finish(&database).await),
-        _ => ("drop of an index", drop_one(&database, dice).await),
+        0..=4 => ("new index", make(&database, (name, last), number, dice).await),
+        5 | 6 => ("rest of an index", finish(&database, name).await),
+        _ => ("drop of an index", drop_one(&database, name, dice).await),
     }
 }
 
-async fn table_of(txn: &mut Transaction) -> Result<TableDescriptor> {
+async fn table_of(txn: &mut Transaction, name: &str) -> Result<TableDescriptor> {
     txn.begin_ddl().await?;
     let catalog = txn.catalog().await?;
-    let found = catalog.table("public", TABLE);
-    found.map(|t| t.as_ref().clone()).ok_or_else(|| Error::internal("the bank has no transfers"))
+    let found = catalog.table("public", name);
+    found.map(|t| t.as_ref().clone()).ok_or_else(|| Error::internal("the bank lacks a table"))
 }
 
-async fn make(database: &Arc<Database>, number: u32, dice: &Dice) -> Result<()> {
+async fn make(
+    database: &Arc<Database>,
+    (name, last): (&str, u64),
+    number: u32,
+    dice: &Dice,
+) -> Result<()> {
     let mut txn = begin(database, TxnOptions::default()).await?;
-    let mut table = table_of(&mut txn).await?;
-    if table.indexes.len() > 4 {
+    let mut table = table_of(&mut txn, name).await?;
+    if table.indexes.len() > 3 {
         return Ok(());
     }
-    let second = (dice.range(2, 5) as u32, dice.chance(50));
+    let second = (dice.range(2, last) as u32, dice.chance(50));
     let unique = dice.chance(50);
     let columns = if unique { vec![second, (1, dice.chance(50))] } else { vec![second] };
     let name = format!("ix{number}");
@@ -128,14 +135,14 @@ async fn make(database: &Arc<Database>, number: u32, dice: &Dice) -> Result<()> 
 async fn fill(database: &Arc<Database>, table: TableId, index: TableId) -> Result<()> {
     match database.fill_index(table, index).await? {
         None => database.finish_index(table, index, None).await,
-        Some(_) => Err(Error::new(SqlState::UNIQUE_VIOLATION, "two transfers of the same id")),
+        Some(_) => Err(Error::new(SqlState::UNIQUE_VIOLATION, "two rows of the same id")),
     }
 }
 
 /// Finishes what was cut off.
-async fn finish(database: &Arc<Database>) -> Result<()> {
+async fn finish(database: &Arc<Database>, name: &str) -> Result<()> {
     let mut txn = begin(database, TxnOptions::default()).await?;
-    let table = table_of(&mut txn).await?;
+    let table = table_of(&mut txn, name).await?;
     txn.rollback().await;
     match table.indexes.iter().find(|i| !i.ready) {
         Some(index) => fill(database, table.id, index.id).await,
@@ -143,9 +150,9 @@ async fn finish(database: &Arc<Database>) -> Result<()> {
     }
 }
 
-async fn drop_one(database: &Arc<Database>, dice: &Dice) -> Result<()> {
+async fn drop_one(database: &Arc<Database>, name: &str, dice: &Dice) -> Result<()> {
     let mut txn = begin(database, TxnOptions::default()).await?;
-    let table = table_of(&mut txn).await?;
+    let table = table_of(&mut txn, name).await?;
     txn.rollback().await;
     let Some(last) = table.indexes.len().checked_sub(1) else { return Ok(()) };
     let index = &table.indexes[dice.range(0, last as u64) as usize];
