@@ -1,6 +1,7 @@
 //! The data under test: `accounts` and `transfers`, spread over the partitions, written without SQL.
 
 use crate::dice::{Dice, Pauses};
+use crate::indexes;
 use crate::plan::{BALANCE, Plan};
 use base::{Column, Error, Result, SqlType, TableDescriptor, Value};
 use bytes::Bytes;
@@ -10,7 +11,7 @@ use std::time::Duration;
 use txn::{Database, Isolation, Transaction, TxnOptions};
 
 /// The longest wait for a lock.
-const LOCK_WAIT: LockWait = LockWait::Block(Some(Duration::from_secs(2)));
+pub(crate) const LOCK_WAIT: LockWait = LockWait::Block(Some(Duration::from_secs(2)));
 
 /// One transfer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,10 +80,13 @@ pub async fn begin(database: &Arc<Database>, options: TxnOptions) -> Result<Tran
 pub async fn create(database: &Arc<Database>, accounts: i64) -> Result<()> {
     let mut txn = begin(database, TxnOptions::default()).await?;
     let int = |id, name: &str| column(id, name, SqlType::BigInt, Value::Null);
-    let accounts_table = table(&mut txn, "accounts", vec![int(1, "id"), int(2, "balance")]).await?;
+    let mut accounts_table =
+        table(&mut txn, "accounts", vec![int(1, "id"), int(2, "balance")]).await?;
+    indexes::add(&mut txn, &mut accounts_table, "by_balance", &[(2, true)], false, true).await?;
     let note = column(5, "note", SqlType::Text, Value::Null);
     let columns = vec![int(1, "id"), int(2, "source"), int(3, "target"), int(4, "amount"), note];
-    table(&mut txn, "transfers", columns).await?;
+    let mut transfers = table(&mut txn, "transfers", columns).await?;
+    indexes::add(&mut txn, &mut transfers, "once", &[(1, false), (3, false)], true, true).await?;
     for id in 0..accounts {
         let row = vec![(1, Value::Int(id)), (2, Value::Int(BALANCE))];
         put(&mut txn, &accounts_table, id, row).await?;
@@ -113,6 +117,9 @@ pub async fn alter(database: &Arc<Database>, name: &str, change: Change) -> Resu
         Change::Drop => txn.drop_table(table.id).await?,
         Change::Truncate => {
             table.storage = txn.next_storage_id().await?;
+            for index in &mut table.indexes {
+                index.storage = txn.next_index_storage_id().await?;
+            }
             txn.put_table(&table).await?;
         }
         Change::AddColumn => {
@@ -153,7 +160,19 @@ async fn put(
     let at = place(txn.database(), table, id);
     txn.lock(std::slice::from_ref(&at), LockMode::Exclusive, LOCK_WAIT).await?;
     txn.latest(std::slice::from_ref(&at)).await?;
-    txn.write(at.0, at.1, Some(format::row::encode(&row)))
+    change(txn, table, at, None, format::row::encode(&row)).await
+}
+
+/// Writes a row that is locked, and its index entries.
+async fn change(
+    txn: &mut Transaction,
+    table: &TableDescriptor,
+    at: (u16, Bytes),
+    old: Option<&[u8]>,
+    new: Bytes,
+) -> Result<()> {
+    indexes::follow(txn, table, &at, old, &new).await?;
+    txn.write(at.0, at.1, Some(new))
 }
 
 /// The two tables, locked against changes of the schema.
@@ -191,8 +210,8 @@ pub async fn transfer(
         let found = txn.latest(std::slice::from_ref(&at)).await?.pop().flatten();
         let row = found.ok_or_else(|| Error::internal(format!("no account {account}")))?;
         let balance = balance(&row.row)? + by;
-        let row = vec![(1, Value::Int(account)), (2, Value::Int(balance))];
-        txn.write(at.0, at.1, Some(format::row::encode(&row)))?;
+        let new = format::row::encode(&[(1, Value::Int(account)), (2, Value::Int(balance))]);
+        change(&mut txn, &accounts, at, Some(&row.row), new).await?;
     }
     pauses.take().await;
     let known = |name: &str| match name {

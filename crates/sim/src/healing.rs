@@ -1,7 +1,9 @@
 //! The end of every run: all faults end, the two sides come together, and everything is checked.
 
 use crate::dice::{Dice, Pauses};
-use crate::invariants::{acknowledged, consistent_cut, equal_sides, nothing_stuck, stranded_once};
+use crate::invariants::{
+    acknowledged, consistent_cut, equal_sides, index_matches, nothing_stuck, stranded_once,
+};
 use crate::ledger::Told;
 use crate::operator::{FIGURES_AGE, Operator};
 use crate::picture::{self, Picture};
@@ -71,6 +73,8 @@ async fn check_all(operator: &Operator) -> Result<Picture, Violation> {
     let standby = look(operator, operator.standby()).await?;
     consistent_cut::check(&primary, &stage.plan)?;
     consistent_cut::check(&standby, &stage.plan)?;
+    index_matches::check(&primary)?;
+    index_matches::check(&standby)?;
     equal_sides::check(&primary, &standby)?;
     // The primary goes on closing timestamps: the ends meet now and then.
     let logs = async || operator.compare_logs(true).map(Some).map_err(|v| v.to_string());
@@ -95,7 +99,7 @@ async fn look(operator: &Operator, region: usize) -> Result<Picture, Violation> 
     let access = operator.access(region).map_err(failed)?;
     let database = access.database().map_err(|e| failed(e.to_string()))?;
     let pauses = Pauses::new(operator.stage.outside.clone(), operator.dice.clone(), 0, 0);
-    let read = picture::read(&database, &pauses);
+    let read = picture::read(&database, &pauses, true);
     let limit = operator.stage.sleep(Duration::from_secs(30));
     tokio::select! {
         biased;

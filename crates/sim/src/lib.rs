@@ -6,7 +6,7 @@
 //!      │             SimNode (disk)          ▲                 SimNode (disk)
 //!      ▼                  ▲                  │                      ▲
 //!   ledger            mischief: power loss, kill, full disk, skew, cut links, lost answers,
-//!      │              spills, pauses, schema changes
+//!      │              spills, pauses, schema changes, indexes made and dropped
 //!      │              operator: lost region, split, planned switch, failback by difference
 //!      └─────────▶ invariants, at every read and once everything is healed
 //! ```
@@ -37,6 +37,7 @@ pub mod dice;
 mod far;
 mod healing;
 pub mod histories;
+pub mod indexes;
 pub mod invariants;
 pub mod ledger;
 pub mod mischief;

@@ -28,6 +28,8 @@ pub struct Picture {
     pub primary: bool,
     /// True if that was the epoch all the while.
     pub same_epoch: bool,
+    /// What a ready index had too much or too little.
+    pub wrong_index: Option<String>,
     /// By table name and partition and key. The catalog is `(catalog)`.
     pub rows: BTreeMap<(String, u16, Vec<u8>), PictureRow>,
 }
@@ -52,9 +54,10 @@ pub fn int(row: &BTreeMap<String, Value>, column: &str) -> Option<i64> {
     }
 }
 
-/// Reads everything in one transaction, with pauses between the scans.
-pub async fn read(database: &Arc<Database>, pauses: &Pauses) -> Result<Picture> {
-    read_as_of(database, None, pauses).await
+/// Reads everything in one transaction, with pauses between the scans. Compares indexes with their
+/// tables if that is wanted.
+pub async fn read(database: &Arc<Database>, pauses: &Pauses, indexes: bool) -> Result<Picture> {
+    read_as_of(database, None, pauses, indexes).await
 }
 
 /// As [`read`], of a time of the past.
@@ -62,6 +65,7 @@ pub async fn read_as_of(
     database: &Arc<Database>,
     past: Option<Timestamp>,
     pauses: &Pauses,
+    indexes: bool,
 ) -> Result<Picture> {
     let options = TxnOptions { isolation: Isolation::RepeatableRead, read_only: true };
     let (epoch, state) = (database.promotion_epoch(), database.state());
@@ -79,6 +83,11 @@ pub async fn read_as_of(
     for table in catalog.tables.values() {
         pauses.take().await;
         scan(&txn, &table.name, table.storage, &columns(table), &mut picture, pauses).await?;
+        for index in table.indexes.iter().filter(|i| i.ready && indexes) {
+            pauses.take().await;
+            let wrong = txn.view()?.audit_index(table, index).await?;
+            picture.wrong_index = picture.wrong_index.or(wrong);
+        }
     }
     let now = (database.promotion_epoch(), database.state());
     picture.same_epoch = now.0 == epoch;

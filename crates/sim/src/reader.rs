@@ -1,7 +1,7 @@
 //! A reader: looks at both regions again and again, and checks everything it is shown.
 
 use crate::dice::{Dice, Pauses};
-use crate::invariants::{acknowledged, consistent_cut, same_past};
+use crate::invariants::{acknowledged, consistent_cut, index_matches, same_past};
 use crate::picture::{self, Picture};
 use crate::stage::Stage;
 use std::sync::Arc;
@@ -37,11 +37,12 @@ async fn look_back(stage: &Stage, region: usize, old: &Picture, dice: &Dice) {
         return;
     }
     let pauses = Pauses::new(stage.outside.clone(), dice.clone(), 20, 20);
-    let read = picture::read_as_of(&database, Some(old.at), &pauses);
+    let read = picture::read_as_of(&database, Some(old.at), &pauses, dice.chance(40));
     match place.while_alive(access.life, read).await {
         Some(Ok(again)) if again.same_epoch && again.epoch == old.epoch => {
             stage.trace.say(format_args!("reader {} looks back to {}", place.name, old.at));
-            stage.verdict.check(same_past::check(old, &again, place.name));
+            let same = same_past::check(old, &again, place.name);
+            stage.verdict.check(same.and_then(|()| index_matches::check(&again)));
         }
         Some(Err(error)) => stage.judge_error(place, &access, "reading the past", &error),
         _ => {}
@@ -56,15 +57,15 @@ async fn look(stage: &Stage, region: usize, dice: &Dice) -> Option<Picture> {
     let began = stage.now();
     let (percent, ms_max) = if dice.chance(20) { (100, 400) } else { (20, 20) };
     let pauses = Pauses::new(stage.outside.clone(), dice.clone(), percent, ms_max);
-    let read = place.while_alive(access.life, picture::read(&database, &pauses)).await;
-    match read {
+    let read = picture::read(&database, &pauses, dice.chance(40));
+    match place.while_alive(access.life, read).await {
         Some(Ok(picture)) => {
             let seen = picture.transfers().len();
             stage.trace.say(format_args!("reader {} {} sees {seen}", place.name, picture.at));
             let whole = consistent_cut::check(&picture, &stage.plan);
             let sync = stage.plan.sync;
             let told = || acknowledged::check_seen(&picture, &stage.ledger, region, sync, began);
-            let checked = whole.and_then(|()| told());
+            let checked = whole.and_then(|()| index_matches::check(&picture)).and_then(|()| told());
             stage.verdict.check(checked.map_err(|mut violation| {
                 let (name, state) = (place.name, database.state().name());
                 violation.what =

@@ -36,7 +36,8 @@
 //!
 //! # Crash
 //! At any point of a spill or merge the folder holds a complete newest manifest, the old or the new
-//! one, and perhaps files no manifest names; [`State::open`] removes those.
+//! one, and perhaps files no manifest names; [`State::open`] removes those, once all that was removed
+//! before is so for sure.
 
 mod cache;
 mod chunk;

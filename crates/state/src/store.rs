@@ -2,7 +2,7 @@
 
 use crate::cache::PageCache;
 use crate::delta::{Generation, SLICE, Version};
-use crate::files::{Files, load_manifests, write_manifest};
+use crate::files::{Files, load_manifests, sync, write_manifest};
 use crate::merging::Claims;
 use crate::scan::{Scan, ScanSpec};
 use crate::settings::Settings;
@@ -57,6 +57,9 @@ impl State {
         let disk = env.disk.clone();
         let manifests = Self::manifests_in(&disk, &dir)?;
         let mut files = Files::new(manifests);
+        // What a killed process removed may not be durable: a manifest that is not there now could
+        // come back, and must find its chunks then.
+        sync(&dir, &disk)?;
         files.collect(&dir, &disk)?;
         let newest = files.retained.last().cloned().unwrap_or_default();
         let base = Arc::new(files.base(newest, &dir, &disk, &cache));

@@ -28,8 +28,8 @@
 //!   as it is ready. Until then no second one comes about beside one that has its entry.
 //!
 //! # On a crash
-//! An index that is not ready stays so: kept up, read by nobody, shown as invalid. `REINDEX` takes
-//! step 2 up again from the start, `DROP INDEX` ends it.
+//! An index that is not ready stays so: kept up, read by nobody, shown as invalid. `REINDEX` makes it
+//! anew, `DROP INDEX` ends it.
 
 mod audit;
 mod build;

@@ -3,6 +3,7 @@
 pub mod acknowledged;
 pub mod consistent_cut;
 pub mod equal_sides;
+pub mod index_matches;
 pub mod log_prefix;
 pub mod nothing_stuck;
 pub mod one_primary;

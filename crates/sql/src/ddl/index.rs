@@ -12,7 +12,9 @@ mod drop;
 mod order;
 
 pub use drop::{drop_constraint, drop_indexes};
-pub use order::{Order, create_index, is_index_order, register_index};
+pub use order::{
+    Order, create_index, is_index_order, named_indexes, register_again, register_index,
+};
 
 use crate::change::{Run, fold, last_part};
 use crate::shape::Shape;
@@ -118,7 +120,7 @@ pub async fn add(
     let name = match &wanted.name {
         Some(name) if is_taken(&catalog, table, name) => return Err(taken(name)),
         Some(name) => name.clone(),
-        None => free_name(&catalog, table, wanted),
+        None => default_name(&catalog, table, wanted),
     };
     let index = IndexDescriptor {
         id: run.txn.next_table_id().await?,
@@ -199,11 +201,16 @@ fn taken(name: &str) -> Error {
     Error::new(SqlState::DUPLICATE_TABLE, format!("relation \"{name}\" already exists"))
 }
 
-/// `table_column_column_idx`, with a number if need be.
-fn free_name(catalog: &Catalog, table: &TableDescriptor, wanted: &Definition) -> String {
+/// `table_column_column_idx`.
+fn default_name(catalog: &Catalog, table: &TableDescriptor, wanted: &Definition) -> String {
     let label = if wanted.constraint { "key" } else { "idx" };
     let columns: Vec<&str> = wanted.columns.iter().map(|(name, ..)| name.as_str()).collect();
     let stem = format!("{}_{}", table.name, columns.join("_"));
+    free_name(catalog, table, &stem, label)
+}
+
+/// `stem_label`, with a number if need be.
+fn free_name(catalog: &Catalog, table: &TableDescriptor, stem: &str, label: &str) -> String {
     let mut number = 0;
     loop {
         let end = if number == 0 { format!("_{label}") } else { format!("_{label}{number}") };

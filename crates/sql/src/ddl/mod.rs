@@ -14,7 +14,10 @@ pub use alter::alter;
 pub use create::{create, create_as};
 pub use drop::{drop_tables, truncate};
 pub use identity::{alter_identity, always};
-pub use index::{Order, create_index, drop_indexes, duplicated, is_index_order, register_index};
+pub use index::{
+    Order, create_index, drop_indexes, duplicated, is_index_order, named_indexes, register_again,
+    register_index,
+};
 pub use sequence::{alter_sequence, create_sequence, drop_sequences};
 
 use crate::change::{Run, Scope};

@@ -42,6 +42,7 @@ impl Executor {
                 | Stmt::CreateUser { .. }
                 | Stmt::AlterUser { .. }
                 | Stmt::DropUser { .. }
+                | Stmt::Reindex { .. }
         )
     }
 
@@ -52,6 +53,9 @@ impl Executor {
         }
         if Executor::may_stand_alone(stmt) {
             return self.make_index(stmt).await;
+        }
+        if let Stmt::Reindex { index, name } = stmt {
+            return self.reindex(*index, name).await;
         }
         self.check_superuser(stmt)?;
         if let Stmt::Switchover { database, to } = stmt {

@@ -7,7 +7,7 @@ use crate::change::{
     split_with,
 };
 use crate::plan::{Names, ResultColumn, Sequences, columns_of};
-use crate::point::PointPlan;
+use crate::point::{LookupPlan, PointPlan};
 use crate::sequence;
 use crate::statement::Stmt;
 use crate::system;
@@ -42,6 +42,8 @@ pub(super) enum Body {
     Modify(ModifyPlan),
     /// A statement about one row.
     Point(PointPlan),
+    /// A query for the rows with some values of an index.
+    Lookup(Arc<LookupPlan>),
 }
 
 impl Compiled {
@@ -52,6 +54,7 @@ impl Compiled {
             Body::Insert(p) => p.returning.as_ref().map(|r| r.columns.clone()),
             Body::Modify(p) => p.returning.as_ref().map(|r| r.columns.clone()),
             Body::Point(p) => p.output.as_ref().map(|r| r.columns.clone()),
+            Body::Lookup(p) => Some(p.output.columns.clone()),
         }
     }
 
@@ -60,6 +63,7 @@ impl Compiled {
         use crate::point::Action;
         match &self.body {
             Body::Query(q) => q.lock.as_ref().map(|l| l.shape.table.as_ref()),
+            Body::Lookup(_) => None,
             Body::Insert(p) => Some(&p.shape.table),
             Body::Modify(p) => Some(&p.shape.table),
             Body::Point(p) if matches!(p.action, Action::Select(None)) => None,
@@ -122,6 +126,7 @@ impl Executor {
             Body::Insert(p) => Some(p.shape.table.clone()),
             Body::Modify(p) => Some(p.shape.table.clone()),
             Body::Point(p) => Some(p.shape.table.clone()),
+            Body::Lookup(p) => Some(p.shape.table.clone()),
             Body::Query(_) => None,
         };
         used.extend(compiled_target);
@@ -132,6 +137,9 @@ impl Executor {
 fn body(scope: &mut Scope<'_>, ast: &Statement) -> Result<Body> {
     if let Some(point) = PointPlan::compile(scope, ast) {
         return Ok(Body::Point(point));
+    }
+    if let Some(lookup) = LookupPlan::compile(scope, ast) {
+        return Ok(Body::Lookup(Arc::new(lookup)));
     }
     if let Some(change) = change(scope, ast)? {
         return Ok(change);

@@ -5,6 +5,7 @@ use crate::change::Run;
 use crate::ddl::{self, Order};
 use crate::statement::Stmt;
 use base::{Error, Result, TableDescriptor, TableId};
+use datafusion::sql::sqlparser::ast::ObjectName;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use txn::{Database, TxnOptions};
@@ -37,28 +38,33 @@ impl Executor {
     pub(super) async fn make_index(&self, stmt: &Stmt) -> Result<Outcome> {
         let order = Order::of(stmt)?;
         let database = self.engine.database(&self.database)?;
-        let Some((table, index)) = self.register(&database, &order).await? else {
-            return Ok(Outcome::command(order.tag));
-        };
-        let mut unfinished =
-            Unfinished { database: database.clone(), table: table.id, index, done: false };
-        match fill(&database, &table, index).await {
-            Ok(()) => {
-                unfinished.done = true;
-                Ok(Outcome::command(order.tag))
-            }
-            Err(error) => {
-                unfinished.done = true;
-                Err(give_up(&database, &table, index, error).await)
-            }
+        let made =
+            self.begin(&database, async |run| ddl::register_index(run, &order).await).await?;
+        if let Some((table, index)) = made {
+            build(&database, &table, index, None).await?;
         }
+        Ok(Outcome::command(order.tag))
     }
 
-    async fn register(
+    /// `REINDEX`: each index is made once more beside the old one, whose place it takes then.
+    pub(super) async fn reindex(&self, index: bool, name: &ObjectName) -> Result<Outcome> {
+        let database = self.engine.database(&self.database)?;
+        let old = self.begin(&database, async |run| ddl::named_indexes(run, index, name).await);
+        for (table, old) in old.await? {
+            let again =
+                self.begin(&database, async |run| ddl::register_again(run, table, old).await);
+            let (table, new) = again.await?;
+            build(&database, &table, new, Some(old)).await?;
+        }
+        Ok(Outcome::command("REINDEX"))
+    }
+
+    /// Runs a transaction of its own.
+    async fn begin<T>(
         &self,
         database: &Arc<Database>,
-        order: &Order,
-    ) -> Result<Option<(TableDescriptor, TableId)>> {
+        work: impl AsyncFnOnce(&mut Run<'_>) -> Result<T>,
+    ) -> Result<T> {
         let mut txn = database.begin(TxnOptions::default());
         txn.start_statement().await?;
         let frame = self.frame(&txn, Vec::new());
@@ -70,20 +76,42 @@ impl Executor {
             wait: self.wait(),
             private: &private,
         };
-        let registered = ddl::register_index(&mut run, order).await?;
+        let done = work(&mut run).await?;
         txn.commit().await?;
-        Ok(registered)
+        Ok(done)
     }
 }
 
-/// Fills a registered index and marks it ready.
-async fn fill(database: &Arc<Database>, table: &TableDescriptor, index: TableId) -> Result<()> {
+/// Fills a registered index and marks it ready, or takes it away again. It takes the place of an
+/// `old` one.
+async fn build(
+    database: &Arc<Database>,
+    table: &TableDescriptor,
+    index: TableId,
+    old: Option<TableId>,
+) -> Result<()> {
+    let database = database.clone();
+    let mut unfinished = Unfinished { database, table: table.id, index, done: false };
+    let filled = fill(&unfinished.database, table, index, old).await;
+    unfinished.done = true;
+    match filled {
+        Ok(()) => Ok(()),
+        Err(error) => Err(give_up(&unfinished.database, table, index, error).await),
+    }
+}
+
+async fn fill(
+    database: &Arc<Database>,
+    table: &TableDescriptor,
+    index: TableId,
+    old: Option<TableId>,
+) -> Result<()> {
     if let Some(twice) = database.fill_index(table.id, index).await?
         && let Some(index) = table.index(index)
     {
         return Err(ddl::duplicated(table, index, &twice));
     }
-    database.finish_index(table.id, index).await
+    database.finish_index(table.id, index, old).await
 }
 
 /// Takes an index that could not be finished away again, and says what became of it.
@@ -97,7 +125,7 @@ async fn give_up(
         Ok(()) => error,
         Err(_) => error.hint(
             "The index stays in the catalog, not valid: writes keep it up, nobody reads it. \
-             REINDEX INDEX finishes it, DROP INDEX removes it.",
+             REINDEX makes it anew, DROP INDEX removes it.",
         ),
     }
 }

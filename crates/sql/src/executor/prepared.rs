@@ -25,9 +25,11 @@ pub struct Prepared {
 }
 
 impl Prepared {
-    /// True if it is a fast-path statement: one row by its whole key.
+    /// True if it is a fast-path statement: one row by its whole key, or rows by all columns of an
+    /// index.
     pub fn is_point(&self) -> bool {
-        self.plan.lock().as_ref().is_some_and(|p| matches!(p.body, Body::Point(_)))
+        let is = |body: &Body| matches!(body, Body::Point(_) | Body::Lookup(_));
+        self.plan.lock().as_ref().is_some_and(|p| is(&p.body))
     }
 }
 

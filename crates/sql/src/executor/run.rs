@@ -100,6 +100,7 @@ impl Executor {
                 let changed = modify(&mut run, plan).await?;
                 outcome(changed, plan.returning.as_ref(), frame, verb)
             }
+            Body::Lookup(plan) => point::lookup(&run, plan),
             Body::Query(plan) => plan.run(&mut run).await,
         }
     }

@@ -9,7 +9,7 @@ use datafusion::logical_expr::utils::split_conjunction_owned;
 use datafusion::logical_expr::{Expr, Operator};
 use datafusion::sql::sqlparser::ast::{
     self, Delete, GroupByExpr, LockType, NonBlock, Query, Select, SelectItem, SetExpr, Statement,
-    Update,
+    TableWithJoins, Update,
 };
 use partition::{LockMode, LockWait};
 use std::sync::Arc;
@@ -61,8 +61,9 @@ impl PointPlan {
     }
 }
 
-fn select(scope: &mut Scope<'_>, query: &Query) -> Result<Option<PointPlan>> {
-    let SetExpr::Select(body) = query.body.as_ref() else { return Ok(None) };
+/// The table, and the rest, of a query that only picks and shows rows of one table.
+pub(super) fn plain(query: &Query) -> Option<(&TableWithJoins, &Select)> {
+    let SetExpr::Select(body) = query.body.as_ref() else { return None };
     let plain = query.with.is_none()
         && query.order_by.is_none()
         && query.limit_clause.is_none()
@@ -70,10 +71,14 @@ fn select(scope: &mut Scope<'_>, query: &Query) -> Result<Option<PointPlan>> {
         && query.pipe_operators.is_empty()
         && query.locks.len() <= 1
         && is_plain(body);
-    let [from] = body.from.as_slice() else { return Ok(None) };
-    if !plain {
-        return Ok(None);
+    match body.from.as_slice() {
+        [from] if plain => Some((from, body)),
+        _ => None,
     }
+}
+
+fn select(scope: &mut Scope<'_>, query: &Query) -> Result<Option<PointPlan>> {
+    let Some((from, body)) = plain(query) else { return Ok(None) };
     let lock = match query.locks.first() {
         None => None,
         Some(clause) => {
@@ -194,7 +199,10 @@ fn condition(
     let mut key: Vec<Option<Cell>> = vec![None; shape.key.len()];
     let mut residual = Vec::new();
     for conjunct in split_conjunction_owned(whole) {
-        match key_value(shape, &conjunct) {
+        let found = equal(shape, &conjunct).and_then(|(position, value)| {
+            Some((shape.key.iter().position(|k| *k == position)?, value))
+        });
+        match found {
             Some((at, value)) if key[at].is_none() => {
                 let cell = compiler.compile(value.clone())?;
                 let ty = shape.columns()[shape.key[at]].ty;
@@ -211,8 +219,8 @@ fn condition(
     Ok(Some((key, residual)))
 }
 
-/// `key column = expression without columns`: which key column, and the expression.
-fn key_value<'e>(shape: &Shape, e: &'e Expr) -> Option<(usize, &'e Expr)> {
+/// `column = expression without columns`: the column's position, and the expression.
+pub(super) fn equal<'e>(shape: &Shape, e: &'e Expr) -> Option<(usize, &'e Expr)> {
     let Expr::BinaryExpr(b) = e else { return None };
     if b.op != Operator::Eq {
         return None;
@@ -223,13 +231,12 @@ fn key_value<'e>(shape: &Shape, e: &'e Expr) -> Option<(usize, &'e Expr)> {
         _ => return None,
     };
     let position = shape.columns().iter().position(|c| c.name == column.name)?;
-    let at = shape.key.iter().position(|k| *k == position)?;
-    Some((at, value))
+    Some((position, value))
 }
 
 /// True if values of the cell can be looked up as keys of this type without changing what equality
 /// means.
-fn comparable(cell: &Cell, ty: SqlType) -> bool {
+pub(super) fn comparable(cell: &Cell, ty: SqlType) -> bool {
     if let Cell::Constant(v) = cell
         && v.is_null()
     {

@@ -19,4 +19,6 @@ mod table;
 
 pub use bounds::Bounds;
 pub use exec::Snapshot;
+pub use fetch::fetch;
+pub use index::IndexBounds;
 pub use table::Table;

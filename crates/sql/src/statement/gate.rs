@@ -67,12 +67,27 @@ pub(super) fn show_list(input: &mut Input<'_>) -> Result<Stmt, Failure> {
 pub(super) fn noop(input: &mut Input<'_>) -> Stmt {
     let tag = match input.word(0).as_str() {
         "vacuum" => "VACUUM",
-        "reindex" => "REINDEX",
         "cluster" => "CLUSTER",
         _ => "ANALYZE",
     };
     input.skip_rest();
     Stmt::Noop { tag }
+}
+
+/// `REINDEX [(options)] {INDEX|TABLE} [CONCURRENTLY] i`; of other things there is nothing to do.
+pub(super) fn reindex(input: &mut Input<'_>) -> Result<Stmt, Failure> {
+    let mut words = (1..).map(|n| input.word(n)).take_while(|w| !w.is_empty());
+    let index = match words.find(|w| !matches!(w.as_str(), "(" | ")" | "," | "verbose")) {
+        Some(word) if word == "index" => true,
+        Some(word) if word == "table" => false,
+        _ => return Ok(noop(input)),
+    };
+    while !input.eat("index") && !input.eat("table") {
+        input.parser.next_token();
+    }
+    input.eat("concurrently");
+    let name = input.parser.parse_object_name(false)?;
+    Ok(Stmt::Reindex { index, name })
 }
 
 /// `ABORT [WORK|TRANSACTION]`, which is `ROLLBACK`.

@@ -281,6 +281,13 @@ pub enum Stmt {
         /// No error if one does not exist.
         if_exists: bool,
     },
+    /// `REINDEX {INDEX|TABLE} n`
+    Reindex {
+        /// One index; all of a table if false.
+        index: bool,
+        /// Its name, or the table's.
+        name: ast::ObjectName,
+    },
     /// `COPY … FROM STDIN` and `COPY … TO STDOUT`
     Copy(Copy),
     /// `CHECKPOINT`: writes down all that is only in memory and in the log.
@@ -358,7 +365,8 @@ fn statement(input: &mut Input<'_>) -> Result<Stmt, Failure> {
             input.expect("checkpoint")?;
             Ok(Stmt::Checkpoint)
         }
-        ["vacuum" | "analyze" | "analyse" | "reindex" | "cluster", _, _] => Ok(gate::noop(input)),
+        ["reindex", _, _] => gate::reindex(input),
+        ["vacuum" | "analyze" | "analyse" | "cluster", _, _] => Ok(gate::noop(input)),
         ["abort", _, _] => gate::abort(input),
         ["explain", first, second] if is_ours(first, second) => {
             input.expect("explain")?;

@@ -33,6 +33,21 @@ impl World {
 
     pub async fn with_partitions(partitions: u16) -> World {
         let dir = tempfile::tempdir().expect("a temporary folder");
+        let world = World::open(dir).await;
+        let made = world.engine.create_database("test", partitions, Durability::Async);
+        made.await.expect("a database");
+        world
+    }
+
+    /// Shuts the engine down and opens its folder again.
+    pub async fn reopen(self) -> World {
+        let World { engine, _dir, .. } = self;
+        engine.shutdown().await;
+        drop(engine);
+        World::open(_dir).await
+    }
+
+    async fn open(dir: tempfile::TempDir) -> World {
         let bootstrap = Bootstrap {
             cluster_id: ClusterId(1),
             name: "test".into(),
@@ -43,7 +58,6 @@ impl World {
         let env = env::real::env();
         let settings = EngineSettings::new(dir.path().to_owned(), bootstrap);
         let engine = Engine::open(env.clone(), settings).await.expect("an engine");
-        engine.create_database("test", partitions, Durability::Async).await.expect("a database");
         let runtime = Runtime::new(&RuntimeSettings::default()).expect("a runtime");
         World { engine, runtime, _dir: dir }
     }

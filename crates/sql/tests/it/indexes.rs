@@ -1,13 +1,23 @@
 //! Secondary indexes: made, kept up, dropped.
+#![expect(clippy::disallowed_methods, reason = "sessions of a test run beside each other")]
 
 use crate::harness::{Session, World};
-use txn::TxnOptions;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use txn::Isolation;
 
 /// Every ready index has exactly the entries of its table's rows.
 pub async fn audit(world: &World) {
-    let database = world.engine.database("test").expect("the database");
-    let mut txn = database.begin(TxnOptions::default());
-    txn.start_statement().await.expect("a statement");
+    let mut s = world.session();
+    s.begin();
+    s.txn().start_statement().await.expect("a statement");
+    audit_in(&mut s).await;
+}
+
+/// As [`audit`], as a session's open transaction sees it.
+pub async fn audit_in(s: &mut Session) {
+    let txn = s.txn();
     let catalog = txn.catalog().await.expect("a catalog");
     let view = txn.view().expect("a view");
     for table in catalog.tables.values() {
@@ -275,5 +285,157 @@ async fn a_wide_range_is_scanned_and_means_the_same() {
     .expect("a table");
     assert_eq!(s.rows("SELECT count(*), sum(a) FROM t WHERE a >= 10").await, ["9981|40995910"]);
     assert_eq!(s.rows("SELECT count(*) FROM t WHERE a < 10").await, ["19"]);
+    audit(&world).await;
+}
+
+#[tokio::test]
+async fn an_index_is_made_while_others_write() {
+    let world = World::new().await;
+    let mut s = world.session();
+    s.run(
+        "CREATE TABLE t (id int PRIMARY KEY, a int, b text);
+         INSERT INTO t SELECT i, i % 50, 'x' FROM generate_series(1, 20000) AS g(i)",
+    )
+    .await
+    .expect("a table");
+    let stop = Arc::new(AtomicBool::new(false));
+    let mut writers = Vec::new();
+    for n in 0..3 {
+        let (mut other, stop) = (world.session(), stop.clone());
+        writers.push(tokio::spawn(async move {
+            let mut count = 0;
+            while !stop.load(Ordering::Relaxed) {
+                let id = (count * 7919 + n * 13) % 20_000 + 1;
+                let sql = match count % 4 {
+                    0 => format!("UPDATE t SET a = a + 1 WHERE id = {id}"),
+                    1 => format!("DELETE FROM t WHERE id = {id}"),
+                    2 => format!(
+                        "INSERT INTO t VALUES ({id}, {n}, 'y') ON CONFLICT (id) DO UPDATE SET a = 99"
+                    ),
+                    _ => format!("UPDATE t SET b = 'z', a = {n} WHERE id BETWEEN {id} AND {id} + 5"),
+                };
+                if let Err(e) = other.run(&sql).await {
+                    assert!(["40P01", "40001"].contains(&e.state.0), "{sql}: {e:?}");
+                }
+                count += 1;
+            }
+            count
+        }));
+    }
+    for columns in ["a", "b, a DESC", "id, b"] {
+        let unique = if columns.starts_with("id") { "UNIQUE " } else { "" };
+        let sql = format!("CREATE {unique}INDEX ON t ({columns})");
+        s.run(&sql).await.unwrap_or_else(|e| panic!("{sql}: {e:?}"));
+        audit(&world).await;
+    }
+    s.run("REINDEX TABLE t").await.expect("made anew");
+    stop.store(true, Ordering::Relaxed);
+    for writer in writers {
+        assert!(writer.await.expect("no panic") > 0);
+    }
+    audit(&world).await;
+    let indexes = "SELECT indexname FROM pg_indexes WHERE tablename = 't' ORDER BY 1";
+    assert_eq!(s.rows(indexes).await, ["t_a_idx", "t_b_a_idx", "t_id_b_idx", "t_pkey"]);
+}
+
+#[tokio::test]
+async fn making_an_index_waits_for_those_who_write_the_table_already() {
+    let (world, mut s) = filled().await;
+    s.begin();
+    s.run("INSERT INTO t VALUES (9000, 1, 'early')").await.expect("a row");
+    let mut other = world.session();
+    let making = tokio::spawn(async move { other.run("CREATE INDEX ON t (b)").await });
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert!(!making.is_finished());
+    s.run("UPDATE t SET b = 'later' WHERE id = 9000").await.expect("a change");
+    s.commit().await.expect("a commit");
+    making.await.expect("no panic").expect("an index");
+    audit(&world).await;
+    assert_eq!(s.rows("SELECT id FROM t WHERE b = 'later'").await, ["9000"]);
+}
+
+#[tokio::test]
+async fn a_key_is_added_to_all_rows_that_are_committed_when_it_has_the_lock() {
+    let world = World::new().await;
+    let mut s = world.session();
+    s.run("CREATE TABLE t (a int, b int); INSERT INTO t VALUES (1, 1)").await.expect("a table");
+    s.begin();
+    s.run("INSERT INTO t SELECT i, i FROM generate_series(2, 40) AS g(i)").await.expect("rows");
+    let mut other = world.session();
+    let altering =
+        tokio::spawn(async move { other.run("ALTER TABLE t ADD PRIMARY KEY (a)").await });
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    s.commit().await.expect("a commit");
+    altering.await.expect("no panic").expect("a key");
+    assert_eq!(s.rows("SELECT count(*) FROM t").await, ["40"]);
+}
+
+#[tokio::test]
+async fn an_index_that_is_given_up_goes_away() {
+    let (world, mut s) = filled().await;
+    s.begin();
+    s.run("UPDATE t SET b = 'held' WHERE id = 5").await.expect("a lock");
+    let mut other = world.session();
+    // It waits for the writer; then its client goes away.
+    let making = tokio::spawn(async move { other.run("CREATE INDEX gone ON t (b)").await });
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    making.abort();
+    let _ = making.await;
+    s.commit().await.expect("a commit");
+    for _ in 0..100 {
+        if s.rows("SELECT 1 FROM pg_indexes WHERE indexname = 'gone'").await.is_empty() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    s.run("CREATE INDEX gone ON t (b)").await.expect("the name is free");
+    audit(&world).await;
+}
+
+#[tokio::test]
+async fn serializable_transactions_see_what_was_not_there_change() {
+    let (world, mut one) = filled().await;
+    one.run("CREATE INDEX ON t (a)").await.expect("an index");
+    let mut two = world.session();
+    one.begin_with(Isolation::Serializable);
+    assert_eq!(one.rows("SELECT count(*) FROM t WHERE a = 4000").await, ["0"]);
+    assert_eq!(one.rows("SELECT id FROM t WHERE a = 4001").await, [""; 0]);
+    two.run("INSERT INTO t VALUES (8000, 4000, 'new')").await.expect("a row");
+    one.run("INSERT INTO t VALUES (8001, 4001, 'new')").await.expect("a row");
+    assert_eq!(one.commit().await.expect_err("a conflict").state.0, "40001");
+    // What lies elsewhere in the index is no business of theirs.
+    one.begin_with(Isolation::Serializable);
+    assert_eq!(one.rows("SELECT id FROM t WHERE a = 5000").await, [""; 0]);
+    two.run("INSERT INTO t VALUES (8002, 6000, 'new')").await.expect("a row");
+    one.run("INSERT INTO t VALUES (8003, 5000, 'new')").await.expect("a row");
+    one.commit().await.expect("no conflict");
+}
+
+#[tokio::test]
+async fn rows_are_looked_up_by_all_columns_of_an_index_without_planning() {
+    let (world, mut s) = filled().await;
+    s.run("CREATE INDEX ON t (a, b); CREATE UNIQUE INDEX ON t (b, id)").await.expect("indexes");
+    s.begin();
+    for (sql, point) in [
+        ("SELECT id, b FROM t WHERE a = 3 AND b = 'b2'", true),
+        ("SELECT * FROM t WHERE b = 'b3' AND id = 10 AND a > 2", true),
+        ("SELECT id FROM t WHERE a = 3", false),
+        ("SELECT id FROM t WHERE a = 3 AND b = 'b2' ORDER BY id", false),
+    ] {
+        assert_eq!(s.prepare(sql).await.is_point(), point, "{sql}");
+    }
+    s.rollback().await;
+    let with = "SELECT id FROM t WHERE a = $1 AND b = $2 AND id < 200";
+    for (a, b) in [(3, "b2"), (9, "b0"), (100, "b1")] {
+        let params = [base::Value::Int(a), base::Value::Text(b.into())];
+        let mut got = s.with(with, &params).await.expect("rows").rows;
+        got.sort();
+        let sql = format!("SELECT id FROM t WHERE a + 0 = {a} AND b || '' = '{b}' AND id < 200");
+        let mut expected = s.rows(&sql).await;
+        expected.sort();
+        assert_eq!(got, expected, "{a} {b}");
+    }
+    let nothing = [base::Value::Null, base::Value::Text("b1".into())];
+    assert_eq!(s.with(with, &nothing).await.expect("none").rows, [""; 0]);
     audit(&world).await;
 }

@@ -5,6 +5,7 @@ mod conflicts;
 mod definitions;
 mod harness;
 mod identity;
+mod index_model;
 mod indexes;
 mod lifted;
 mod past;

@@ -42,14 +42,28 @@ impl Transaction {
 }
 
 impl Database {
-    /// Marks an index ready that [`Database::fill_index`] has filled.
+    /// Marks an index ready that [`Database::fill_index`] has filled. It takes the name and the
+    /// place of an `old` one.
     ///
     /// # Errors
-    /// 42704 if it was dropped meanwhile.
-    pub async fn finish_index(self: &Arc<Self>, table: TableId, index: TableId) -> Result<()> {
+    /// 42704 if it was dropped meanwhile, or the old one was.
+    pub async fn finish_index(
+        self: &Arc<Self>,
+        table: TableId,
+        index: TableId,
+        old: Option<TableId>,
+    ) -> Result<()> {
         self.change_table(table, |table| {
-            let found = table.indexes.iter_mut().find(|i| i.id == index);
-            found.ok_or_else(|| gone("index"))?.ready = true;
+            let at = |id: TableId| table.indexes.iter().position(|i| i.id == id);
+            let mut place = at(index).ok_or_else(|| gone("index"))?;
+            if let Some(old) = old {
+                let old = at(old).ok_or_else(|| gone("index"))?;
+                let mut new = table.indexes.remove(place);
+                new.name.clone_from(&table.indexes[old].name);
+                table.indexes[old] = new;
+                place = old;
+            }
+            table.indexes[place].ready = true;
             Ok(())
         })
         .await

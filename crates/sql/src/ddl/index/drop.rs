@@ -32,7 +32,8 @@ pub async fn drop_indexes(run: &mut Run<'_>, names: &[ObjectName], if_exists: bo
     Ok(())
 }
 
-fn missing(catalog: &Catalog, schema: &str, name: &str) -> Error {
+/// The error for a name that is not that of an index.
+pub(super) fn missing(catalog: &Catalog, schema: &str, name: &str) -> Error {
     let key = |t: &&Arc<TableDescriptor>| !t.has_hidden_key() && t.key_name() == name;
     if let Some(table) = catalog.tables.values().find(key) {
         return required(table, name);

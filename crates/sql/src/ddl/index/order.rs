@@ -1,14 +1,16 @@
 //! `CREATE INDEX` and `ADD CONSTRAINT … UNIQUE`: what is asked for, and the transaction that begins
 //! with it.
 
-use super::{Definition, add, fill, is_taken};
-use crate::change::Run;
-use crate::ddl::exclusively;
+use super::drop::missing;
+use super::{Definition, add, fill, free_name, is_taken};
+use crate::change::{Run, schema_and_name, writable};
+use crate::ddl::{exclusively, exclusively_by_id};
 use crate::statement::Stmt;
 use base::{Error, IndexDescriptor, Result, SqlState, TableDescriptor, TableId};
 use datafusion::sql::sqlparser::ast::{
     AlterTableOperation, CreateIndex, ObjectName, Statement, TableConstraint,
 };
+use std::sync::Arc;
 
 /// `CREATE INDEX` within the transaction.
 pub async fn create_index(run: &mut Run<'_>, stmt: &Stmt) -> Result<()> {
@@ -109,4 +111,51 @@ async fn define(
     let mut table = table.as_ref().clone();
     let index = add(run, &mut table, &order.wanted, ready).await?;
     Ok(Some((table, index)))
+}
+
+/// The index of this name, or all of a table: for `REINDEX`.
+pub async fn named_indexes(
+    run: &mut Run<'_>,
+    index: bool,
+    name: &ObjectName,
+) -> Result<Vec<(TableId, TableId)>> {
+    let (schema, plain) = schema_and_name(name)?;
+    let schema = schema.unwrap_or_else(|| "public".into());
+    let catalog = run.txn.catalog().await?;
+    if !index {
+        let table = writable(&catalog, name)?;
+        return Ok(table.indexes.iter().map(|i| (table.id, i.id)).collect());
+    }
+    if let Some((table, index)) = catalog.index(&schema, &plain) {
+        return Ok(vec![(table.id, index.id)]);
+    }
+    let is_key = |t: &Arc<TableDescriptor>| !t.has_hidden_key() && t.key_name() == plain;
+    if catalog.tables.values().any(is_key) {
+        // The primary key is the order of the rows themselves.
+        return Ok(Vec::new());
+    }
+    Err(missing(&catalog, &schema, &plain))
+}
+
+/// As [`register_index`], for one that is like an index there is.
+pub async fn register_again(
+    run: &mut Run<'_>,
+    table: TableId,
+    old: TableId,
+) -> Result<(TableDescriptor, TableId)> {
+    run.txn.begin_ddl().await?;
+    let mut table = exclusively_by_id(run, table).await?.as_ref().clone();
+    let Some(mut index) = table.index(old).cloned() else {
+        return Err(Error::new(SqlState::UNDEFINED_OBJECT, "the index was dropped meanwhile"));
+    };
+    let catalog = run.txn.catalog().await?;
+    index.id = run.txn.next_table_id().await?;
+    index.storage = run.txn.next_index_storage_id().await?;
+    index.name = free_name(&catalog, &table, &index.name, "new");
+    index.ready = false;
+    let id = index.id;
+    table.indexes.push(index);
+    table.version += 1;
+    run.txn.put_table(&table).await?;
+    Ok((table, id))
 }
