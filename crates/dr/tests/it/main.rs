@@ -14,4 +14,5 @@ mod handover;
 mod refusals;
 mod sequences;
 mod states;
+mod verify;
 mod world;
