@@ -24,6 +24,7 @@ fn main() {
         .method(method("ack", "Ack", "Ack", "Acked", false))
         .method(method("positions", "Positions", "Named", "Positions", false))
         .method(method("compare", "Compare", "CompareRequest", "Compared", false))
+        .method(method("verify", "Verify", "VerifyRequest", "Verified", false))
         .method(method("handover", "Handover", "HandoverRequest", "HandoverAnswer", false))
         .method(method("fetch", "Fetch", "Fetch", "Piece", false))
         .method(method("save_diverged", "SaveDiverged", "SaveDiverged", "Empty", false))

@@ -26,6 +26,7 @@
 //!    when both are durable it is taken out, then 2 again. Only the difference travels.
 //! 6. **Promotion**: see [`Links::stop`] and [`Links::failover`]. **Planned handover**: see
 //!    [`handover`].
+//! 7. **Verification**: see [`Links::verify`].
 //!
 //! # Invariants
 //! * A target acknowledges only what is durable; a source keeps what no live slot has acknowledged.
@@ -44,6 +45,7 @@
 
 mod auth;
 mod diverged;
+mod fingerprint;
 pub mod grpc;
 pub mod handover;
 mod json;
@@ -58,8 +60,8 @@ mod vaults;
 pub use handover::Switchover;
 pub use link::{LinkStatus, PartitionLag};
 pub use links::{
-    Explained, ExplainedKind, Failover, FailoverRequest, Links, Loss, Promoted, ReplicateRequest,
-    Verb,
+    Difference, Explained, ExplainedKind, Failover, FailoverRequest, Links, Loss, Promoted,
+    ReplicateRequest, Verb, Verification, VerifiedTable,
 };
 pub use peer::Receipt;
 pub use source::{Replication, SlotStatus};

@@ -6,6 +6,7 @@ mod gates;
 mod promote;
 mod replicate;
 mod status;
+mod verify;
 
 pub use explain::{Explained, Kind as ExplainedKind, Verb};
 pub use failover::{Failover, FailoverRequest, Loss};
@@ -13,6 +14,7 @@ pub(crate) use promote::Order;
 pub use promote::Promoted;
 pub(crate) use promote::check_standby;
 pub use replicate::ReplicateRequest;
+pub use verify::{Difference, Verification, VerifiedTable};
 
 use crate::grpc;
 use crate::handover;

@@ -5,7 +5,7 @@ use crate::links::DEFAULT_PORT;
 use crate::peer::{
     Ack, Acked, CompareRequest, Compared, Connect, Fetch, FrameBatch, HandoverAnswer,
     HandoverRequest, Hello, HelloRequest, Peer, Positions, SaveDiverged, SubscribeRequest,
-    Subscription,
+    Subscription, Verified, VerifyRequest,
 };
 use crate::source::Replication;
 use async_trait::async_trait;
@@ -29,8 +29,8 @@ pub struct Call {
     pub from: String,
     /// The address called.
     pub to: String,
-    /// `connect`, `hello`, `subscribe`, `batch`, `ack`, `positions`, `handover`, `compare`, `fetch`
-    /// or `save_diverged`.
+    /// `connect`, `hello`, `subscribe`, `batch`, `ack`, `positions`, `handover`, `compare`, `verify`,
+    /// `fetch` or `save_diverged`.
     pub what: &'static str,
     /// Whose stream it is (`subscribe` and `batch`).
     pub partition: Option<u16>,
@@ -234,6 +234,10 @@ impl Peer for MemoryPeer {
 
     async fn compare(&self, request: CompareRequest) -> Result<Compared> {
         self.wire.call("compare", self.replication.compare(request)).await
+    }
+
+    async fn verify(&self, request: VerifyRequest) -> Result<Verified> {
+        self.wire.call("verify", self.replication.verify(request)).await
     }
 
     async fn fetch(&self, fetch: Fetch) -> Result<Bytes> {

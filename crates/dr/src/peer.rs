@@ -3,10 +3,12 @@
 //! made by a [`Connect`], and of no use any more after its first failed call.
 
 mod compare;
+mod verify;
 #[doc(hidden)]
 pub mod wire;
 
 pub use compare::{CompareRequest, Compared, ComparedPartition};
+pub use verify::{Verified, VerifyRequest};
 
 use async_trait::async_trait;
 use base::{ClusterId, Epoch, EpochHistory, LineId, Lsn, Result, Timestamp};
@@ -299,6 +301,8 @@ pub trait Peer: Send + Sync + Debug {
     async fn positions(&self, database: &str) -> Result<Positions>;
     /// How what the asker has compares with what the source has. Changes nothing.
     async fn compare(&self, request: CompareRequest) -> Result<Compared>;
+    /// Fingerprints of what the source has in key ranges at one moment. Changes nothing.
+    async fn verify(&self, request: VerifyRequest) -> Result<Verified>;
     /// A piece of a base's file; shorter than asked for only at the file's end.
     async fn fetch(&self, fetch: Fetch) -> Result<Bytes>;
     /// Saves diverged parts in the source's vault; durable when it returns. Safe to repeat.

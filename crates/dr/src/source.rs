@@ -7,6 +7,7 @@ mod compare;
 mod handover;
 mod slots;
 mod stream;
+mod verify;
 
 pub use slots::SlotStatus;
 
@@ -36,6 +37,7 @@ pub struct Replication {
     handovers: Mutex<handover::Handovers>,
     live: Mutex<BTreeMap<(DatabaseId, String), slots::Live>>,
     bases: Mutex<bases::Bases>,
+    verifying: Mutex<verify::Sessions>,
 }
 
 impl fmt::Debug for Replication {
@@ -47,8 +49,16 @@ impl fmt::Debug for Replication {
 impl Replication {
     pub(crate) fn new(engine: Arc<Engine>, vaults: Arc<Vaults>, links: Weak<Links>) -> Replication {
         let door = Door::new(engine.env.clone(), engine.meta.clone());
-        let (handovers, live, bases) = (Mutex::default(), Mutex::default(), Mutex::default());
-        Replication { engine, vaults, door, links, handovers, live, bases }
+        Replication {
+            engine,
+            vaults,
+            door,
+            links,
+            handovers: Mutex::default(),
+            live: Mutex::default(),
+            bases: Mutex::default(),
+            verifying: Mutex::default(),
+        }
     }
 
     /// See [`Peer::hello`](crate::peer::Peer::hello).

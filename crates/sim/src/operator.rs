@@ -1,6 +1,7 @@
 //! The operator: moves the primary from side to side, as people do after a disaster or before
 //! maintenance, and repeats every statement until it is known to have worked.
 
+mod handovers;
 mod steps;
 mod switches;
 
@@ -73,7 +74,8 @@ impl Operator {
     pub async fn round(&mut self) -> Result<(), Violation> {
         self.stage.sleep(self.dice.ms(100, 4_000)).await;
         match self.dice.range(0, 99) {
-            0..=39 => self.planned().await?,
+            0..=19 => self.planned().await?,
+            20..=39 => self.switchover().await?,
             40..=74 => self.lost().await?,
             75..=89 => self.split(true).await?,
             _ => self.split(false).await?,

@@ -173,3 +173,16 @@ async fn database_is_read_only_for_a_reason_and_for_a_time() {
     let epoch = one(&east, "SHOW promotion_epoch").await;
     assert!(epoch.starts_with('1'), "{epoch}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn standby_is_verified_against_its_source() {
+    let pair = followed().await;
+    let west = pair.west.connect("antipode").await;
+    let verified = rows(&west, "VERIFY DATABASE d").await;
+    assert!(verified.iter().all(|r| r[0] == "table" && r[3].starts_with("equal")), "{verified:?}");
+    let of_t = verified.iter().find(|r| r[1] == "t").expect("the table");
+    assert_eq!((of_t[5].as_str(), of_t[6].as_str()), ("500", "500"));
+    assert_eq!(pair.east.admin_error("VERIFY DATABASE d").await.0, "55000");
+    let told = history(&pair.west).await;
+    assert!(told.contains(&"verify root".to_owned()), "{told:?}");
+}

@@ -5,7 +5,8 @@ use super::generated::replication_client::ReplicationClient;
 use super::{CONNECTION_WINDOW, KEEP_ALIVE, MESSAGE_BYTES_MAX, STREAM_WINDOW, TOKEN};
 use crate::peer::{
     Ack, Acked, CompareRequest, Compared, Connect, Fetch, HandoverAnswer, HandoverRequest, Hello,
-    HelloRequest, Peer, Positions, SaveDiverged, SubscribeRequest, Subscription, wire,
+    HelloRequest, Peer, Positions, SaveDiverged, SubscribeRequest, Subscription, Verified,
+    VerifyRequest, wire,
 };
 use async_trait::async_trait;
 use base::{Error, Result, SqlState};
@@ -187,6 +188,11 @@ impl Peer for GrpcPeer {
     async fn compare(&self, request: CompareRequest) -> Result<Compared> {
         let request = self.request(wire::CompareRequest::from(request));
         self.client.clone().compare(request).await.map_err(broken)?.into_inner().try_into()
+    }
+
+    async fn verify(&self, request: VerifyRequest) -> Result<Verified> {
+        let request = self.request(wire::VerifyRequest::from(request));
+        Ok(self.client.clone().verify(request).await.map_err(broken)?.into_inner().into())
     }
 
     async fn fetch(&self, fetch: Fetch) -> Result<Bytes> {

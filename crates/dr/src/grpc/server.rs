@@ -101,6 +101,15 @@ impl replication_server::Replication for Service {
         Ok(Response::new(compared.into()))
     }
 
+    async fn verify(
+        &self,
+        request: Request<wire::VerifyRequest>,
+    ) -> Result<Response<wire::Verified>, Status> {
+        let asked = self.check(request)?.try_into().map_err(status)?;
+        let verified = self.replication.verify(asked).await.map_err(status)?;
+        Ok(Response::new(verified.into()))
+    }
+
     async fn fetch(&self, request: Request<wire::Fetch>) -> Result<Response<wire::Piece>, Status> {
         let fetch = self.check(request)?.into();
         let bytes = self.replication.fetch(fetch).await.map_err(status)?;

@@ -2,9 +2,11 @@
 
 mod compare;
 mod handover;
+mod verify;
 
 pub use compare::{CompareRequest, Compared};
 pub use handover::{HandoverAnswer, HandoverRequest};
+pub use verify::{Verified, VerifyRequest};
 
 use crate::peer;
 use base::{ClusterId, Epoch, EpochHistory, Error, LineId, Lsn, Result, SqlState, Timestamp};

@@ -15,4 +15,5 @@ mod past;
 mod refusals;
 mod sequences;
 mod states;
+mod verify;
 mod world;

@@ -32,6 +32,7 @@ switchover there  | +       +     55000 55000  55000 55000   55000  55000  55000
 gate              | +       +     55006 +      +     55000   55000  55000  55000   55000     +
 unlock            | =       +     55006 =      =     55000   55000  55000  55000   55000     =
 unlock force      | =       +     +     =      =     55000   55000  55000  55000   55000     =
+verify            | 55000   55000 55000 55000  55000 +       08006  55000  55000   55000     55000
 explain           | =       =     =     =      =     =       =      =      =       =         =
 explain back      | =       =     =     =      =     =       =      =      =       =         =
 ";
@@ -160,6 +161,7 @@ async fn act(scene: &Scene, verb: &str) -> Result<()> {
         "gate" => links.gate(BANK, "another reason", None, "test").await,
         "unlock" => links.unlock(BANK, false, "test"),
         "unlock force" => links.unlock(BANK, true, "test"),
+        "verify" => links.verify(BANK, "test").await.map(drop),
         "explain" => links.explain(&Verb::Failover(failover(None, true))).await.map(drop),
         "explain back" => {
             links.explain(&Verb::Replicate(here.request(other, true))).await.map(drop)
@@ -187,6 +189,7 @@ fn check(state: &'static str) {
                 code => assert_eq!(got, code, "{state}, {verb}: {done:?}"),
             }
             match want {
+                "+" if verb == "verify" => assert_eq!(scene.record(), before, "{state}, {verb}"),
                 "+" => assert_ne!(scene.record(), before, "{state}, {verb} does nothing"),
                 _ => {
                     assert_eq!(scene.record(), before, "{state}, {verb} changes something");

@@ -5,8 +5,8 @@ use crate::invariants::log_prefix;
 use crate::plan::DATABASE;
 use crate::region::{Access, PORT, USER};
 use crate::verdict::Violation;
-use base::{Error, SqlState};
-use dr::{LinkStatus, ReplicateRequest};
+use base::{Error, SqlState, Timestamp};
+use dr::{FailoverRequest, LinkStatus, ReplicateRequest, Verb};
 use meta::{DatabaseState, Durability};
 
 /// How an attempt to promote ended.
@@ -16,6 +16,13 @@ pub(crate) enum Promotion {
     Done,
     /// It is no standby and can not become one without its source.
     Impossible,
+}
+
+/// `EXPLAIN FAILOVER …` and `FAILOVER DATABASE … WITH DATA LOSS`; the cut.
+async fn lossy(access: &Access) -> base::Result<Timestamp> {
+    let request = FailoverRequest { database: DATABASE.to_owned(), at: None, data_loss: true };
+    access.links.explain(&Verb::Failover(request.clone())).await?;
+    access.links.failover(request, OPERATOR).await.map(|done| done.cut)
 }
 
 impl Operator {
@@ -140,14 +147,17 @@ impl Operator {
         .await
     }
 
-    /// `STOP REPLICATING`, before each attempt only if `ready` says so.
+    /// Promotes a standby: by `STOP REPLICATING`, or by `FAILOVER … WITH DATA LOSS` after it was
+    /// explained. Before each attempt only if `ready` says so.
     pub(crate) async fn promote(
         &self,
         region: usize,
         mut ready: impl AsyncFnMut() -> Result<Option<()>, String>,
     ) -> Result<Promotion, Violation> {
+        let failover = self.dice.chance(50);
+        let what = if failover { "FAILOVER WITH DATA LOSS" } else { "STOP REPLICATING" };
         let promotion = self
-            .until("STOP REPLICATING", async || {
+            .until(what, async || {
                 let access = self.access(region)?;
                 let state = access.record().map_err(|e| e.to_string())?.state;
                 match state {
@@ -158,10 +168,15 @@ impl Operator {
                 if ready().await?.is_none() {
                     return Ok(None);
                 }
-                let done = access.links.stop(DATABASE, OPERATOR);
-                match self.ask(region, "STOP REPLICATING", &access, done).await {
-                    Ok(done) => {
-                        self.stage.trace.say(format_args!("operator: {done:?}"));
+                let done = async {
+                    match failover {
+                        true => lossy(&access).await,
+                        false => access.links.stop(DATABASE, OPERATOR).await.map(|p| p.cut),
+                    }
+                };
+                match self.ask(region, what, &access, done).await {
+                    Ok(cut) => {
+                        self.stage.trace.say(format_args!("operator: {what}: cut {cut}"));
                         Ok(Some(Promotion::Done))
                     }
                     Err(error) => Err(error.to_string()),

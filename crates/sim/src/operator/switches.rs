@@ -11,7 +11,7 @@ use std::time::Duration;
 pub(crate) const FIGURES_AGE: Duration = Duration::from_millis(3_500);
 
 impl Operator {
-    fn serve(&mut self, region: usize) {
+    pub(super) fn serve(&mut self, region: usize) {
         self.primary = region;
         self.stage.set_route(Route { to: Some(region), stale: None });
     }
@@ -80,6 +80,9 @@ impl Operator {
         stage.ledger.close(old, "it was lost and the other side was promoted", stage.now());
         stage.set_route(Route::default());
         stage.sleep(self.dice.ms(0, 1_000)).await;
+        if self.dice.chance(30) {
+            self.nothing_lost(new).await?;
+        }
         if self.promote(new, async || Ok(Some(()))).await? == Promotion::Impossible {
             stage.ledger.open(old);
             region.hold(false);

@@ -35,6 +35,7 @@ impl Executor {
                 | Stmt::Switchover { .. }
                 | Stmt::Failover { .. }
                 | Stmt::Explain(_)
+                | Stmt::Verify { .. }
                 | Stmt::Reapply { .. }
                 | Stmt::Dismiss { .. }
                 | Stmt::ShowReplicationStatus { .. }
@@ -64,6 +65,10 @@ impl Executor {
         }
         match stmt {
             Stmt::Explain(inner) => return self.explain(inner).await,
+            Stmt::Verify { database } => {
+                let done = self.links()?.verify(database, &self.user).await?;
+                return Ok(rows_of(system::verified(&done)?, "VERIFY"));
+            }
             Stmt::Reapply { transaction, force } => return self.reapply(transaction, *force).await,
             Stmt::Dismiss { transaction, reason } => {
                 return self.dismiss(transaction, reason).await;

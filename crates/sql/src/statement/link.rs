@@ -100,6 +100,12 @@ pub(super) fn failover(input: &mut Input<'_>) -> Result<Stmt, Failure> {
     Ok(Stmt::Failover { database, at, data_loss })
 }
 
+/// `VERIFY DATABASE d`
+pub(super) fn verify(input: &mut Input<'_>) -> Result<Stmt, Failure> {
+    input.expect_all(&["verify", "database"])?;
+    Ok(Stmt::Verify { database: input.name()? })
+}
+
 /// `REAPPLY DIVERGED TRANSACTION 'id' [IF UNCHANGED | FORCE]`
 pub(super) fn reapply(input: &mut Input<'_>) -> Result<Stmt, Failure> {
     input.expect_all(&["reapply", "diverged", "transaction"])?;

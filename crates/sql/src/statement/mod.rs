@@ -232,6 +232,11 @@ pub enum Stmt {
         /// Without it, nothing may be lost.
         data_loss: bool,
     },
+    /// `VERIFY DATABASE d`: compare the standby here with its source.
+    Verify {
+        /// Which.
+        database: String,
+    },
     /// `REAPPLY DIVERGED TRANSACTION 'id' [IF UNCHANGED | FORCE]`
     Reapply {
         /// Which, as `information_schema.diverged_transactions` names it.
@@ -356,6 +361,7 @@ fn statement(input: &mut Input<'_>) -> Result<Stmt, Failure> {
         ["set", "database", _] => gate::set_database(input),
         ["switchover", "database", _] => link::switchover(input),
         ["failover", "database", _] => link::failover(input),
+        ["verify", "database", _] => link::verify(input),
         ["reapply", "diverged", "transaction"] => link::reapply(input),
         ["dismiss", "diverged", "transaction"] => link::dismiss(input),
         ["show", "replication", "status"] => gate::show_status(input),

@@ -209,6 +209,7 @@ fn replicate_verbs_gates_and_lists() {
                 data_loss: true,
             },
         ),
+        ("verify database d", Stmt::Verify { database: name("d") }),
         (
             "reapply diverged transaction 'a-1'",
             Stmt::Reapply { transaction: name("a-1"), force: false },

@@ -51,7 +51,7 @@ mod types;
 mod tests;
 
 pub use engine::EngineSource;
-pub use show::{explained, failed_over, receipt, show, show_schema};
+pub use show::{explained, failed_over, receipt, show, show_schema, verified};
 pub use source::{
     DatabaseFact, DivergedFact, EventFact, Fate, LinkFact, SessionFact, SettingFact, StorageFact,
     SystemSource, UsageFact, UserFact, WindowFact,

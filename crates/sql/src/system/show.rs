@@ -9,7 +9,7 @@ use crate::statement::Stmt;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use base::{Catalog, Error, Result};
-use dr::{Explained, Failover, Switchover};
+use dr::{Explained, Failover, Switchover, Verification};
 
 /// The columns of a `SHOW` statement's result; `None` if the statement is another one.
 pub fn show_schema(stmt: &Stmt) -> Option<SchemaRef> {
@@ -86,6 +86,7 @@ fn sheet(stmt: &Stmt) -> Option<Sheet> {
             ("former_primary", Kind::Text),
         ]),
         Stmt::Explain(_) => Sheet::new(&EXPLAINED),
+        Stmt::Verify { .. } => Sheet::new(&VERIFIED),
         _ => return None,
     })
 }
@@ -93,6 +94,54 @@ fn sheet(stmt: &Stmt) -> Option<Sheet> {
 /// The columns of `EXPLAIN` of what the SQL parser does not know.
 const EXPLAINED: [(&str, Kind); 4] =
     [("kind", Kind::Text), ("item", Kind::Text), ("value", Kind::Text), ("number", Kind::Int8)];
+
+/// The columns of `VERIFY`: each table, then its ranges and rows that differ.
+const VERIFIED: [(&str, Kind); 7] = [
+    ("kind", Kind::Text),
+    ("table_name", Kind::Text),
+    ("partition_id", Kind::Int4),
+    ("outcome", Kind::Text),
+    ("place", Kind::Text),
+    ("rows", Kind::Int8),
+    ("source_rows", Kind::Int8),
+];
+
+/// The result of `VERIFY`.
+pub fn verified(done: &Verification) -> Result<RecordBatch> {
+    let mut sheet = Sheet::new(&VERIFIED);
+    for t in &done.tables {
+        let outcome = match t.differing.len() {
+            0 => format!("equal in {} key ranges", t.ranges),
+            n => format!("different in {n} of {} key ranges", t.ranges),
+        };
+        sheet.row([
+            ("kind", "table".into()),
+            ("table_name", (&t.table).into()),
+            ("outcome", outcome.into()),
+            ("rows", t.rows.into()),
+            ("source_rows", t.source_rows.into()),
+        ]);
+        for (partition, keys) in &t.differing {
+            sheet.row([
+                ("kind", "range".into()),
+                ("table_name", (&t.table).into()),
+                ("partition_id", (*partition).into()),
+                ("outcome", "different".into()),
+                ("place", keys.into()),
+            ]);
+        }
+        for (partition, key, how) in &t.named {
+            sheet.row([
+                ("kind", "row".into()),
+                ("table_name", (&t.table).into()),
+                ("partition_id", (*partition).into()),
+                ("outcome", how.name().into()),
+                ("place", key.into()),
+            ]);
+        }
+    }
+    sheet.batch()
+}
 
 /// The result of such an `EXPLAIN`.
 pub fn explained(lines: &[Explained]) -> Result<RecordBatch> {

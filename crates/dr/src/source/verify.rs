@@ -1,0 +1,88 @@
+//! Fingerprints of what a source has, at a moment that it keeps readable while a target asks.
+
+use super::Replication;
+use crate::fingerprint::{self, Place};
+use crate::peer::{Verified, VerifyRequest};
+use base::{Error, Result, SqlState};
+use format::ColumnLayout;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use txn::{Database, Snapshot};
+
+/// A session in which nobody has asked for so long is over.
+const IDLE_MAX: Duration = Duration::from_secs(60);
+
+/// The sessions that are open.
+#[derive(Debug, Default)]
+pub(super) struct Sessions {
+    last: u64,
+    open: BTreeMap<u64, Session>,
+}
+
+#[derive(Clone, Debug)]
+struct Session {
+    database: Arc<Database>,
+    snapshot: Arc<Snapshot>,
+    layouts: Arc<BTreeMap<base::StorageId, Vec<ColumnLayout>>>,
+    used: Duration,
+}
+
+impl Replication {
+    /// See [`Peer::verify`](crate::peer::Peer::verify).
+    pub async fn verify(&self, request: VerifyRequest) -> Result<Verified> {
+        let now = self.engine.env.clock.monotonic();
+        if request.session == 0 {
+            return self.begin_verify(&request.database, now).await;
+        }
+        let session = {
+            let mut sessions = self.verifying.lock();
+            let found = sessions.open.get_mut(&request.session).map(|session| {
+                session.used = now;
+                session.clone()
+            });
+            if request.done {
+                sessions.open.remove(&request.session);
+            }
+            found.ok_or_else(|| {
+                let message = "this comparison is over: it was idle for too long";
+                Error::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message)
+            })?
+        };
+        let mut answer = Verified { session: request.session, ..Verified::default() };
+        answer.at = session.snapshot.ts();
+        if request.done {
+            return Ok(answer);
+        }
+        let handle = session.database.partitions().get(usize::from(request.partition));
+        let columns = session.layouts.get(&request.storage);
+        let (Some(handle), Some(columns)) = (handle, columns) else {
+            // The source has nothing of that kind.
+            answer.sums = vec![fingerprint::Sum::default(); request.cuts.len() + 1];
+            return Ok(answer);
+        };
+        let (start, end) = request.range;
+        let place = Place { at: answer.at, storage: request.storage, start, end };
+        match request.rows {
+            0 => answer.sums = fingerprint::sums(handle, &place, columns, &request.cuts).await?,
+            limit => {
+                let rows = fingerprint::rows(handle, &place, columns, limit as usize).await?;
+                answer.rows = rows.into_iter().collect();
+            }
+        }
+        Ok(answer)
+    }
+
+    async fn begin_verify(&self, name: &str, now: Duration) -> Result<Verified> {
+        let database = self.primary(name)?;
+        let snapshot = database.snapshot()?;
+        let catalog = database.catalog(snapshot.ts()).await?;
+        let (at, layouts) = (snapshot.ts(), Arc::new(fingerprint::layouts(&catalog)));
+        let mut sessions = self.verifying.lock();
+        sessions.open.retain(|_, s| now.saturating_sub(s.used) < IDLE_MAX);
+        sessions.last += 1;
+        let number = sessions.last;
+        sessions.open.insert(number, Session { database, snapshot, layouts, used: now });
+        Ok(Verified { session: number, at, ..Verified::default() })
+    }
+}
