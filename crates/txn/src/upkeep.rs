@@ -8,7 +8,7 @@ use env::TaskHandle;
 use format::ColumnLayout;
 use futures::future::BoxFuture;
 use meta::{Command, DatabaseState};
-use partition::{Layouts, Partition, Role};
+use partition::{Layouts, Partition, PartitionHandle, Role};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -152,6 +152,10 @@ impl Engine {
     /// What the disk says. What was written before counts, the rest stays in the log.
     pub async fn checkpoint(&self, database: &Arc<Database>) -> Result<()> {
         self.close(database)?;
+        // Chunks hold what is closed for sure.
+        for partition in database.local_partitions() {
+            partition.await_durable(partition.end()).await?;
+        }
         self.write_chunks(database, |_| true).await?;
         self.trim(database)
     }
