@@ -2,7 +2,8 @@
 
 use crate::dice::{Dice, Pauses};
 use crate::invariants::{
-    acknowledged, consistent_cut, equal_sides, index_matches, nothing_stuck, stranded_once,
+    acknowledged, closed, consistent_cut, equal_sides, files, index_matches, nothing_stuck,
+    state_is_replay, stranded_once,
 };
 use crate::ledger::Told;
 use crate::operator::{FIGURES_AGE, Operator};
@@ -45,6 +46,7 @@ pub async fn heal(operator: &mut Operator, dice: &Dice) -> Result<(), Violation>
             region.shut_down().await;
         }
     }
+    check_files(operator).await?;
     settle(operator).await?;
     let after = check_all(operator).await?;
     if before.rows != after.rows {
@@ -76,6 +78,7 @@ async fn check_all(operator: &Operator) -> Result<Picture, Violation> {
     index_matches::check(&primary)?;
     index_matches::check(&standby)?;
     equal_sides::check(&primary, &standby)?;
+    check_logs(operator, [(operator.primary, &primary), (operator.standby(), &standby)])?;
     // The primary goes on closing timestamps: the ends meet now and then.
     let logs = async || operator.compare_logs(true).map(Some).map_err(|v| v.to_string());
     operator.until("comparing logs", logs).await?;
@@ -92,6 +95,32 @@ async fn check_all(operator: &Operator) -> Result<Picture, Violation> {
     let n = primary.transfers().len();
     stage.trace.say(format_args!("checked: {n} transfers, {} stranded", in_east.len()));
     Ok(primary)
+}
+
+/// What each side's logs must say by themselves, and together with what was read.
+fn check_logs(operator: &Operator, looks: [(usize, &Picture); 2]) -> Result<(), Violation> {
+    let mut whole = 0;
+    for (region, picture) in looks {
+        let access = operator.access(region).map_err(nothing_stuck::violation)?;
+        let database = access.database().map_err(|e| nothing_stuck::violation(e.to_string()))?;
+        for partition in database.local_partitions() {
+            closed::check(partition)?;
+            whole += usize::from(state_is_replay::check(partition, picture)?);
+        }
+    }
+    operator.stage.trace.say(format_args!("checked: {whole} whole logs"));
+    Ok(())
+}
+
+/// Starts both regions, and looks at their files before anything is written.
+async fn check_files(operator: &Operator) -> Result<(), Violation> {
+    for region in &operator.stage.regions {
+        let started = region.start().await;
+        started.map_err(|e| nothing_stuck::violation(format!("{}: {e}", region.name)))?;
+        let access = region.access().ok_or_else(|| nothing_stuck::violation("down again"))?;
+        files::check(&access, region.node.env().disk.as_ref(), region.name)?;
+    }
+    Ok(())
 }
 
 async fn look(operator: &Operator, region: usize) -> Result<Picture, Violation> {

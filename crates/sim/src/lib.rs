@@ -46,6 +46,7 @@ mod panics;
 pub mod picture;
 pub mod plan;
 pub mod reader;
+mod records;
 pub mod region;
 mod run;
 pub mod stage;

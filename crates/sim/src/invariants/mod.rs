@@ -1,11 +1,14 @@
 //! What must hold, one file each. Every file begins with its statement.
 
 pub mod acknowledged;
+pub mod closed;
 pub mod consistent_cut;
 pub mod equal_sides;
+pub mod files;
 pub mod index_matches;
 pub mod log_prefix;
 pub mod nothing_stuck;
 pub mod one_primary;
 pub mod same_past;
+pub mod state_is_replay;
 pub mod stranded_once;
