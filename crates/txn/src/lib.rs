@@ -38,6 +38,8 @@
 //!   merged away: see `snapshot`. The window reaches back for the retention at least, also over a
 //!   restart, and is the same for all partitions. How long a snapshot lives holds up neither
 //!   spills nor closed timestamps, which are tasks of their own beside merges.
+//! * Row versions in memory are bounded: whoever wants to write waits for room, for a bounded time,
+//!   and never for something that waits for it; see `room`.
 //! * A gated, standby, copying or rewinding database takes no write, whoever asks.
 //!
 //! # On a crash
@@ -57,6 +59,7 @@ mod engine;
 mod gate;
 mod oracle;
 mod recover;
+mod room;
 mod sequence;
 mod serial;
 mod settings;
@@ -70,6 +73,7 @@ pub use database::{Database, DatabaseSettings};
 pub use engine::Engine;
 pub use gate::WriterGuard;
 pub use oracle::Oracle;
+pub use room::Room;
 pub use sequence::SequenceHandle;
 pub use settings::{Between, EngineSettings};
 pub use snapshot::{Snapshot, Window};
