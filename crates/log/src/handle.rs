@@ -42,6 +42,8 @@ pub struct LogSize {
     pub bytes: u64,
     /// Number of segment files.
     pub segments: usize,
+    /// Bytes of memory that the places of its records take.
+    pub index_bytes: usize,
 }
 
 /// Room in the log, kept until dropped: hold it until the append has returned.
@@ -263,7 +265,8 @@ impl Log {
         let inner = self.shared().inner.lock();
         let all = inner.tail.segments.values().chain(&inner.freed);
         let bytes = all.map(|s| s.capacity).sum();
-        LogSize { bytes, segments: inner.tail.segments.len() + inner.freed.len() }
+        let segments = inner.tail.segments.len() + inner.freed.len();
+        LogSize { bytes, segments, index_bytes: inner.index.memory_size() }
     }
 
     /// True while no space can be made ready and the last that there was is being used up.

@@ -183,6 +183,9 @@ impl Stream {
         let keep_from = keep_from.min(self.durable.next());
         let gone = (keep_from.0.saturating_sub(first.0) as usize).min(self.places.len());
         self.places.drain(..gone);
+        if self.places.capacity() > 4 * self.places.len().max(1 << 10) {
+            self.places.shrink_to(2 * self.places.len());
+        }
         self.first = Some(Lsn(first.0 + gone as u64));
     }
 
@@ -200,6 +203,11 @@ pub(crate) struct Index {
 }
 
 impl Index {
+    /// Bytes that it takes.
+    pub(crate) fn memory_size(&self) -> usize {
+        self.streams.values().map(|s| s.places.capacity() * size_of::<Place>()).sum()
+    }
+
     /// The log, which must be registered.
     pub(crate) fn get(&self, id: LogId) -> Result<&Stream> {
         self.streams.get(&id).ok_or_else(|| unknown(id))

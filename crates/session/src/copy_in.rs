@@ -12,7 +12,7 @@ use sql::statement::{Copy, CopySource};
 const BATCH_ROWS: usize = 4_096;
 
 /// How many bytes of text a batch may hold.
-const BATCH_BYTES: usize = 4 << 20;
+const BATCH_BYTES: usize = 1 << 20;
 
 /// A COPY that waits for data. Drive it with [`Session::copy_push`], [`Session::copy_finish`] and
 /// [`Session::copy_abort`].

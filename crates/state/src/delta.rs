@@ -13,8 +13,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::ops::{Bound, ControlFlow};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-/// About what a version costs beside its bytes: tree node, stamps and counters.
-const VERSION_BYTES: usize = 112;
+/// About what a version costs beside its bytes: its share of a tree node that is not full, two
+/// allocations with their counters.
+const VERSION_BYTES: usize = 224;
 /// Keys handled per short lock.
 pub(crate) const SLICE: usize = 1024;
 

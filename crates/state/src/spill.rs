@@ -169,7 +169,8 @@ impl State {
                     Some(row) => rows.push(&key, version.ts, row)?,
                     None => rows.push_deleted(&key, version.ts)?,
                 }
-                if rows.rows() == BATCH_ROWS || rows.bytes() >= BATCH_BYTES {
+                let full = inner.settings.row_group_bytes.min(BATCH_BYTES);
+                if rows.rows() == BATCH_ROWS || rows.bytes() >= full {
                     out.write(&rows.finish()?)?;
                 }
             }

@@ -2,6 +2,7 @@
 
 use crate::database::Database;
 use crate::gate::WriterGuard;
+use crate::room::PendingBytes;
 use crate::serial::Reads;
 use crate::snapshot::Snapshot;
 use crate::transaction::{Committed, Isolation, Transaction};
@@ -23,6 +24,8 @@ pub(crate) struct Job {
     writes: BTreeMap<u16, PartitionWrites>,
     locked: BTreeSet<u16>,
     depends: BTreeMap<u16, Lsn>,
+    /// Counted until the versions are in the delta.
+    pending: PendingBytes,
     /// Keeps a gate from closing over a commit that is under way.
     _writer: Option<WriterGuard>,
 }
@@ -50,6 +53,10 @@ impl Transaction {
             writes,
             locked: std::mem::take(&mut self.locked),
             depends: std::mem::take(&mut self.depends),
+            pending: std::mem::replace(
+                &mut self.pending,
+                PendingBytes::new(self.database.room.clone()),
+            ),
             _writer: self.writer.take(),
         };
         let (tx, rx) = oneshot::channel();
@@ -77,6 +84,7 @@ impl Job {
             self.database.partition(*partition)?.release(self.id).await;
         }
         let ts = result?;
+        self.database.room.note(self.pending.bytes());
         Ok(Committed { ts })
     }
 

@@ -2,6 +2,7 @@
 
 use crate::gate::Writers;
 use crate::oracle::Oracle;
+use crate::room::Room;
 use crate::sequence::Open;
 use crate::snapshot::Readers;
 use crate::transaction::{Transaction, TxnOptions};
@@ -40,6 +41,7 @@ impl DatabaseSettings {
 pub struct Database {
     pub(crate) env: Env,
     pub(crate) oracle: Arc<Oracle>,
+    pub(crate) room: Arc<Room>,
     pub(crate) settings: DatabaseSettings,
     pub(crate) writers: Arc<Writers>,
     pub(crate) catalogs: Mutex<BTreeMap<Timestamp, Arc<Catalog>>>,
@@ -71,7 +73,7 @@ impl fmt::Debug for Database {
 impl Database {
     pub(crate) fn new(
         env: Env,
-        oracle: Arc<Oracle>,
+        (oracle, room): (Arc<Oracle>, Arc<Room>),
         settings: DatabaseSettings,
         record: &meta::Database,
         partitions: Vec<Arc<Partition>>,
@@ -85,6 +87,7 @@ impl Database {
         Database {
             env,
             oracle,
+            room,
             settings,
             writers,
             catalogs: Mutex::new(BTreeMap::new()),

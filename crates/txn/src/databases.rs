@@ -114,13 +114,13 @@ impl Engine {
             self.oracle.advance(partition.newest_timestamp());
         }
         let settings = self.settings.of_databases();
-        let (env, oracle) = (self.env.clone(), self.oracle.clone());
+        let (env, shared) = (self.env.clone(), (self.oracle.clone(), self.room.clone()));
         let reach = |partition: &Arc<Partition>| match &self.settings.between {
             Some(between) => between.0(partition.clone()),
             None => partition.clone() as Arc<dyn PartitionHandle>,
         };
         let handles = partitions.iter().map(reach).collect();
-        let database = Database::new(env, oracle, settings, record, partitions, handles);
+        let database = Database::new(env, shared, settings, record, partitions, handles);
         let database = Arc::new(database);
         self.databases.write().insert(record.name.clone(), database.clone());
         Ok(database)

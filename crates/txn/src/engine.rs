@@ -2,6 +2,7 @@
 
 use crate::database::Database;
 use crate::oracle::Oracle;
+use crate::room::Room;
 use crate::settings::EngineSettings;
 use base::{ClusterId, DatabaseId, Error, LogId, NodeId, Result, SqlState, Timestamp};
 use env::{DiskLock, Env, TaskHandle};
@@ -31,6 +32,7 @@ pub struct Engine {
     pub oracle: Arc<Oracle>,
     pub(crate) settings: EngineSettings,
     pub(crate) cache: Arc<PageCache>,
+    pub(crate) room: Arc<Room>,
     pub(crate) waits: Arc<WaitGraph>,
     pub(crate) databases: RwLock<BTreeMap<String, Arc<Database>>>,
     /// One change of the set of databases at a time.
@@ -64,6 +66,7 @@ impl Engine {
         let oracle = Arc::new(Oracle::new(env.clone(), meta.read(|s| s.oracle_bound)));
         let engine = Arc::new(Engine {
             cache: PageCache::new(settings.cache_bytes),
+            room: Room::new(&settings),
             waits: Arc::default(),
             databases: RwLock::default(),
             changing: tokio::sync::Mutex::default(),
@@ -208,6 +211,11 @@ impl Engine {
         self.meta.apply(Command::ClearGate { database: database.id(), at_ms, by })?;
         database.writers.open();
         Ok(())
+    }
+
+    /// Room for row versions in memory.
+    pub fn room(&self) -> &Room {
+        &self.room
     }
 
     /// Figures of the cache of chunk pages.

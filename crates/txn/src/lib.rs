@@ -39,6 +39,8 @@
 //!   merged away: see `snapshot`. The window reaches back for the retention at least, also over a
 //!   restart, and is the same for all partitions. How long a snapshot lives holds up neither
 //!   spills nor closed timestamps, which are tasks of their own beside merges.
+//! * Row versions in memory are bounded: whoever wants to write waits for room, for a bounded time,
+//!   and never for something that waits for it; see `room`.
 //! * A gated, standby, copying or rewinding database takes no write, whoever asks.
 //!
 //! # On a crash
@@ -60,6 +62,7 @@ mod gate;
 mod index;
 mod oracle;
 mod recover;
+mod room;
 mod sequence;
 mod serial;
 mod settings;
@@ -74,6 +77,7 @@ pub use engine::Engine;
 pub use gate::WriterGuard;
 pub use index::{Duplicate, EntryMove};
 pub use oracle::Oracle;
+pub use room::Room;
 pub use sequence::SequenceHandle;
 pub use settings::{Between, EngineSettings};
 pub use snapshot::{Snapshot, Window};

@@ -29,7 +29,16 @@ pub struct EngineSettings {
     pub bootstrap: Bootstrap,
     /// Bytes of row versions in memory, over all partitions, before they are written to chunks.
     pub delta_bytes: usize,
-    /// Bytes of decoded chunk pages kept in memory.
+    /// Bytes of row versions in memory beyond which writers wait until some are written down.
+    pub delta_limit: usize,
+    /// Bytes that all running transactions together may have written.
+    pub pending_limit: usize,
+    /// Bytes of both together.
+    pub row_limit: usize,
+    /// Bytes of memory for the places of log records; beyond them the log is trimmed as if it were
+    /// over its retention.
+    pub log_index_bytes: usize,
+    /// Bytes of decoded chunk pages and of indexes of chunks kept in memory.
     pub cache_bytes: usize,
     /// Bytes one transaction may write.
     pub transaction_limit: usize,
@@ -68,6 +77,10 @@ impl EngineSettings {
             dir,
             bootstrap,
             delta_bytes: 256 << 20,
+            delta_limit: 512 << 20,
+            pending_limit: 2 << 30,
+            row_limit: usize::MAX,
+            log_index_bytes: 64 << 20,
             cache_bytes: 256 << 20,
             transaction_limit: 2 << 30,
             version_retention: Duration::from_secs(600),

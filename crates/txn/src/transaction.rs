@@ -2,6 +2,7 @@
 
 use crate::database::Database;
 use crate::gate::WriterGuard;
+use crate::room::PendingBytes;
 use crate::sequence::Own;
 use crate::serial::ReadLog;
 use crate::snapshot::Snapshot;
@@ -67,12 +68,14 @@ pub struct Transaction {
     pub(crate) ddl: bool,
     /// It reads the past, at its snapshot.
     past: bool,
+    pub(crate) pending: PendingBytes,
     /// Sequences used, and those that nobody else can see.
     pub(crate) own: Arc<Mutex<Own>>,
 }
 
 impl Transaction {
     pub(crate) fn new(database: Arc<Database>, id: TxnId, options: TxnOptions) -> Transaction {
+        let pending = PendingBytes::new(database.room.clone());
         Transaction {
             id,
             database,
@@ -88,6 +91,7 @@ impl Transaction {
             catalog: None,
             ddl: false,
             past: false,
+            pending,
             own: Arc::default(),
         }
     }
@@ -196,7 +200,8 @@ impl Transaction {
         })
     }
 
-    /// Locks rows in the order given; `false` for a row left out by [`LockWait::SkipLocked`].
+    /// Locks rows in the order given; `false` for a row left out by [`LockWait::SkipLocked`]. Who
+    /// locks exclusively is going to write, and waits first until there is room for that.
     pub async fn lock(
         &mut self,
         keys: &[(u16, Bytes)],
@@ -208,6 +213,9 @@ impl Transaction {
                 SqlState::READ_ONLY_SQL_TRANSACTION,
                 "rows of the past cannot be locked or changed",
             ));
+        }
+        if mode == LockMode::Exclusive {
+            self.database.room.wait(&self.database.env).await?;
         }
         let mut answers = Vec::with_capacity(keys.len());
         for run in keys.chunk_by(|a, b| a.0 == b.0) {
@@ -301,7 +309,9 @@ impl Transaction {
         self.start_writing()?;
         let prev = self.known.remove(&(partition, key.clone()));
         let limit = self.database.settings.transaction_limit;
-        Arc::make_mut(&mut self.writes).put(partition, key, row, prev, limit)
+        let writes = Arc::make_mut(&mut self.writes);
+        writes.put(partition, key, row, prev, limit)?;
+        self.pending.grow_to(writes.bytes())
     }
 
     /// Puts or deletes an index entry that nobody but the holder of its row's lock can mean, so

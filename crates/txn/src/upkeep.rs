@@ -19,6 +19,12 @@ const ALONE_INTERVAL: Duration = Duration::from_millis(500);
 /// How often all partitions move their manifests on while the log is over its retention.
 const LOG_INTERVAL: Duration = Duration::from_secs(30);
 
+/// How often spills begin at most.
+const URGENT_INTERVAL: Duration = Duration::from_millis(20);
+
+/// So long a spill that is urgent lets its closed timestamp become durable.
+const CLOSE_WAIT: Duration = Duration::from_millis(10);
+
 /// How long after a merge failed the next one is tried: it may have written much in vain.
 const RETRY_INTERVAL: Duration = Duration::from_secs(30);
 
@@ -28,20 +34,33 @@ pub(crate) fn start(engine: &Arc<Engine>) -> Vec<TaskHandle> {
     let closing = engine.settings.closed_interval;
     vec![
         every(engine, "upkeep", closing, |e, d, done| Box::pin(e.close_due(d, done))),
-        every(engine, "spills", ALONE_INTERVAL, |e, d, done| Box::pin(e.spill_due(d, done))),
+        every(engine, SPILLS, ALONE_INTERVAL, |e, d, done| Box::pin(e.spill_due(d, done))),
         every(engine, "merges", ALONE_INTERVAL, |e, d, done| Box::pin(e.merge_due(d, done))),
     ]
 }
+
+const SPILLS: &str = "spills";
 
 type Job = for<'a> fn(&'a Engine, &'a Arc<Database>, &'a mut Done) -> BoxFuture<'a, Result<()>>;
 
 /// Does a job for every database, again and again.
 fn every(engine: &Arc<Engine>, name: &'static str, interval: Duration, job: Job) -> TaskHandle {
     let (env, weak) = (engine.env.clone(), Arc::downgrade(engine));
+    let room = (name == SPILLS).then(|| engine.room.clone());
     let task = async move {
         let mut done: BTreeMap<base::DatabaseId, Done> = BTreeMap::new();
         loop {
-            env.sleep(interval).await;
+            match &room {
+                None => env.sleep(interval).await,
+                // Spills may be wanted before their time; but what could not be written down a
+                // moment ago can hardly be now.
+                Some(room) => {
+                    env.sleep(URGENT_INTERVAL).await;
+                    let wanted = Box::pin(room.wanted());
+                    let rest = env.sleep(interval.saturating_sub(URGENT_INTERVAL));
+                    futures::future::select(rest, wanted).await;
+                }
+            }
             let Some(engine) = Weak::upgrade(&weak) else { return };
             for database in engine.databases() {
                 let done = done.entry(database.id()).or_default();
@@ -90,7 +109,7 @@ impl Engine {
     async fn spill_due(&self, database: &Arc<Database>, done: &mut Done) -> Result<()> {
         let now = self.env.clock.monotonic();
         self.spill(database).await?;
-        let over = self.log.size().bytes > self.settings.log_retention_bytes;
+        let over = self.log_is_over();
         if over && now.saturating_sub(done.log) >= LOG_INTERVAL {
             done.log = now;
             // An idle partition's manifest would pin the log for all others.
@@ -123,13 +142,25 @@ impl Engine {
         Ok(())
     }
 
+    fn log_is_over(&self) -> bool {
+        let size = self.log.size();
+        size.bytes > self.settings.log_retention_bytes
+            || size.index_bytes > self.settings.log_index_bytes
+    }
+
+    /// Bytes of the delta over all partitions of some databases.
+    fn delta_bytes(&self, which: impl Fn(DatabaseState) -> bool) -> usize {
+        let databases = self.databases();
+        let wanted = databases.iter().filter(|d| which(d.state()));
+        let partitions = wanted.flat_map(|d| d.local_partitions());
+        partitions.map(|p| p.delta_bytes()).sum()
+    }
+
     async fn spill(&self, database: &Arc<Database>) -> Result<()> {
-        let all: usize = self
-            .databases()
-            .iter()
-            .flat_map(|d| d.local_partitions().to_vec())
-            .map(|p| p.delta_bytes())
-            .sum();
+        // What cannot be written down now keeps nobody from writing.
+        let able = |s| matches!(s, DatabaseState::Primary | DatabaseState::Standby);
+        self.room.measure(|| self.delta_bytes(able));
+        let all = self.delta_bytes(|_| true);
         let partitions = self.databases().iter().map(|d| d.local_partitions().len()).sum::<usize>();
         let fair = self.settings.delta_bytes / partitions.max(1);
         if all <= self.settings.delta_bytes
@@ -137,7 +168,14 @@ impl Engine {
         {
             return Ok(());
         }
-        self.spill_above(database, fair / 2).await
+        if all > self.settings.delta_bytes && database.state() == DatabaseState::Primary {
+            // What was committed since the last closed timestamp could not be written down.
+            self.close(database)?;
+            self.env.sleep(CLOSE_WAIT).await;
+        }
+        let spilled = self.spill_above(database, fair / 2).await;
+        self.room.measure(|| self.delta_bytes(able));
+        spilled
     }
 
     /// Writes the delta of every partition above a size into chunks.
@@ -188,7 +226,7 @@ impl Engine {
         if size > self.settings.slot_bytes_max {
             self.drop_slots(database, size)?;
         }
-        if size <= self.settings.log_retention_bytes {
+        if !self.log_is_over() {
             return Ok(());
         }
         let record = self.record(database.name())?;

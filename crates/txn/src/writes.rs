@@ -4,6 +4,9 @@ use base::{Error, Result, SqlState, StorageId, Timestamp};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 
+/// About what a pending row costs beside its bytes: tree node, allocations.
+const ROW_BYTES: usize = 192;
+
 /// One pending row.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pending {
@@ -40,7 +43,7 @@ impl WriteSet {
         prev: Option<Timestamp>,
         limit: usize,
     ) -> Result<()> {
-        self.bytes += key.len() + row.as_ref().map_or(0, Bytes::len) + 64;
+        self.bytes += key.len() + row.as_ref().map_or(0, Bytes::len) + ROW_BYTES;
         if self.bytes > limit {
             return Err(Error::new(
                 SqlState::PROGRAM_LIMIT_EXCEEDED,
@@ -77,6 +80,11 @@ impl WriteSet {
             .get(&partition)
             .into_iter()
             .flat_map(move |rows| rows.range(start.clone()..end.clone()))
+    }
+
+    /// About how many bytes were written in all, also those that were undone or written over.
+    pub fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// True if nothing is pending.

@@ -40,10 +40,10 @@ pub struct StartArgs {
     /// PEM file with the authorities that may vouch for a source given as https://host
     #[arg(long, value_name = "FILE")]
     pub tls_ca: Option<String>,
-    /// Memory for recent rows, cached pages and queries [default: 1GiB]
+    /// Memory for everything [default: 1GiB]
     #[arg(long, value_name = "SIZE")]
     pub memory_limit: Option<String>,
-    /// Size of one log segment [default: 64MiB]
+    /// Size of one log segment [default: 64MiB, less with little memory]
     #[arg(long, value_name = "SIZE")]
     pub segment_size: Option<String>,
     /// Log kept so that a former primary can come back by difference [default: 1GiB]

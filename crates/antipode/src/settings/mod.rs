@@ -71,9 +71,10 @@ pub struct Settings {
     pub tls: Option<TlsFiles>,
     /// PEM file with the authorities that may vouch for a source given as `https://host`.
     pub tls_ca: Option<PathBuf>,
-    /// Bytes for row versions not yet in chunks, cached pages and queries together. Default 1 GiB.
+    /// Bytes for everything: row versions not yet in chunks, cached pages, queries, the program
+    /// itself. Default 1 GiB.
     pub memory_limit: u64,
-    /// Bytes of one log segment. Default 64 MiB.
+    /// Bytes of one log segment. Default 64 MiB, less with little memory.
     pub segment_bytes: u64,
     /// Bytes of log kept, beyond what restarts and standbys need, for coming back by difference.
     /// Default 1 GiB.
@@ -109,6 +110,7 @@ impl Settings {
         else {
             return Err(layers.mistakes);
         };
+        let memory_limit = memory_limit.unwrap_or(1 << 30);
         Ok(Settings {
             cluster_id,
             name: name.unwrap_or_else(|| format!("cluster-{cluster_id}")),
@@ -119,8 +121,9 @@ impl Settings {
             password,
             tls: tls.map(|(cert, key)| TlsFiles { cert: cert.into(), key: key.into() }),
             tls_ca,
-            memory_limit: memory_limit.unwrap_or(1 << 30),
-            segment_bytes: segment_bytes.unwrap_or(64 << 20),
+            memory_limit,
+            // A start reads a segment at a time.
+            segment_bytes: segment_bytes.unwrap_or((memory_limit / 16).min(64 << 20)),
             retain_log_bytes: retain_log_bytes.unwrap_or(1 << 30),
             version_retention: version_retention.unwrap_or(Duration::from_secs(600)),
         })

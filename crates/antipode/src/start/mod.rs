@@ -167,20 +167,60 @@ fn engine_settings(settings: &Settings) -> EngineSettings {
         password: settings.password.clone().unwrap_or_default(),
     };
     let mut engine = EngineSettings::new(settings.data.clone(), bootstrap);
-    // Of the memory, a quarter each for recent row versions and for pages; the rest is for queries.
-    engine.delta_bytes = (settings.memory_limit / 4) as usize;
-    engine.cache_bytes = (settings.memory_limit / 4) as usize;
+    let memory = Shares::of(settings.memory_limit);
+    engine.delta_bytes = memory.delta;
+    engine.delta_limit = memory.delta_limit;
+    engine.pending_limit = memory.pending;
+    engine.row_limit = memory.rows;
+    engine.transaction_limit = memory.pending;
+    engine.cache_bytes = memory.cache;
+    engine.log_index_bytes = memory.log_index;
+    engine.state.row_group_bytes = memory.row_group;
     engine.log_retention_bytes = settings.retain_log_bytes;
     engine.version_retention = settings.version_retention;
     engine.log.segment_bytes = settings.segment_bytes;
     engine
 }
 
-/// Half of the memory is for queries.
+/// What the program itself takes: code, threads, connections, buffers of the log, and what spills and
+/// merges hold.
+const OWN_BYTES: u64 = 96 << 20;
+
+/// What everything may take of the memory.
+struct Shares {
+    delta: usize,
+    delta_limit: usize,
+    pending: usize,
+    /// Both together.
+    rows: usize,
+    cache: usize,
+    queries: usize,
+    log_index: usize,
+    row_group: usize,
+}
+
+impl Shares {
+    fn of(memory: u64) -> Shares {
+        let rows_and_pages = memory - OWN_BYTES.min(memory / 8 * 3);
+        let share = |n: u64| (rows_and_pages / 32 * n) as usize;
+        Shares {
+            // A merge holds a row group of each layer, decoded.
+            row_group: (memory as usize / 256).clamp(256 << 10, 4 << 20),
+            delta: share(4),
+            delta_limit: share(8),
+            pending: share(12),
+            rows: share(17),
+            cache: share(7),
+            queries: share(7),
+            log_index: share(1),
+        }
+    }
+}
+
 fn query_settings(settings: &Settings) -> RuntimeSettings {
     let cores = std::thread::available_parallelism().map_or(2, NonZeroUsize::get);
     RuntimeSettings {
-        memory_bytes: (settings.memory_limit / 2) as usize,
+        memory_bytes: Shares::of(settings.memory_limit).queries,
         target_partitions: cores,
         ..RuntimeSettings::default()
     }

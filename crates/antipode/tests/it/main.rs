@@ -10,6 +10,7 @@ mod damage;
 mod demo;
 mod durability;
 mod failback;
+mod memory;
 mod pgbench;
 mod replication;
 mod restart;

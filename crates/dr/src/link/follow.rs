@@ -7,6 +7,7 @@ use base::{Error, Lsn, Result, SqlState, Timestamp};
 use format::frame::decode_batch;
 use futures::StreamExt;
 use futures::stream::BoxStream;
+use meta::DatabaseState;
 use partition::Partition;
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,7 +58,16 @@ async fn take(shared: &Shared, partition: &Arc<Partition>, batch: FrameBatch) ->
         shared.figures.lock().count(batch.bytes.len(), &frames);
         // The queue of the log is what bounds memory: a slow disk slows the stream.
         let _room = shared.engine.log.admit(payload).await?;
+        // And the delta: what is not written down fast enough slows it too. Before a copy or a
+        // rewind is complete nothing can be written down, and only going on completes it.
+        let follows = shared.database()?.state() == DatabaseState::Standby;
+        if follows {
+            shared.engine.room().slow_down(&shared.engine.env).await;
+        }
         received = partition.ingest(frames)?;
+        if follows {
+            shared.engine.room().note(payload);
+        }
     }
     // Commits here must come after everything that was received.
     shared.engine.oracle.advance(partition.newest_timestamp());

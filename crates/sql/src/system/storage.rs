@@ -100,8 +100,12 @@ pub(super) fn usage_of(engine: &Engine) -> Vec<UsageFact> {
         found: None,
     };
     let (cached, limit) = (cache.bytes as u64, Some(cache.limit as u64));
+    let (pending, pending_limit) = engine.room().pending();
+    let log = engine.log.size();
+    let log_index_limit = Some(settings.log_index_bytes as u64);
     vec![
-        fact("delta", false, delta, Some(settings.delta_bytes as u64)),
+        fact("delta", false, delta, Some(settings.delta_limit as u64)),
+        fact("transactions", false, pending as u64, Some(pending_limit as u64)),
         UsageFact {
             found: Some((cache.hits, cache.misses)),
             ..fact("cache", false, cached, limit)
@@ -109,7 +113,8 @@ pub(super) fn usage_of(engine: &Engine) -> Vec<UsageFact> {
         fact("chunk indexes", false, cache.index_bytes as u64, limit),
         fact("runs", true, runs, None),
         fact("base", true, base, None),
-        fact("log", true, engine.log.size().bytes, None),
+        fact("log index", false, log.index_bytes as u64, log_index_limit),
+        fact("log", true, log.bytes, Some(settings.slot_bytes_max)),
     ]
 }
 

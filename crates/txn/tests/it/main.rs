@@ -6,6 +6,7 @@ mod bank;
 mod crash;
 mod isolation;
 mod past;
+mod room;
 mod schema;
 mod sequences;
 mod serializable;
