@@ -33,6 +33,8 @@ macro_rules! states {
 }
 
 states! {
+    /// No error: the code of notices.
+    SUCCESSFUL_COMPLETION = "00000";
     /// Connection broke off.
     CONNECTION_FAILURE = "08006";
     /// A client spoke the protocol wrongly.
@@ -155,6 +157,8 @@ states! {
     ADMIN_SHUTDOWN = "57P01";
     /// The server or database cannot be used now.
     CANNOT_CONNECT_NOW = "57P03";
+    /// A time whose row versions are no longer kept.
+    SNAPSHOT_TOO_OLD = "72000";
     /// Reading or writing a file failed.
     IO_ERROR = "58030";
     /// A bug in Antipode.

@@ -22,6 +22,7 @@ mod ids;
 mod position;
 mod sequence;
 mod types;
+mod utc;
 mod value;
 
 pub use catalog::{Catalog, Column, IndexColumn, IndexDescriptor, TableDescriptor};

@@ -179,7 +179,7 @@ impl Judged {
 }
 
 /// Left out is what no user has written: counters, where sequences stand, entries of indexes.
-fn is_shown(op: &Op) -> bool {
+pub(crate) fn is_shown(op: &Op) -> bool {
     let storage = format::key::storage_of(&op.key);
     op.key != format::catalog::counters_key()
         && storage != StorageId::SEQUENCES

@@ -116,7 +116,9 @@ impl Inner {
             ops.first().is_some_and(|op| format::key::storage_of(&op.key) == StorageId::CATALOG);
         if touched {
             let at = self.catalog_changes.partition_point(|t| *t < ts);
-            self.catalog_changes.insert(at, ts);
+            if self.catalog_changes.get(at) != Some(&ts) {
+                self.catalog_changes.insert(at, ts);
+            }
         }
     }
 }

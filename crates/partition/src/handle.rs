@@ -24,6 +24,15 @@ pub struct VersionedRow {
     pub row: Bytes,
 }
 
+/// One version of a row of the catalog.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CatalogVersion {
+    /// Its commit timestamp.
+    pub ts: Timestamp,
+    /// The row, encoded by [`format::row`]; `None` if it was deleted.
+    pub row: Option<Bytes>,
+}
+
 /// Strength of a row lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LockMode {
@@ -243,6 +252,10 @@ pub trait PartitionHandle: Send + Sync {
 
     /// Commit timestamp of the newest schema change at or below `ts` (partition 0 only).
     async fn catalog_stamp(&self, ts: Timestamp) -> Result<Timestamp>;
+
+    /// Every version of the catalog's rows above `since`, deletions included, in no particular
+    /// order (partition 0 only). Does not wait for undecided transactions.
+    async fn catalog_versions(&self, since: Timestamp) -> Result<Vec<CatalogVersion>>;
 
     /// About how many row versions of a key space are in chunk files: for choosing a plan.
     async fn stored_rows(&self, storage: StorageId) -> Result<u64>;

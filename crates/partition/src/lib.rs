@@ -66,8 +66,9 @@ mod spill;
 mod watch;
 
 pub use handle::{
-    CommitAck, CommitOne, GuardOne, LockMode, LockRequest, LockWait, PartitionHandle,
-    PartitionStatus, PrepareAck, PrepareOne, Resolution, RowStream, VersionedRow, Write,
+    CatalogVersion, CommitAck, CommitOne, GuardOne, LockMode, LockRequest, LockWait,
+    PartitionHandle, PartitionStatus, PrepareAck, PrepareOne, Resolution, RowStream, VersionedRow,
+    Write,
 };
 pub use locks::WaitGraph;
 pub use partition::{Partition, PartitionSettings, Role};

@@ -1,8 +1,8 @@
 //! The handle of a partition in this process.
 
 use crate::handle::{
-    CommitAck, CommitOne, GuardOne, LockRequest, LockWait, PartitionStatus, PrepareAck, PrepareOne,
-    Resolution, RowStream, VersionedRow,
+    CatalogVersion, CommitAck, CommitOne, GuardOne, LockRequest, LockWait, PartitionStatus,
+    PrepareAck, PrepareOne, Resolution, RowStream, VersionedRow,
 };
 use crate::locks::Acquire;
 use crate::order::Reach;
@@ -204,6 +204,11 @@ impl crate::PartitionHandle for Partition {
             .and_then(|i| inner.catalog_changes.get(i))
             .copied()
             .unwrap_or_default())
+    }
+
+    async fn catalog_versions(&self, since: Timestamp) -> Result<Vec<CatalogVersion>> {
+        let versions = self.state().versions(base::StorageId::CATALOG, since)?;
+        Ok(versions.into_iter().map(|(_, v)| CatalogVersion { ts: v.ts, row: v.row }).collect())
     }
 
     async fn stored_rows(&self, storage: StorageId) -> Result<u64> {

@@ -12,7 +12,7 @@ use format::record::Op;
 use log::Log;
 use parking_lot::{Mutex, RwLock};
 use state::{PageCache, State};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::{Notify, oneshot};
@@ -98,6 +98,8 @@ pub(crate) struct Inner {
     pub transactions: u64,
     /// The state was put back to an older manifest and lacks the log from there on.
     pub incomplete: bool,
+    /// No chunks are written beyond this time.
+    pub chunk_limit: Option<Timestamp>,
 }
 
 impl Inner {
@@ -122,6 +124,7 @@ impl Inner {
             unlogged: VecDeque::new(),
             transactions: 0,
             incomplete: false,
+            chunk_limit: None,
         }
     }
 
@@ -225,6 +228,7 @@ impl Partition {
         {
             let mut inner = self.inner.lock();
             fresh.role = inner.role;
+            fresh.chunk_limit = inner.chunk_limit;
             fresh.transactions = inner.transactions;
             *self.state.write() = Arc::new(state);
             *inner = fresh;
@@ -342,6 +346,13 @@ impl Partition {
     }
 }
 
+/// When the schema changed, as far as chunks tell: which catalog holds at a time before the manifest.
+fn schema_changes(state: &State) -> Result<Vec<Timestamp>> {
+    let versions = state.versions(base::StorageId::CATALOG, Timestamp::ZERO)?;
+    let stamps: BTreeSet<Timestamp> = versions.iter().map(|(_, v)| v.ts).collect();
+    Ok(stamps.into_iter().collect())
+}
+
 fn open_parts(
     env: &Env,
     log: &Log,
@@ -352,6 +363,7 @@ fn open_parts(
     let state = State::open(env, settings.dir.clone(), cache.clone(), settings.state.clone())?;
     let manifest = state.manifest();
     let mut inner = Inner::new(settings.role, &manifest, waits.clone());
+    inner.catalog_changes = schema_changes(&state)?;
     let mut next = manifest.replay_from;
     log.start_at(settings.log_id, next);
     let end = log.end(settings.log_id);

@@ -3,6 +3,7 @@
 use crate::lexer;
 use crate::reader::Reader;
 use base::{Error, Result};
+use sql::statement::SystemTime;
 
 /// Isolation levels a client can ask for. `READ UNCOMMITTED` is `READ COMMITTED`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +42,8 @@ impl IsolationLevel {
 pub(crate) struct Modes {
     pub(crate) isolation: Option<IsolationLevel>,
     pub(crate) read_only: Option<bool>,
+    /// Read the past.
+    pub(crate) as_of: Option<SystemTime>,
 }
 
 /// How far a `SET` reaches.

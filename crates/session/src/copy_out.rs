@@ -51,7 +51,10 @@ impl Session {
             }
         };
         let parsed = sql::statement::parse(&query)?.pop();
-        let stmt: Stmt = parsed.ok_or_else(|| Error::internal("COPY of nothing"))?.stmt;
+        let mut stmt: Stmt = parsed.ok_or_else(|| Error::internal("COPY of nothing"))?.stmt;
+        if let Some(time) = copy.as_of {
+            stmt = Stmt::AsOf { stmt: Box::new(stmt), time };
+        }
         let prepared = self.prepare_stmt(&stmt, &[]).await?;
         let Reply::Rows(cursor) = self.run_plan(&prepared, &[]).await? else {
             return Err(Error::internal("COPY of a statement without rows"));

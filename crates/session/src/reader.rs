@@ -3,6 +3,7 @@
 use crate::command::{IsolationLevel, Modes};
 use crate::lexer::{Spanned, Token};
 use base::{Error, Result, SqlState};
+use sql::statement::SystemTime;
 
 /// Walks over the tokens of one statement.
 pub(crate) struct Reader<'a> {
@@ -188,7 +189,20 @@ impl<'a> Reader<'a> {
         Ok(!no)
     }
 
-    /// `ISOLATION LEVEL …`, `READ ONLY`, `READ WRITE`, `[NOT] DEFERRABLE`, with or without commas.
+    /// `OF SYSTEM TIME t`, after `AS`.
+    fn system_time(&mut self) -> Result<SystemTime> {
+        for word in ["of", "system", "time"] {
+            self.expect(word)?;
+        }
+        let Some(Token::Text(text) | Token::Number(text)) = self.peek().cloned() else {
+            return Err(self.unexpected());
+        };
+        let at = self.sql[..self.here()].chars().count() + 1;
+        self.next += 1;
+        SystemTime::parse(&text).map_err(|e| e.at(at))
+    }
+
+    /// `AS OF SYSTEM TIME t`, `ISOLATION LEVEL …`, `READ ONLY`, `READ WRITE`, `[NOT] DEFERRABLE`, with or without commas.
     pub(crate) fn modes(&mut self) -> Result<Modes> {
         let mut modes = Modes::default();
         while !self.at_end() {
@@ -209,6 +223,7 @@ impl<'a> Reader<'a> {
                         _ => return Err(self.unexpected_previous()),
                     });
                 }
+                "as" => modes.as_of = Some(self.system_time()?),
                 "not" => self.expect("deferrable")?,
                 "deferrable" => {}
                 _ => return Err(self.unexpected_previous()),

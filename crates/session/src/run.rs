@@ -4,6 +4,7 @@ use crate::block::{Block, failed_block};
 use crate::command::{self, Command, Modes};
 use crate::copy_in;
 use crate::lexer;
+use crate::notice::{Notice, Severity};
 use crate::prepared::{Body, Request, Statement, ends_block, read, shifted};
 use crate::reply::{Cursor, Reply, Tag};
 use crate::session::Session;
@@ -163,8 +164,10 @@ impl Session {
         }
         // What the script did before takes effect first: it may be what this statement needs.
         self.end_implicit().await?;
-        let outcome = self.interrupts.guard(self.executor.execute_alone(stmt)).await?;
-        Ok(reply_of(outcome))
+        let outcome = self.interrupts.guard(self.executor.execute_alone(stmt)).await;
+        let said = self.executor.take_notices().into_iter();
+        self.notices.extend(said.map(|error| Notice { severity: Severity::Notice, error }));
+        Ok(reply_of(outcome?))
     }
 
     /// True if there is a transaction that what comes next belongs to.

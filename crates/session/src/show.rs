@@ -105,6 +105,9 @@ impl Session {
     }
 
     fn set_characteristics(&mut self, modes: Modes) -> Result<&'static str> {
+        if modes.as_of.is_some() {
+            return Err(Error::unsupported("AS OF SYSTEM TIME for a whole session"));
+        }
         if let Some(level) = modes.isolation {
             self.settings.set("default_transaction_isolation", Some(level.name()), false)?;
         }
@@ -204,14 +207,15 @@ fn transaction_setting(name: &str, value: Option<&str>) -> Result<Option<Modes>>
             format!("invalid value for parameter \"{name}\": \"{value}\""),
         )
     };
+    let read_only = |on| Modes { read_only: Some(on), ..Modes::default() };
     match name.to_ascii_lowercase().as_str() {
         "transaction_isolation" => {
             let level = crate::command::IsolationLevel::parse(value).ok_or_else(invalid)?;
-            Ok(Some(Modes { isolation: Some(level), read_only: None }))
+            Ok(Some(Modes { isolation: Some(level), ..Modes::default() }))
         }
         "transaction_read_only" => match value.to_ascii_lowercase().as_str() {
-            "on" | "true" | "1" => Ok(Some(Modes { isolation: None, read_only: Some(true) })),
-            "off" | "false" | "0" => Ok(Some(Modes { isolation: None, read_only: Some(false) })),
+            "on" | "true" | "1" => Ok(Some(read_only(true))),
+            "off" | "false" | "0" => Ok(Some(read_only(false))),
             _ => Err(invalid()),
         },
         _ => Ok(None),

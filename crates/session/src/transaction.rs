@@ -36,10 +36,15 @@ impl Session {
 
     fn begin(&mut self, modes: Modes, tag: &str) -> Result<String> {
         match self.block.take() {
-            Block::Idle => self.block = Block::Open(self.new_running(self.options(modes))?),
+            Block::Idle => {
+                let mut running = self.new_running(self.options(modes))?;
+                self.read_as_of(&mut running, modes)?;
+                self.block = Block::Open(running);
+            }
             // Within a script the block swallows what was done before it.
             Block::Implicit(mut running) => {
                 let changed = running.txn.set_options(self.options(modes));
+                let changed = changed.and_then(|()| self.read_as_of(&mut running, modes));
                 self.block = Block::Open(running);
                 changed?;
             }
@@ -52,6 +57,18 @@ impl Session {
             }
         }
         Ok(tag.to_string())
+    }
+
+    /// Sends a transaction into the past, if the modes say so.
+    fn read_as_of(&self, running: &mut Running, modes: Modes) -> Result<()> {
+        let Some(time) = modes.as_of else { return Ok(()) };
+        if modes.read_only == Some(false) {
+            return Err(Error::new(
+                SqlState::INVALID_PARAMETER_VALUE,
+                "a transaction AS OF SYSTEM TIME cannot be READ WRITE",
+            ));
+        }
+        running.txn.read_as_of(self.executor.resolve(time))
     }
 
     async fn commit_command(&mut self, chain: bool) -> Result<String> {
@@ -157,6 +174,18 @@ impl Session {
 
     pub(crate) fn set_transaction(&mut self, modes: Modes) -> Result<String> {
         match &mut self.block {
+            Block::Open(_) if modes.as_of.is_some() => {
+                let Block::Open(mut running) = self.block.take() else {
+                    return Err(failed_block());
+                };
+                let changed = self.read_as_of(&mut running, modes);
+                self.block = Block::Open(running);
+                changed?;
+                let rest = Modes { as_of: None, ..modes };
+                if rest != Modes::default() {
+                    return self.set_transaction(rest);
+                }
+            }
             Block::Open(running) => {
                 let mut options = running.txn.options();
                 if let Some(level) = modes.isolation {

@@ -6,8 +6,8 @@ use base::{ClusterId, Lsn, Result, StorageId, Timestamp, TxnId};
 use bytes::Bytes;
 use env::Env;
 use partition::{
-    CommitAck, CommitOne, GuardOne, LockRequest, PartitionHandle, PartitionStatus, PrepareAck,
-    PrepareOne, Resolution, RowStream, VersionedRow,
+    CatalogVersion, CommitAck, CommitOne, GuardOne, LockRequest, PartitionHandle, PartitionStatus,
+    PrepareAck, PrepareOne, Resolution, RowStream, VersionedRow,
 };
 use state::ScanSpec;
 use std::sync::Arc;
@@ -97,6 +97,10 @@ impl PartitionHandle for Far {
 
     async fn catalog_stamp(&self, ts: Timestamp) -> Result<Timestamp> {
         self.call(self.near.catalog_stamp(ts)).await
+    }
+
+    async fn catalog_versions(&self, since: Timestamp) -> Result<Vec<CatalogVersion>> {
+        self.call(self.near.catalog_versions(since)).await
     }
 
     async fn stored_rows(&self, storage: StorageId) -> Result<u64> {

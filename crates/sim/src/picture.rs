@@ -26,6 +26,8 @@ pub struct Picture {
     pub epoch: Epoch,
     /// True if the database was a primary all the while.
     pub primary: bool,
+    /// True if that was the epoch all the while.
+    pub same_epoch: bool,
     /// What a ready index had too much or too little.
     pub wrong_index: Option<String>,
     /// By table name and partition and key. The catalog is `(catalog)`.
@@ -55,9 +57,26 @@ pub fn int(row: &BTreeMap<String, Value>, column: &str) -> Option<i64> {
 /// Reads everything in one transaction, with pauses between the scans. Compares indexes with their
 /// tables if that is wanted.
 pub async fn read(database: &Arc<Database>, pauses: &Pauses, indexes: bool) -> Result<Picture> {
+    read_as_of(database, None, pauses, indexes).await
+}
+
+/// As [`read`], of a time of the past.
+pub async fn read_as_of(
+    database: &Arc<Database>,
+    past: Option<Timestamp>,
+    pauses: &Pauses,
+    indexes: bool,
+) -> Result<Picture> {
     let options = TxnOptions { isolation: Isolation::RepeatableRead, read_only: true };
     let (epoch, state) = (database.promotion_epoch(), database.state());
-    let mut txn = begin(database, options).await?;
+    let mut txn = match past {
+        None => begin(database, options).await?,
+        Some(ts) => {
+            let mut txn = database.begin(options);
+            txn.read_as_of(ts)?;
+            txn
+        }
+    };
     let catalog = txn.catalog().await?;
     let mut picture = Picture { at: txn.read_ts(), epoch, ..Picture::default() };
     scan(&txn, "(catalog)", StorageId::CATALOG, &catalog_columns(), &mut picture, pauses).await?;
@@ -70,8 +89,9 @@ pub async fn read(database: &Arc<Database>, pauses: &Pauses, indexes: bool) -> R
             picture.wrong_index = picture.wrong_index.or(wrong);
         }
     }
-    let same = (epoch, state) == (database.promotion_epoch(), database.state());
-    picture.primary = same && state == DatabaseState::Primary;
+    let now = (database.promotion_epoch(), database.state());
+    picture.same_epoch = now.0 == epoch;
+    picture.primary = (epoch, state) == now && state == DatabaseState::Primary;
     Ok(picture)
 }
 

@@ -26,6 +26,8 @@ pub struct Plan {
     pub think_ms: u64,
     /// Bytes of row versions in memory before the engine spills by itself.
     pub delta_bytes: usize,
+    /// How long old row versions stay readable.
+    pub version_retention_ms: u64,
     /// Bytes of log kept although nobody needs them.
     pub log_retention_bytes: u64,
     /// Size of a log segment.
@@ -73,7 +75,9 @@ impl Plan {
             large_bytes: dice.pick(&[60_000, 60_000, 1_200_000]),
             sync: !dice.chance(10),
             copy_from_base: dice.chance(40),
-            far: false,
+            version_retention_ms: dice.pick(&[0, 2_000, 10_000, 600_000]),
+            // Not drawn: it would change the luck of every seed that once found something.
+            far: seed % 5 == 4,
         }
     }
 }

@@ -85,6 +85,7 @@ fn settings(name: &str, cluster: u8, plan: &Plan, node: &SimNode) -> EngineSetti
     let mut settings = EngineSettings::new("/data".into(), bootstrap);
     settings.delta_bytes = plan.delta_bytes;
     settings.cache_bytes = 1 << 20;
+    settings.version_retention = Duration::from_millis(plan.version_retention_ms);
     settings.log_retention_bytes = plan.log_retention_bytes;
     settings.log.segment_bytes = plan.segment_bytes;
     settings.log.gather = Duration::from_millis(plan.write_ms);

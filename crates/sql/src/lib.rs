@@ -14,7 +14,8 @@
 //!    compiled one by the text alone.
 //! 2. [`Executor::execute`] begins a statement in the transaction (a new snapshot under READ
 //!    COMMITTED), locks the table it changes, and runs.
-//! 3. Results stream out at the snapshot; they hold it alive, not the transaction.
+//! 3. A statement AS OF SYSTEM TIME runs in a transaction of its own, beside the session's.
+//! 4. Results stream out at the snapshot; they hold it alive, not the transaction.
 //!
 //! # Invariants
 //! * A compiled plan holds no snapshot, no time and no parameter value.

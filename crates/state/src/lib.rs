@@ -63,6 +63,7 @@ mod stats;
 mod store;
 mod sweep;
 mod tiers;
+mod versions;
 mod view;
 mod walk;
 mod write;

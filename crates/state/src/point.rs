@@ -42,7 +42,7 @@ impl Chunk {
     }
 
     /// The row in one place; `None` if it is a deletion.
-    fn row(&self, opened: &Opened, part: Part, at: usize) -> Result<Option<Bytes>> {
+    pub(crate) fn row(&self, opened: &Opened, part: Part, at: usize) -> Result<Option<Bytes>> {
         if self.deleted(opened, part, Fill::Evict)?.is_some_and(|d| d.value(at)) {
             return Ok(None);
         }

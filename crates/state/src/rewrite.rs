@@ -29,7 +29,9 @@ pub(crate) struct Merged {
 }
 
 impl State {
-    /// Merges neighbouring runs into one.
+    /// Merges neighbouring runs into one. Files that share their range with no other, and hold nothing
+    /// that could go, become part of it as they are: rows loaded in the order of their keys are not
+    /// written again.
     pub(crate) fn join(
         &self,
         base: &Base,
@@ -40,14 +42,30 @@ impl State {
     ) -> Result<Merged> {
         // The base comes before the runs.
         let layers = &base.layers(table.storage)[start + 1..end + 1];
-        let chunks: Vec<_> = layers.iter().flat_map(|l| l.chunks.iter().cloned()).collect();
-        let shape = Shape { columns: &table.columns, with_deleted: any_deleted(&chunks)? };
-        let range = key::range(table.storage);
-        let sources = layers.iter().rev();
-        let sources = sources.map(|l| Source::new(l.chunks.iter().cloned(), range.clone(), &shape));
+        let full = self.inner.settings.chunk_bytes as u64 / 2;
+        let mut kept = adoptable(&[], &table.runs[start..end]);
+        kept.retain(|c| c.bytes >= full);
+        let is_kept = |c: &Arc<Chunk>| kept.iter().any(|k| k.file == c.meta.file);
+        let rest = |l: &Layer| l.chunks.iter().filter(|c| !is_kept(c)).cloned().collect::<Vec<_>>();
+        let layers: Vec<Vec<Arc<Chunk>>> = layers.iter().rev().map(|l| rest(l)).collect();
+        let shape = Shape { columns: &table.columns, with_deleted: any_deleted(&layers.concat())? };
         let bottom = start == 0 && table.chunks.is_empty();
-        let chunks = self.write(sources.collect(), &shape, Retain::new(horizon, bottom), namer)?;
-        let bytes = chunks.iter().map(|c| c.bytes).sum();
+        let (mut chunks, mut bytes) = (Vec::new(), 0);
+        let (mut from, last) = key::range(table.storage);
+        for place in kept.iter().map(Some).chain([None]) {
+            // What lies between two of the kept files is merged.
+            let range = (from.clone(), place.map_or(last.clone(), |k| k.min_key.clone()));
+            let source =
+                |l: &Vec<Arc<Chunk>>| Source::new(l.iter().cloned(), range.clone(), &shape);
+            let sources: Vec<_> = layers.iter().map(source).collect();
+            let written = self.write(sources, &shape, Retain::new(horizon, bottom), namer)?;
+            bytes += written.iter().map(|c| c.bytes).sum::<u64>();
+            chunks.extend(written);
+            if let Some(k) = place {
+                from = key::after(&k.max_key);
+                chunks.push((*k).clone());
+            }
+        }
         let (lo, hi) = (table.runs[start].lo, table.runs[end - 1].hi);
         let run = Some(Run { lo, hi, chunks }).filter(|r| !r.chunks.is_empty());
         let runs = table.runs[start..end].to_vec();

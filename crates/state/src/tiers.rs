@@ -4,7 +4,8 @@
 //! the base when that rewrites little of it for what they bring ([`WORTH`]), and files that overlap
 //! nothing go there for free. Until then neighbours of like size are joined ([`WIDTH`]), so that a
 //! byte is written once for each power of that number; and when a key space has as many runs as a
-//! read may meet, the cheapest neighbours are.
+//! read may meet, the cheapest neighbours are. What somebody may still read in the past stays out
+//! of the base, and a run that spans half of that time is left to grow old.
 
 use base::Timestamp;
 use format::{ChunkMeta, Run, TableChunks};
@@ -46,12 +47,22 @@ pub(crate) fn choose(
         }
     }
     let sizes: Vec<u64> = runs.iter().map(Run::bytes).collect();
-    let young = alike(&sizes[old..]).map(|r| r.start + old..r.end + old);
+    let growing = runs.iter().rposition(|r| is_grown(r, table, horizon)).map_or(0, |i| i + 1);
+    let growing = growing.max(old);
+    let young = alike(&sizes[growing..]).map(|r| r.start + growing..r.end + growing);
     let range = young.or_else(|| alike(&sizes[..old])).or_else(|| {
         let full = is_full(table, runs_max);
         if full { cheapest(&sizes) } else { None }
     });
     range.map(|r| Choice::Join(r.start + free..r.end + free))
+}
+
+/// True for a run that spans half of the time that is still readable. If it were joined with newer
+/// ones, the horizon would never come to its end, and nothing in it could ever go.
+fn is_grown(run: &Run, table: &TableChunks, horizon: Timestamp) -> bool {
+    let newest = table.runs.last().map_or(run.hi, |r| r.hi);
+    let readable = newest.0.saturating_sub(horizon.0);
+    readable > 0 && run.hi.0.saturating_sub(run.lo.0) >= readable / 2
 }
 
 /// True if a spill must not add a run.

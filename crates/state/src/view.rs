@@ -53,7 +53,7 @@ impl View {
             return Ok(());
         }
         Err(Error::new(
-            SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
+            SqlState::SNAPSHOT_TOO_OLD,
             format!("rows as of {ts} are gone, the oldest readable time is {oldest}"),
         ))
     }

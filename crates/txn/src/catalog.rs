@@ -38,6 +38,23 @@ impl Database {
     }
 }
 
+impl Database {
+    /// Every version of every table that became known after `ts`, in the order of time. The caller
+    /// keeps versions above `ts` from being merged away.
+    pub(crate) async fn tables_since(&self, ts: Timestamp) -> Result<Vec<TableDescriptor>> {
+        let mut versions = self.partition(0)?.catalog_versions(ts).await?;
+        versions.sort_by_key(|v| v.ts);
+        let mut tables = Vec::with_capacity(versions.len());
+        for bytes in versions.into_iter().filter_map(|v| v.row) {
+            let row = format::row::decode(&bytes)?;
+            if !catalog::is_counters(&row) && !format::sequence::is_descriptor(&row) {
+                tables.push(catalog::decode(&row)?);
+            }
+        }
+        Ok(tables)
+    }
+}
+
 fn catalog_scan(ts: Timestamp) -> ScanSpec {
     let (start, end) = format::key::range(StorageId::CATALOG);
     ScanSpec {

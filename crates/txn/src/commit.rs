@@ -1,8 +1,9 @@
 //! Commit: one partition in one call, several by prepare and decide.
 
-use crate::database::{Database, Snapshot};
+use crate::database::Database;
 use crate::gate::WriterGuard;
 use crate::serial::Reads;
+use crate::snapshot::Snapshot;
 use crate::transaction::{Committed, Isolation, Transaction};
 use crate::writes::PartitionWrites;
 use base::{Error, Lsn, Outcome, Result, SqlState, Timestamp, TxnId};

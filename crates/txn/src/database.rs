@@ -3,6 +3,7 @@
 use crate::gate::Writers;
 use crate::oracle::Oracle;
 use crate::sequence::Open;
+use crate::snapshot::Readers;
 use crate::transaction::{Transaction, TxnOptions};
 use base::{
     Catalog, DatabaseId, Epoch, Error, LineId, Result, SequenceDescriptor, SqlState, TableId,
@@ -16,12 +17,23 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-/// Limits of transactions in a database.
+/// What holds for a database unless it says otherwise.
 #[derive(Clone, Copy, Debug)]
 pub struct DatabaseSettings {
     /// Bytes one transaction may write.
     pub transaction_limit: usize,
+    /// For how long old row versions stay readable.
+    pub version_retention: Duration,
+}
+
+impl DatabaseSettings {
+    /// The retention of a database, in milliseconds.
+    pub(crate) fn retention_ms(&self, record: &meta::Database) -> u64 {
+        let usual = || u64::try_from(self.version_retention.as_millis()).unwrap_or(u64::MAX);
+        record.version_retention_ms.unwrap_or_else(usual)
+    }
 }
 
 /// An open database. See the room's head.
@@ -41,11 +53,13 @@ pub struct Database {
     epoch: RwLock<Epoch>,
     partitions: Vec<Arc<Partition>>,
     handles: Vec<Arc<dyn PartitionHandle>>,
-    snapshots: Mutex<BTreeMap<Timestamp, usize>>,
+    pub(crate) readers: Mutex<Readers>,
+    /// For how long old row versions stay readable, in milliseconds.
+    pub(crate) retention_ms: AtomicU64,
     incarnation: u64,
     transactions: AtomicU64,
     /// How often it has begun to go back: snapshots from before show nothing any more.
-    rewinds: AtomicU64,
+    pub(crate) rewinds: AtomicU64,
 }
 
 impl fmt::Debug for Database {
@@ -83,7 +97,8 @@ impl Database {
             epoch: RwLock::new(record.promotion_epoch),
             partitions,
             handles,
-            snapshots: Mutex::new(BTreeMap::new()),
+            readers: Mutex::default(),
+            retention_ms: AtomicU64::new(settings.retention_ms(record)),
             incarnation,
             transactions: AtomicU64::new(0),
             rewinds: AtomicU64::new(0),
@@ -196,7 +211,7 @@ impl Database {
         }
     }
 
-    fn not_now(&self, why: &str) -> Error {
+    pub(crate) fn not_now(&self, why: &str) -> Error {
         Error::new(
             SqlState::CANNOT_CONNECT_NOW,
             format!("database \"{}\" cannot be read now: {why}", self.name),
@@ -223,77 +238,10 @@ impl Database {
         Transaction::new(self.clone(), id, options)
     }
 
-    /// A snapshot at the newest readable time; versions it needs stay while it lives.
-    pub fn snapshot(self: &Arc<Self>) -> Result<Arc<Snapshot>> {
-        let mut snapshots = self.snapshots.lock();
-        let rewinds = self.rewinds.load(Ordering::SeqCst);
-        let ts = self.read_timestamp()?;
-        *snapshots.entry(ts).or_default() += 1;
-        drop(snapshots);
-        Ok(Arc::new(Snapshot { database: self.clone(), ts, rewinds }))
-    }
-
-    /// What may be written to chunks now.
-    pub(crate) fn bounds(&self) -> Bounds {
-        let snapshots = self.snapshots.lock();
-        let at = self.durable_time();
-        let readers: Vec<Timestamp> = snapshots.range(..at).map(|(ts, _)| *ts).collect();
-        Bounds { at, horizon: readers.first().map_or(at, |oldest| *oldest), readers }
-    }
-
     /// Forgets cached catalogs: after a rewind the same timestamps can mean other schemas.
     pub fn forget_catalogs(&self) {
         self.catalogs.lock().clear();
         self.sequences.lock().clear();
-    }
-}
-
-/// See [`Database::bounds`].
-#[derive(Clone, Debug)]
-pub(crate) struct Bounds {
-    /// Every transaction at or below it is decided, durably and everywhere.
-    pub at: Timestamp,
-    /// Nobody reads below, now or later. At most `at`.
-    pub horizon: Timestamp,
-    /// Who reads below `at`, ascending.
-    pub readers: Vec<Timestamp>,
-}
-
-/// A timestamp that is being read at.
-#[derive(Debug)]
-pub struct Snapshot {
-    database: Arc<Database>,
-    ts: Timestamp,
-    rewinds: u64,
-}
-
-impl Snapshot {
-    /// To be asked after every read: what was read is of no meaning if the database has begun to
-    /// go back since the snapshot was taken.
-    ///
-    /// # Errors
-    /// 57P03 if it has.
-    pub(crate) fn check(&self) -> Result<()> {
-        if self.database.rewinds.load(Ordering::SeqCst) == self.rewinds {
-            return Ok(());
-        }
-        Err(self.database.not_now("it gives up what its new source does not have"))
-    }
-
-    /// The timestamp.
-    pub fn ts(&self) -> Timestamp {
-        self.ts
-    }
-}
-
-impl Drop for Snapshot {
-    fn drop(&mut self) {
-        let mut snapshots = self.database.snapshots.lock();
-        if let Some(count) = snapshots.get_mut(&self.ts) {
-            *count -= 1;
-            if *count == 0 {
-                snapshots.remove(&self.ts);
-            }
-        }
+        self.readers.lock().forget_floor();
     }
 }

@@ -1,6 +1,6 @@
 //! The set of databases of a node: made, opened, given new partitions, promoted, dropped.
 
-use crate::database::{Database, DatabaseSettings};
+use crate::database::Database;
 use crate::engine::Engine;
 use base::{DatabaseId, Epoch, Error, LineId, LogId, Result, SqlState, Timestamp};
 use meta::{Command, DatabaseState, Durability, NewDatabase};
@@ -28,6 +28,7 @@ impl Engine {
             epoch,
             link: None,
             at_ms: self.env.clock.now_ms(),
+            by: None,
         })
         .await
     }
@@ -112,7 +113,7 @@ impl Engine {
         for partition in &partitions {
             self.oracle.advance(partition.newest_timestamp());
         }
-        let settings = DatabaseSettings { transaction_limit: self.settings.transaction_limit };
+        let settings = self.settings.of_databases();
         let (env, oracle) = (self.env.clone(), self.oracle.clone());
         let reach = |partition: &Arc<Partition>| match &self.settings.between {
             Some(between) => between.0(partition.clone()),

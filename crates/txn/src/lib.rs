@@ -12,6 +12,7 @@
 //! # The protocol
 //! 1. A statement reads at a snapshot: [`Oracle::now`] on a primary, the replicated time on a
 //!    standby. READ COMMITTED takes a new one per statement, the other levels one per transaction.
+//!    [`Transaction::read_as_of`] reads the past, as far as the database's window reaches back.
 //! 2. Rows are locked before they are changed; [`Transaction::latest`] then shows the newest
 //!    committed version, or 40001 under the other levels if it is newer than the snapshot.
 //! 3. Writes stay in the [write set](WriteSet) until commit; own reads see them.
@@ -34,7 +35,9 @@
 //!   before it: [`Transaction::commit`] waits for what it read or overwrote elsewhere.
 //! * SERIALIZABLE transactions are equivalent to running one after the other by commit timestamp,
 //!   those without writes by snapshot: what each has read is the newest at its timestamp.
-//! * Nothing that a living snapshot can see is merged away; how long it lives holds up neither
+//! * Nothing that a living snapshot can see, or a new one in the window of [`Database::window`], is
+//!   merged away: see `snapshot`. The window reaches back for the retention at least, also over a
+//!   restart, and is the same for all partitions. How long a snapshot lives holds up neither
 //!   spills nor closed timestamps, which are tasks of their own beside merges.
 //! * A gated, standby, copying or rewinding database takes no write, whoever asks.
 //!
@@ -59,18 +62,20 @@ mod recover;
 mod sequence;
 mod serial;
 mod settings;
+mod snapshot;
 mod transaction;
 mod upkeep;
 mod view;
 mod writes;
 
-pub use database::{Database, DatabaseSettings, Snapshot};
+pub use database::{Database, DatabaseSettings};
 pub use engine::Engine;
 pub use gate::WriterGuard;
 pub use index::{Duplicate, EntryMove};
 pub use oracle::Oracle;
 pub use sequence::SequenceHandle;
 pub use settings::{Between, EngineSettings};
+pub use snapshot::{Snapshot, Window};
 pub use transaction::{Committed, Isolation, Transaction, TxnOptions};
 pub use view::ReadView;
 pub use writes::WriteSet;

@@ -1,5 +1,6 @@
 //! How an engine is set up.
 
+use crate::database::DatabaseSettings;
 use log::LogSettings;
 use meta::Bootstrap;
 use partition::{Partition, PartitionHandle};
@@ -32,6 +33,8 @@ pub struct EngineSettings {
     pub cache_bytes: usize,
     /// Bytes one transaction may write.
     pub transaction_limit: usize,
+    /// For how long old row versions stay readable where a database does not say it itself.
+    pub version_retention: Duration,
     /// Bytes of log kept even if nobody is known to need them.
     pub log_retention_bytes: u64,
     /// Bytes of log beyond which slots are given up, so that a dead standby never fills the disk.
@@ -52,6 +55,13 @@ pub struct EngineSettings {
 }
 
 impl EngineSettings {
+    pub(crate) fn of_databases(&self) -> DatabaseSettings {
+        DatabaseSettings {
+            transaction_limit: self.transaction_limit,
+            version_retention: self.version_retention,
+        }
+    }
+
     /// Usual settings for a data folder.
     pub fn new(dir: PathBuf, bootstrap: Bootstrap) -> EngineSettings {
         EngineSettings {
@@ -60,6 +70,7 @@ impl EngineSettings {
             delta_bytes: 256 << 20,
             cache_bytes: 256 << 20,
             transaction_limit: 2 << 30,
+            version_retention: Duration::from_secs(600),
             log_retention_bytes: 1 << 30,
             slot_bytes_max: 16 << 30,
             closed_interval: Duration::from_millis(20),

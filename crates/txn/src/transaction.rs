@@ -1,9 +1,10 @@
 //! One transaction: snapshot, locks, pending writes.
 
-use crate::database::{Database, Snapshot};
+use crate::database::Database;
 use crate::gate::WriterGuard;
 use crate::sequence::Own;
 use crate::serial::ReadLog;
+use crate::snapshot::Snapshot;
 use crate::view::ReadView;
 use crate::writes::WriteSet;
 use base::{Catalog, Error, Lsn, Result, SqlState, TableId, Timestamp, TxnId};
@@ -64,6 +65,8 @@ pub struct Transaction {
     /// The catalog at a snapshot and a number of own schema changes.
     pub(crate) catalog: Option<(Timestamp, u32, Arc<Catalog>)>,
     pub(crate) ddl: bool,
+    /// It reads the past, at its snapshot.
+    past: bool,
     /// Sequences used, and those that nobody else can see.
     pub(crate) own: Arc<Mutex<Own>>,
 }
@@ -84,6 +87,7 @@ impl Transaction {
             known: BTreeMap::new(),
             catalog: None,
             ddl: false,
+            past: false,
             own: Arc::default(),
         }
     }
@@ -117,12 +121,47 @@ impl Transaction {
                 "transaction read-write mode must be set before any query",
             ));
         }
+        if self.past && !options.read_only {
+            return Err(Error::new(
+                SqlState::READ_ONLY_SQL_TRANSACTION,
+                "a transaction that reads the past is read only",
+            ));
+        }
         self.options = options;
         Ok(())
     }
 
+    /// Makes it read as of a past time, and read only; only before its first statement.
+    ///
+    /// # Errors
+    /// Those of [`Database::snapshot_at`], 25001 after a statement at another time.
+    pub fn read_as_of(&mut self, ts: Timestamp) -> Result<()> {
+        match &self.snapshot {
+            Some(snapshot) if self.past && snapshot.ts() == ts => return Ok(()),
+            Some(_) => {
+                return Err(Error::new(
+                    SqlState::ACTIVE_SQL_TRANSACTION,
+                    "AS OF SYSTEM TIME must be given before any query, and once",
+                ));
+            }
+            None => {}
+        }
+        self.snapshot = Some(self.database.snapshot_at(ts)?);
+        self.options.read_only = true;
+        self.past = true;
+        Ok(())
+    }
+
+    /// True if it reads the past.
+    pub fn is_past(&self) -> bool {
+        self.past
+    }
+
     /// Begins a statement: a new snapshot under READ COMMITTED, the first one's otherwise.
     pub async fn start_statement(&mut self) -> Result<()> {
+        if self.past {
+            return Ok(());
+        }
         match self.options.isolation {
             Isolation::RepeatableRead | Isolation::Serializable if self.snapshot.is_some() => {
                 return Ok(());
@@ -164,6 +203,12 @@ impl Transaction {
         mode: LockMode,
         wait: LockWait,
     ) -> Result<Vec<bool>> {
+        if self.past {
+            return Err(Error::new(
+                SqlState::READ_ONLY_SQL_TRANSACTION,
+                "rows of the past cannot be locked or changed",
+            ));
+        }
         let mut answers = Vec::with_capacity(keys.len());
         for run in keys.chunk_by(|a, b| a.0 == b.0) {
             let Some((partition, _)) = run.first() else { continue };

@@ -1,14 +1,15 @@
 //! What must be done again and again: closed timestamps, spills, merges, trimming the log.
 
-use crate::database::{Bounds, Database};
+use crate::database::Database;
 use crate::engine::Engine;
+use crate::snapshot::Bounds;
 use base::{Result, StorageId, Timestamp};
 use env::TaskHandle;
 use format::ColumnLayout;
 use futures::future::BoxFuture;
 use meta::{Command, DatabaseState};
 use partition::{Layouts, Partition, Role};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -144,6 +145,17 @@ impl Engine {
         self.write_chunks(database, |p| p.delta_bytes() > bytes).await
     }
 
+    /// Writes down all that a database has only in memory and in the log, so that a restart has
+    /// next to nothing to replay, and trims the log as far as its retention and slots allow.
+    ///
+    /// # Errors
+    /// What the disk says. What was written before counts, the rest stays in the log.
+    pub async fn checkpoint(&self, database: &Arc<Database>) -> Result<()> {
+        self.close(database)?;
+        self.write_chunks(database, |_| true).await?;
+        self.trim(database)
+    }
+
     async fn write_chunks(
         &self,
         database: &Arc<Database>,
@@ -210,19 +222,21 @@ fn writes_chunks(database: &Database) -> bool {
     !matches!(database.state(), DatabaseState::Rewinding { .. } | DatabaseState::Dropping)
 }
 
-/// All columns that any reader of what is written may ask for: those of now, and those that were
-/// dropped, or whose table was, after the snapshot of somebody who still reads.
+/// All columns that any reader of what is written may ask for: those of the schema at the horizon,
+/// and of all that came after it.
 async fn layouts(database: &Arc<Database>, bounds: &Bounds) -> Result<Layouts> {
-    let mut catalogs = vec![database.catalog(bounds.at).await?];
-    for reader in &bounds.readers {
-        let catalog = database.catalog(*reader).await?;
-        if catalog.stamp == catalogs[0].stamp {
-            // No schema change lies between the two, nor between later readers and now.
-            break;
+    let oldest = database.catalog(bounds.horizon).await?;
+    let later = database.tables_since(bounds.horizon).await?;
+    let mut tables: BTreeMap<StorageId, BTreeMap<u32, ColumnLayout>> = BTreeMap::new();
+    let mut indexes = BTreeSet::new();
+    let newest_first = later.iter().rev().chain(oldest.tables.values().map(Arc::as_ref));
+    for table in newest_first {
+        let columns = tables.entry(table.storage).or_default();
+        for c in &table.columns {
+            let layout = || ColumnLayout { id: c.id, ty: c.ty, missing: c.missing.clone() };
+            columns.entry(c.id).or_insert_with(layout);
         }
-        if catalogs.last().is_none_or(|last| last.stamp != catalog.stamp) {
-            catalogs.push(catalog);
-        }
+        indexes.extend(table.indexes.iter().map(|index| index.storage));
     }
     Ok(Arc::new(move |storage| {
         if storage == StorageId::CATALOG {
@@ -232,18 +246,8 @@ async fn layouts(database: &Arc<Database>, bounds: &Bounds) -> Result<Layouts> {
             return Some(format::sequence::layout());
         }
         if storage.is_index() {
-            let known = catalogs.iter().any(|c| c.index_by_storage(storage).is_some());
-            return known.then(format::index::layout);
+            return indexes.contains(&storage).then(format::index::layout);
         }
-        let mut columns: BTreeMap<u32, ColumnLayout> = BTreeMap::new();
-        let mut known = false;
-        for table in catalogs.iter().filter_map(|c| c.by_storage(storage)) {
-            known = true;
-            for c in &table.columns {
-                let layout = || ColumnLayout { id: c.id, ty: c.ty, missing: c.missing.clone() };
-                columns.entry(c.id).or_insert_with(layout);
-            }
-        }
-        known.then(|| columns.into_values().collect())
+        tables.get(&storage).map(|columns| columns.values().cloned().collect())
     }))
 }

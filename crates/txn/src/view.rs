@@ -1,7 +1,8 @@
 //! A transaction's view of the data: its snapshot and its own writes so far.
 
-use crate::database::{Database, Snapshot};
+use crate::database::Database;
 use crate::serial::ReadLog;
+use crate::snapshot::Snapshot;
 use crate::writes::WriteSet;
 use arrow::array::{Array, ArrayRef, BinaryArray, BooleanArray, UInt64Array};
 use arrow::compute::filter_record_batch;

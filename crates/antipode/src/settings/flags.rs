@@ -49,6 +49,9 @@ pub struct StartArgs {
     /// Log kept so that a former primary can come back by difference [default: 1GiB]
     #[arg(long, value_name = "SIZE")]
     pub retain_log: Option<String>,
+    /// How long old row versions stay readable, as `10 min` [default: 10 min]
+    #[arg(long, value_name = "TIME")]
+    pub version_retention: Option<String>,
     /// TOML file with any of these settings (also ANTIPODE_CONFIG)
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -75,6 +78,7 @@ impl StartArgs {
             ("memory-limit", &self.memory_limit),
             ("segment-size", &self.segment_size),
             ("retain-log", &self.retain_log),
+            ("version-retention", &self.version_retention),
         ]
         .into_iter()
         .filter_map(|(name, value)| value.as_deref().map(|v| (name, v)))

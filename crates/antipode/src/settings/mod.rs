@@ -19,9 +19,10 @@ pub use flags::StartArgs;
 use base::ClusterId;
 use layers::Layers;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// The names of all settings, as in the TOML file; `--name` and `ANTIPODE_NAME` follow from them.
-pub const NAMES: [&str; 14] = [
+pub const NAMES: [&str; 15] = [
     "cluster-id",
     "name",
     "data",
@@ -36,6 +37,7 @@ pub const NAMES: [&str; 14] = [
     "memory-limit",
     "segment-size",
     "retain-log",
+    "version-retention",
 ];
 
 /// A certificate and its private key, both PEM files.
@@ -76,6 +78,8 @@ pub struct Settings {
     /// Bytes of log kept, beyond what restarts and standbys need, for coming back by difference.
     /// Default 1 GiB.
     pub retain_log_bytes: u64,
+    /// How long old row versions stay readable, unless a database says it itself. Default 10 min.
+    pub version_retention: Duration,
 }
 
 impl Settings {
@@ -100,6 +104,7 @@ impl Settings {
         let memory_limit = layers.optional("memory-limit", |t| read::bytes(t, 64 << 20));
         let segment_bytes = layers.optional("segment-size", |t| read::bytes(t, 1 << 20));
         let retain_log_bytes = layers.optional("retain-log", |t| read::bytes(t, 0));
+        let version_retention = layers.optional("version-retention", read::time);
         let (Some(cluster_id), Some(data), true) = (cluster_id, data, layers.mistakes.is_empty())
         else {
             return Err(layers.mistakes);
@@ -117,6 +122,7 @@ impl Settings {
             memory_limit: memory_limit.unwrap_or(1 << 30),
             segment_bytes: segment_bytes.unwrap_or(64 << 20),
             retain_log_bytes: retain_log_bytes.unwrap_or(1 << 30),
+            version_retention: version_retention.unwrap_or(Duration::from_secs(600)),
         })
     }
 }

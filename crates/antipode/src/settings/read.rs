@@ -2,6 +2,7 @@
 
 use crate::words;
 use base::ClusterId;
+use std::time::Duration;
 
 /// 0 to 127.
 pub fn cluster_id(text: &str) -> Result<ClusterId, String> {
@@ -56,5 +57,14 @@ pub fn bytes(text: &str, least: u64) -> Result<u64, String> {
     match words::parse_bytes(text)? {
         n if n < least => Err(format!("is less than {}", words::bytes(least))),
         n => Ok(n),
+    }
+}
+
+/// A length of time with its unit; `0` needs none.
+pub fn time(text: &str) -> Result<Duration, String> {
+    match sql::statement::interval_ms(text) {
+        Some(ms) => Ok(Duration::from_millis(ms)),
+        None if text.trim() == "0" => Ok(Duration::ZERO),
+        None => Err("is not a time (like 10 min, 1 h or 7 days)".into()),
     }
 }

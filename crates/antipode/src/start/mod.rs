@@ -171,6 +171,7 @@ fn engine_settings(settings: &Settings) -> EngineSettings {
     engine.delta_bytes = (settings.memory_limit / 4) as usize;
     engine.cache_bytes = (settings.memory_limit / 4) as usize;
     engine.log_retention_bytes = settings.retain_log_bytes;
+    engine.version_retention = settings.version_retention;
     engine.log.segment_bytes = settings.segment_bytes;
     engine
 }

@@ -53,12 +53,19 @@ fn runs(cluster: &Cluster) -> usize {
     manifests.map(|m| m.tables.iter().map(|t| t.runs.len()).sum::<usize>()).sum()
 }
 
+/// As [`forgetful`], and old row versions are kept only for those who read already.
+fn presentist(settings: &mut EngineSettings) {
+    forgetful(settings);
+    settings.version_retention = Duration::ZERO;
+}
+
 /// Runs travel with the base they lie on.
 #[test]
 fn first_copy_from_chunks_while_somebody_reads_the_past() {
     run(4, |world| async move {
         let (east, west) = pair(&world).await;
-        let east = east.restart_with(forgetful).await;
+        let east = east.restart_with(presentist).await;
+        let west = west.restart_with(presentist).await;
         let table = open_bank(&east, 200).await;
         let old = east.bank().snapshot().unwrap();
         for round in 0..10 {
@@ -72,7 +79,7 @@ fn first_copy_from_chunks_while_somebody_reads_the_past() {
         west.caught_up(&east).await;
         assert_eq!(west.balances().await, east.balances().await);
         west.crash();
-        let west = west.restart().await;
+        let west = west.restart_with(presentist).await;
         drop(old);
         set(&east.bank(), &table, &[5, 6], 70).await.unwrap();
         west.caught_up(&east).await;
@@ -151,7 +158,7 @@ fn standby_whose_log_is_gone_says_so_and_copies_in_full() {
         let (east, west) = trimmed(&world).await;
         west.replicate("east").await;
         west.caught_up(&east).await;
-        west.links.pause(BANK).await.unwrap();
+        west.links.pause(BANK, "test").await.unwrap();
         // The slot is given up, as if it had held back too much.
         let (database, at_ms) = (east.bank().id(), 0);
         let name = "2/bank".to_owned();
@@ -164,7 +171,7 @@ fn standby_whose_log_is_gone_says_so_and_copies_in_full() {
             fill(&east.bank(), &table, 50_000 + round * 100..50_100 + round * 100).await;
         }
         trim(&east).await;
-        west.links.resume(BANK).await.unwrap();
+        west.links.resume(BANK, "test").await.unwrap();
         west.caught_up(&east).await;
         assert_eq!(west.role(), DatabaseState::Standby);
         assert_eq!(west.balances().await, east.balances().await);

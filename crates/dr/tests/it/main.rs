@@ -4,11 +4,14 @@
 #![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
 
 mod copies;
+mod explain;
 mod failback;
+mod failover;
 mod faults;
 mod follow;
 mod grpc;
 mod handover;
+mod past;
 mod refusals;
 mod sequences;
 mod world;

@@ -114,11 +114,11 @@ impl Cluster {
     }
 
     pub async fn replicate(&self, source: &str) {
-        self.links.replicate(self.request(source, false)).await.expect("replicates");
+        self.links.replicate(self.request(source, false), "test").await.expect("replicates");
     }
 
     pub async fn come_back(&self, source: &str) {
-        self.links.replicate(self.request(source, true)).await.expect("comes back");
+        self.links.replicate(self.request(source, true), "test").await.expect("comes back");
     }
 
     pub fn status(&self) -> LinkStatus {
@@ -246,10 +246,23 @@ pub async fn set(
 
 /// All accounts at the newest snapshot.
 pub async fn balances(database: &Arc<Database>) -> BTreeMap<i64, i64> {
+    balances_of(begin(database).await).await
+}
+
+/// All accounts as of a time.
+pub async fn balances_at(
+    database: &Arc<Database>,
+    ts: base::Timestamp,
+) -> Result<BTreeMap<i64, i64>> {
+    let mut txn = database.begin(TxnOptions::default());
+    txn.read_as_of(ts)?;
+    Ok(balances_of(txn).await)
+}
+
+async fn balances_of(txn: Transaction) -> BTreeMap<i64, i64> {
     use arrow::array::AsArray;
     use futures::TryStreamExt;
-    let txn = begin(database).await;
-    let ts = txn.read_ts();
+    let (database, ts) = (txn.database(), txn.read_ts());
     let catalog = database.catalog(ts).await.expect("readable");
     let Some(table) = catalog.table("public", "accounts") else { return BTreeMap::new() };
     let (start, end) = format::key::range(table.storage);

@@ -14,7 +14,11 @@ fn transaction_statements_in_all_spellings() {
     assert_eq!(
         one("START TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"),
         Command::Begin {
-            modes: Modes { isolation: Some(IsolationLevel::RepeatableRead), read_only: Some(true) },
+            modes: Modes {
+                isolation: Some(IsolationLevel::RepeatableRead),
+                read_only: Some(true),
+                as_of: None,
+            },
             tag: "START TRANSACTION"
         }
     );

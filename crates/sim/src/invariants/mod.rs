@@ -7,4 +7,5 @@ pub mod index_matches;
 pub mod log_prefix;
 pub mod nothing_stuck;
 pub mod one_primary;
+pub mod same_past;
 pub mod stranded_once;

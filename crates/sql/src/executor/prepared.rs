@@ -3,7 +3,7 @@
 use super::Executor;
 use super::body::{Body, Compiled};
 use crate::plan::{ResultColumn, count_placeholders};
-use crate::statement::Stmt;
+use crate::statement::{Stmt, SystemTime};
 use base::{Catalog, Result, SqlType};
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -18,6 +18,8 @@ pub struct Prepared {
     /// Its result columns; `None` if it returns no rows.
     pub columns: Option<Vec<ResultColumn>>,
     pub(super) plan: Mutex<Option<Arc<Compiled>>>,
+    /// When it reads, if not now.
+    pub(super) as_of: Option<SystemTime>,
     /// The client was told the columns, so they must stay as they are.
     told: bool,
 }
@@ -40,6 +42,21 @@ impl Executor {
         stmt: &Stmt,
         declared: &[Option<SqlType>],
     ) -> Result<Arc<Prepared>> {
+        let Stmt::AsOf { stmt, time } = stmt else {
+            return self.prepare_in(txn, stmt, declared).await.map(Arc::new);
+        };
+        let mut past = self.past(txn, *time)?;
+        let _apart = self.apart();
+        let prepared = self.prepare_in(&mut past, stmt, declared).await?;
+        Ok(Arc::new(Prepared { as_of: Some(*time), ..prepared }))
+    }
+
+    async fn prepare_in(
+        &self,
+        txn: &mut Transaction,
+        stmt: &Stmt,
+        declared: &[Option<SqlType>],
+    ) -> Result<Prepared> {
         let count = placeholders(stmt).max(declared.len());
         let mut types: Vec<Option<SqlType>> = vec![None; count];
         for (slot, declared) in types.iter_mut().zip(declared) {
@@ -49,16 +66,11 @@ impl Executor {
         if !super::body::has_plan(&stmt) {
             let params = vec![SqlType::Text; count];
             let columns = self.utility_columns(&stmt);
-            return Ok(Arc::new(Prepared {
-                stmt,
-                params,
-                columns,
-                plan: Mutex::new(None),
-                told: true,
-            }));
+            let plan = Mutex::new(None);
+            return Ok(Prepared { stmt, params, columns, plan, as_of: None, told: true });
         }
         self.snapshot(txn).await?;
-        self.prepare_plan(txn, stmt, types, true).await.map(Arc::new)
+        self.prepare_plan(txn, stmt, types, true).await
     }
 
     /// Prepares a query or a change at the transaction's snapshot. Columns the client is not `told`
@@ -76,6 +88,7 @@ impl Executor {
             params: compiled.params.clone(),
             columns: compiled.columns(),
             plan: Mutex::new(Some(Arc::new(compiled))),
+            as_of: None,
             told,
         })
     }

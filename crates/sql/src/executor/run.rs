@@ -30,6 +30,20 @@ impl Executor {
         prepared: &Prepared,
         params: &[Value],
     ) -> Result<Outcome> {
+        let Some(time) = prepared.as_of else {
+            return self.execute_in(txn, prepared, params).await;
+        };
+        let mut past = self.past(txn, time)?;
+        let _apart = self.apart();
+        self.execute_in(&mut past, prepared, params).await
+    }
+
+    async fn execute_in(
+        &self,
+        txn: &mut Transaction,
+        prepared: &Prepared,
+        params: &[Value],
+    ) -> Result<Outcome> {
         check_count(prepared.params.len(), params.len())?;
         self.snapshot(txn).await?;
         let mut scalars = Vec::with_capacity(params.len());

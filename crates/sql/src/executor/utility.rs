@@ -7,7 +7,9 @@ use crate::ddl;
 use crate::plan::ResultColumn;
 use crate::statement::Stmt;
 use base::{Error, Result};
-use datafusion::sql::sqlparser::ast::{ObjectType, Statement, TruncateIdentityOption};
+use datafusion::sql::sqlparser::ast::{
+    AlterIndexOperation, ObjectType, Statement, TruncateIdentityOption,
+};
 use txn::Transaction;
 
 impl Executor {
@@ -28,6 +30,13 @@ impl Executor {
             Stmt::ShowTables => {
                 let catalog = run.txn.catalog().await?;
                 self.show(stmt, catalog).await
+            }
+            Stmt::Checkpoint => {
+                self.check_superuser(stmt)?;
+                for database in self.engine.databases() {
+                    self.engine.checkpoint(&database).await?;
+                }
+                Ok(Outcome::command("CHECKPOINT"))
             }
             Stmt::Noop { tag } => Ok(Outcome::command(*tag)),
             Stmt::CreateTable { ast, shard_key } => {
@@ -92,6 +101,13 @@ impl Executor {
             Statement::Drop { object_type: ObjectType::Index, if_exists, names, .. } => {
                 ddl::drop_indexes(run, names, *if_exists).await?;
                 Ok(Outcome::command("DROP INDEX"))
+            }
+            Statement::AlterIndex {
+                name,
+                operation: AlterIndexOperation::RenameIndex { index_name },
+            } => {
+                ddl::rename_index(run, name, index_name).await?;
+                Ok(Outcome::command("ALTER INDEX"))
             }
             Statement::Truncate(truncate) => {
                 let names: Vec<_> = truncate.table_names.iter().map(|t| &t.name).collect();

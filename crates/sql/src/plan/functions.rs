@@ -4,7 +4,7 @@
 use crate::sequence::Draws;
 use crate::types::{arrow_type, to_scalar};
 use ::arrow::datatypes::DataType;
-use base::{SqlType, Value};
+use base::{SqlType, Timestamp, Value};
 use datafusion::common::{Result, ScalarValue, internal_err};
 use datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
@@ -17,6 +17,8 @@ use std::sync::Arc;
 pub struct Circumstances {
     /// Start of the transaction, microseconds since 1970.
     pub now_micros: i64,
+    /// The statement's snapshot.
+    pub hybrid_time: Timestamp,
     /// The database connected to.
     pub database: String,
     /// The user.
@@ -39,6 +41,8 @@ const ALL: &[(&str, SqlType)] = &[
     ("today", SqlType::Date),
     ("current_time", SqlType::Time),
     ("localtime", SqlType::Time),
+    ("hybrid_time", SqlType::BigInt),
+    ("cluster_logical_timestamp", SqlType::BigInt),
     ("current_database", SqlType::Text),
     ("current_catalog", SqlType::Text),
     ("current_schema", SqlType::Text),
@@ -62,6 +66,9 @@ pub fn session_value(name: &str, c: &Circumstances) -> Option<ScalarValue> {
     let value = match name {
         "current_date" | "today" => Value::Date(c.now_micros.div_euclid(DAY_MICROS) as i32),
         "current_time" | "localtime" => Value::Micros(c.now_micros.rem_euclid(DAY_MICROS)),
+        "hybrid_time" | "cluster_logical_timestamp" => {
+            Value::Int(i64::try_from(c.hybrid_time.0).unwrap_or(i64::MAX))
+        }
         "current_database" | "current_catalog" => text(&c.database),
         "current_schema" => text("public"),
         "current_schemas" => text("{pg_catalog,public}"),

@@ -3,9 +3,9 @@
 
 mod options;
 
-use super::Stmt;
 use super::error::Failure;
 use super::input::Input;
+use super::{Stmt, SystemTime};
 use base::{Error, SqlState};
 use datafusion::sql::sqlparser::ast::{Ident, ObjectName, Query};
 use datafusion::sql::sqlparser::tokenizer::Token;
@@ -20,6 +20,8 @@ pub struct Copy {
     pub to: bool,
     /// Format and its details.
     pub options: CopyOptions,
+    /// `TO`: as of when the rows are read, if not now.
+    pub as_of: Option<SystemTime>,
 }
 
 /// What a `COPY` reads or writes.
@@ -118,7 +120,7 @@ pub(super) fn copy(input: &mut Input<'_>) -> Result<Stmt, Failure> {
     if input.at("where") {
         return Err(Failure::Final(Error::unsupported("COPY … WHERE")));
     }
-    Ok(Stmt::Copy(Copy { source, to, options: given.resolve(to)? }))
+    Ok(Stmt::Copy(Copy { source, to, options: given.resolve(to)?, as_of: None }))
 }
 
 fn source(input: &mut Input<'_>) -> Result<CopySource, Failure> {

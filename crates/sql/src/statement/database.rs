@@ -5,6 +5,7 @@ use super::input::Input;
 use super::{Durability, Stmt};
 use base::{Error, SqlState};
 use datafusion::sql::sqlparser::tokenizer::Token;
+use std::time::Duration;
 
 /// The partition index is 16 bit; this many is far beyond any sensible number on a node.
 const PARTITIONS_MAX: u64 = 1024;
@@ -47,6 +48,48 @@ pub(super) fn create(input: &mut Input<'_>) -> Result<Stmt, Failure> {
         }
     }
     Ok(Stmt::CreateDatabase { name, if_not_exists, partitions, durability: given })
+}
+
+/// `ALTER DATABASE d {SET version_retention {= | TO} {'1 h' | DEFAULT} | RESET version_retention}`
+pub(super) fn alter(input: &mut Input<'_>) -> Result<Stmt, Failure> {
+    input.expect_all(&["alter", "database"])?;
+    let database = input.name()?;
+    let reset = input.eat("reset");
+    if !reset && !input.eat("set") {
+        return Err(Failure::Final(Error::unsupported("this form of ALTER DATABASE")));
+    }
+    if !input.eat("version_retention") {
+        let name = input.name()?;
+        let what = format!("setting \"{name}\" for a database");
+        return Err(Failure::Final(
+            Error::unsupported(what).hint("what can be set is version_retention"),
+        ));
+    }
+    if reset {
+        return Ok(Stmt::SetVersionRetention { database, retention: None });
+    }
+    if !input.eat_sign(&Token::Eq) {
+        input.expect("to")?;
+    }
+    let at = super::error::position(input.sql, input.byte());
+    let retention =
+        if input.eat("default") { None } else { Some(retention(&input.string()?, at)?) };
+    Ok(Stmt::SetVersionRetention { database, retention })
+}
+
+fn retention(text: &str, at: usize) -> Result<Duration, Failure> {
+    match super::as_of::interval_ms(text) {
+        Some(ms) => Ok(Duration::from_millis(ms)),
+        None if text.trim() == "0" => Ok(Duration::ZERO),
+        None => Err(Failure::Final(
+            Error::new(
+                SqlState::INVALID_PARAMETER_VALUE,
+                format!("invalid value for parameter \"version_retention\": \"{text}\""),
+            )
+            .hint("give a time with its unit: '10 min', '1 h', '7 days', or '0'")
+            .at(at),
+        )),
+    }
 }
 
 /// `DROP DATABASE [IF EXISTS] d [WITH (FORCE)]`

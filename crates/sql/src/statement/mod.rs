@@ -16,6 +16,7 @@
 //! keeps its own text and the positions of errors count from the start of the whole text, as
 //! clients expect.
 
+mod as_of;
 mod copy;
 mod database;
 mod error;
@@ -32,6 +33,7 @@ mod user;
 #[cfg(test)]
 mod tests;
 
+pub use as_of::{SystemTime, interval_ms};
 pub use copy::{Copy, CopyFormat, CopyOptions, CopySource, Force};
 pub use identity::IdentityChange;
 pub use input::fold;
@@ -44,6 +46,7 @@ use base::Result;
 use datafusion::sql::sqlparser::ast::{self, Ident};
 use error::{Failure, near};
 use input::Input;
+use std::time::Duration;
 
 /// One statement and the text it came from.
 #[derive(Clone, Debug, PartialEq)]
@@ -91,6 +94,13 @@ pub enum GateMode {
 pub enum Stmt {
     /// Anything the SQL parser reads by itself.
     Sql(Box<ast::Statement>),
+    /// `SELECT … AS OF SYSTEM TIME t`
+    AsOf {
+        /// A query, or EXPLAIN of one.
+        stmt: Box<Stmt>,
+        /// When.
+        time: SystemTime,
+    },
     /// `CREATE TABLE …`
     CreateTable {
         /// Without the shard key. Storage parameters in it (`WITH (fillfactor=100)`) mean nothing.
@@ -138,6 +148,13 @@ pub enum Stmt {
         /// How durable commits are.
         durability: Option<Durability>,
     },
+    /// `ALTER DATABASE d {SET version_retention = '1 h' | RESET version_retention}`
+    SetVersionRetention {
+        /// Its name.
+        database: String,
+        /// For how long old row versions stay readable; as the node's setting says if absent.
+        retention: Option<Duration>,
+    },
     /// `DROP DATABASE [IF EXISTS] d`
     DropDatabase {
         /// Its name.
@@ -183,6 +200,15 @@ pub enum Stmt {
         /// The cluster that takes over.
         to: String,
     },
+    /// `FAILOVER DATABASE d [AT TIME '…'] [WITH DATA LOSS]`: promote the standby here.
+    Failover {
+        /// Which.
+        database: String,
+        /// Everything later is given up.
+        at: Option<String>,
+        /// Without it, nothing may be lost.
+        data_loss: bool,
+    },
     /// `SHOW REPLICATION STATUS [ON d]`
     ShowReplicationStatus {
         /// One database; all of them if absent.
@@ -227,7 +253,9 @@ pub enum Stmt {
     },
     /// `COPY … FROM STDIN` and `COPY … TO STDOUT`
     Copy(Copy),
-    /// Accepted, nothing to do: `VACUUM`, `ANALYZE`, `CHECKPOINT` …
+    /// `CHECKPOINT`: writes down all that is only in memory and in the log.
+    Checkpoint,
+    /// Accepted, nothing to do: `VACUUM`, `ANALYZE` …
     Noop {
         /// The command tag to answer with.
         tag: &'static str,
@@ -247,11 +275,14 @@ pub enum Stmt {
 pub fn parse(sql: &str) -> Result<Vec<Parsed>> {
     let pieces = input::split(sql)?;
     let mut all = Vec::with_capacity(pieces.len());
-    for piece in pieces {
+    for mut piece in pieces {
+        let time = as_of::take(sql, &mut piece)?;
         let text = sql[piece.start..piece.end].to_string();
         let end = piece.end;
         let mut input = Input::new(sql, piece);
-        let stmt = statement(&mut input).and_then(|stmt| input.finish().map(|()| stmt));
+        let stmt = statement(&mut input)
+            .and_then(|stmt| input.finish().map(|()| stmt))
+            .and_then(|stmt| as_of::apply(stmt, time));
         match stmt {
             Ok(stmt) => all.push(Parsed { stmt, text }),
             Err(failure) => return Err(failure.into_error(sql, end)),
@@ -267,6 +298,7 @@ fn statement(input: &mut Input<'_>) -> Result<Stmt, Failure> {
     match words {
         ["create", "database", _] => database::create(input),
         ["drop", "database", _] => database::drop(input),
+        ["alter", "database", _] => database::alter(input),
         ["create", "user" | "role", _] => user::create(input),
         ["alter", "user" | "role", _] => user::alter(input),
         ["drop", "user" | "role", _] => user::drop(input),
@@ -276,6 +308,7 @@ fn statement(input: &mut Input<'_>) -> Result<Stmt, Failure> {
         ["alter", "sequence", _] => sequence::alter(input),
         ["alter", "table", _] if identity::is_identity(input) => identity::alter(input),
         ["alter", "table", _] => table::alter(input),
+        ["drop", "index", "concurrently"] => table::drop_index(input),
         ["insert", _, _] => insert::insert(input),
         ["create", "table" | "unlogged" | "temp" | "temporary" | "global" | "local", _] => {
             table::create(input)
@@ -285,13 +318,16 @@ fn statement(input: &mut Input<'_>) -> Result<Stmt, Failure> {
         ["flush", "tables", _] => gate::flush(input),
         ["unlock", "tables", _] => gate::unlock(input),
         ["switchover", "database", _] => link::switchover(input),
+        ["failover", "database", _] => link::failover(input),
         ["show", "replication", "status"] => gate::show_status(input),
         ["show", "databases" | "tables", _] => gate::show_list(input),
         ["copy", _, _] => copy::copy(input),
         ["reindex", _, _] => gate::reindex(input),
-        ["vacuum" | "analyze" | "analyse" | "checkpoint" | "cluster", _, _] => {
-            Ok(gate::noop(input))
+        ["checkpoint", _, _] => {
+            input.expect("checkpoint")?;
+            Ok(Stmt::Checkpoint)
         }
+        ["vacuum" | "analyze" | "analyse" | "cluster", _, _] => Ok(gate::noop(input)),
         ["abort", _, _] => gate::abort(input),
         ["explain", first, second] if is_ours(first, second) => {
             input.expect("explain")?;
@@ -308,6 +344,6 @@ fn is_ours(first: &str, second: &str) -> bool {
         ("replicate", "database")
             | ("pause" | "continue" | "stop", "replicating")
             | ("flush" | "unlock", "tables")
-            | ("switchover", "database")
+            | ("switchover" | "failover", "database")
     )
 }

@@ -2,7 +2,7 @@
 
 use super::source::{
     DatabaseFact, DivergedFact, EventFact, LinkFact, SessionFact, SettingFact, SystemSource,
-    UserFact,
+    UserFact, WindowFact,
 };
 use async_trait::async_trait;
 use base::{Catalog, Result, TableId};
@@ -143,10 +143,14 @@ impl SystemSource for EngineSource {
     async fn history(&self) -> Result<Vec<EventFact>> {
         Ok(self.engine.meta.read(|s| {
             let one = |row: &meta::HistoryRow| EventFact {
+                id: row.id,
                 at_ms: row.at_ms,
                 database: row.database.clone(),
                 event: row.kind.clone(),
                 detail: row.detail.clone(),
+                epoch: row.epoch.map(|e| e.to_string()),
+                cut_ms: row.cut.map(|c| c.ms()),
+                who: row.who.clone(),
             };
             s.history.iter().map(one).collect()
         }))
@@ -156,6 +160,10 @@ impl SystemSource for EngineSource {
         let Some(links) = &self.links else { return Ok(Vec::new()) };
         let transactions = links.diverged(&self.database)?;
         Ok(transactions.iter().flat_map(|txn| diverged(&self.database, txn)).collect())
+    }
+
+    async fn windows(&self) -> Result<Vec<WindowFact>> {
+        Ok(super::storage::windows_of(&self.engine))
     }
 
     async fn settings(&self) -> Result<Vec<SettingFact>> {

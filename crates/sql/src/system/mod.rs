@@ -44,16 +44,17 @@ mod sheet;
 mod show;
 mod source;
 mod standard;
+mod storage;
 mod types;
 
 #[cfg(test)]
 mod tests;
 
 pub use engine::EngineSource;
-pub use show::{receipt, show, show_schema};
+pub use show::{explained, failed_over, receipt, show, show_schema};
 pub use source::{
     DatabaseFact, DivergedFact, EventFact, LinkFact, SessionFact, SettingFact, SystemSource,
-    UserFact,
+    UserFact, WindowFact,
 };
 
 pub(crate) use functions::answers::split_name;
@@ -145,6 +146,7 @@ fn fill(facts: &Facts, relation: &Relation, sheet: &mut Sheet) {
         ("information_schema", "diverged_transactions") => {
             replication::diverged_transactions(facts, sheet);
         }
+        ("information_schema", "version_windows") => storage::windows(facts, sheet),
         ("information_schema", "diverged_rows") => replication::diverged_rows(facts, sheet),
         _ => {}
     }

@@ -1,7 +1,7 @@
 //! What the system tables tell, as plain facts, and where they come from.
 
 use async_trait::async_trait;
-use base::{Catalog, Result, TableId};
+use base::{Catalog, Result, TableId, Timestamp};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -26,6 +26,19 @@ pub struct DatabaseFact {
     pub source: Option<String>,
     /// Bytes of its chunks and of row versions in memory.
     pub bytes: u64,
+}
+
+/// From when to when a database can be read.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct WindowFact {
+    /// The database.
+    pub database: String,
+    /// For how long old row versions stay readable, in milliseconds.
+    pub retention_ms: u64,
+    /// That is the node's setting, not the database's.
+    pub is_default: bool,
+    /// The oldest and the newest readable time; `None` while it cannot be read at all.
+    pub window: Option<(Timestamp, Timestamp)>,
 }
 
 /// Somebody who may log in.
@@ -83,14 +96,22 @@ pub struct LinkFact {
 /// An event of a database's life.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct EventFact {
+    /// Rises with every event of the cluster; 0 for those of early versions.
+    pub id: u64,
     /// When, in milliseconds since 1970.
     pub at_ms: u64,
     /// The database's name then.
     pub database: String,
-    /// One word.
+    /// One or two words.
     pub event: String,
     /// For people.
     pub detail: String,
+    /// The database's promotion epoch then.
+    pub epoch: Option<String>,
+    /// The consistent point it is about, in milliseconds since 1970.
+    pub cut_ms: Option<u64>,
+    /// Who did it.
+    pub who: Option<String>,
 }
 
 /// One row's change in a transaction that another region never saw.
@@ -174,6 +195,10 @@ pub trait SystemSource: Send + Sync {
     async fn history(&self) -> Result<Vec<EventFact>>;
     /// What is in the vault of the database connected to.
     async fn diverged(&self) -> Result<Vec<DivergedFact>>;
+    /// What can be read of the past.
+    async fn windows(&self) -> Result<Vec<WindowFact>> {
+        Ok(Vec::new())
+    }
     /// The session's settings.
     async fn settings(&self) -> Result<Vec<SettingFact>> {
         Ok(Vec::new())
@@ -202,6 +227,7 @@ pub(super) struct Facts {
     pub(super) links: Vec<LinkFact>,
     pub(super) history: Vec<EventFact>,
     pub(super) diverged: Vec<DivergedFact>,
+    pub(super) windows: Vec<WindowFact>,
     pub(super) settings: Vec<SettingFact>,
     pub(super) activity: Vec<SessionFact>,
     pub(super) sizes: BTreeMap<TableId, u64>,
@@ -230,6 +256,9 @@ impl Facts {
         }
         if wants(&["diverged_transactions", "diverged_rows"]) {
             facts.diverged = source.diverged().await?;
+        }
+        if wants(&["version_windows"]) {
+            facts.windows = source.windows().await?;
         }
         if wants(&["pg_stat_activity"]) {
             facts.activity = source.activity().await?;

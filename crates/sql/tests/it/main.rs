@@ -8,6 +8,7 @@ mod identity;
 mod index_model;
 mod indexes;
 mod lifted;
+mod past;
 mod pgbench;
 mod point;
 mod queries;

@@ -93,6 +93,19 @@ fn old_and_young_runs_are_joined_apart_unless_there_are_too_many() {
 }
 
 #[test]
+fn a_run_that_spans_half_of_the_readable_time_is_left_to_grow_old() {
+    let mut spread = sized(&[10, 10, 10, 10, 10]);
+    assert_eq!(best(&spread, 0), Some(Choice::Join(0..5)));
+    spread.runs[0].hi = Timestamp(30);
+    for run in &mut spread.runs[1..] {
+        (run.lo, run.hi) = (Timestamp(run.lo.0 + 20), Timestamp(run.hi.0 + 20));
+    }
+    // 30 of the 70 that can be read, then 30 of 60.
+    assert_eq!(best(&spread, 0), Some(Choice::Join(0..5)));
+    assert_eq!(best(&spread, 10), Some(Choice::Join(1..5)));
+}
+
+#[test]
 fn there_are_never_too_many() {
     let at = |horizon| (Timestamp(horizon), Timestamp::ZERO);
     let sizes = [900, 300, 90, 28, 9, 4, 2, 1];

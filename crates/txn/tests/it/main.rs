@@ -5,6 +5,7 @@
 mod bank;
 mod crash;
 mod isolation;
+mod past;
 mod schema;
 mod sequences;
 mod serializable;

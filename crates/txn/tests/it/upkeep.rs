@@ -28,7 +28,9 @@ async fn runs(database: &Database) -> usize {
 fn a_long_reader_keeps_its_rows_and_stops_no_spill() {
     env::sim::run(21, |world| async move {
         let node = world.node();
-        let engine = open(node.env()).await.expect("opens");
+        let mut settings = settings();
+        settings.version_retention = Duration::ZERO;
+        let engine = Engine::open(node.env(), settings).await.expect("opens");
         let (database, table) = bank(&engine, 100).await;
         spill(&engine, &database).await;
         let old = begin(&database, RepeatableRead).await;

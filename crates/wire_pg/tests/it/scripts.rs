@@ -184,4 +184,5 @@ scripts! {
     savepoints
     unique_keys
     schema_changes
+    past
 }
