@@ -11,6 +11,7 @@ mod faults;
 mod follow;
 mod grpc;
 mod handover;
+mod indexes;
 mod past;
 mod refusals;
 mod sequences;

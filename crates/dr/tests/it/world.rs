@@ -11,7 +11,7 @@ use partition::{LockMode, LockWait};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
-use txn::{Database, Engine, EngineSettings, Isolation, Transaction, TxnOptions};
+use txn::{Database, Engine, EngineSettings, EntryMove, Isolation, Transaction, TxnOptions};
 
 pub const PARTITIONS: u16 = 3;
 pub const BANK: &str = "bank";
@@ -223,8 +223,17 @@ fn place(table: &TableDescriptor, id: i64) -> (u16, Bytes) {
 pub async fn put(txn: &mut Transaction, table: &TableDescriptor, id: i64, v: i64) -> Result<()> {
     let at = place(table, id);
     txn.lock(std::slice::from_ref(&at), LockMode::Exclusive, LockWait::Block(None)).await?;
-    txn.latest(std::slice::from_ref(&at)).await?;
+    let old = txn.latest(std::slice::from_ref(&at)).await?.pop().flatten();
     let row = format::row::encode(&[(1, Value::Int(id)), (2, Value::Int(v))]);
+    let entry = |index, row: &[u8]| {
+        format::index::entry_of(table, index, &at.1, row).map(|entry| (at.0, entry))
+    };
+    let mut moves = Vec::new();
+    for index in &table.indexes {
+        let old = old.as_ref().map(|old| entry(index, &old.row)).transpose()?;
+        moves.push(EntryMove { old, new: Some(entry(index, &row)?) });
+    }
+    txn.move_entries(&moves, Some(LockWait::Block(None))).await?;
     txn.write(at.0, at.1, Some(row))
 }
 

@@ -11,7 +11,7 @@
 mod drop;
 mod order;
 
-pub use drop::{drop_constraint, drop_indexes};
+pub use drop::{drop_constraint, drop_indexes, rename_index};
 pub use order::{
     Order, create_index, is_index_order, named_indexes, register_again, register_index,
 };

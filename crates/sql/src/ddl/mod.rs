@@ -16,7 +16,7 @@ pub use drop::{drop_tables, truncate};
 pub use identity::{alter_identity, always};
 pub use index::{
     Order, create_index, drop_indexes, duplicated, is_index_order, named_indexes, register_again,
-    register_index,
+    register_index, rename_index,
 };
 pub use sequence::{alter_sequence, create_sequence, drop_sequences};
 

@@ -7,7 +7,9 @@ use crate::ddl;
 use crate::plan::ResultColumn;
 use crate::statement::Stmt;
 use base::{Error, Result};
-use datafusion::sql::sqlparser::ast::{ObjectType, Statement, TruncateIdentityOption};
+use datafusion::sql::sqlparser::ast::{
+    AlterIndexOperation, ObjectType, Statement, TruncateIdentityOption,
+};
 use txn::Transaction;
 
 impl Executor {
@@ -99,6 +101,13 @@ impl Executor {
             Statement::Drop { object_type: ObjectType::Index, if_exists, names, .. } => {
                 ddl::drop_indexes(run, names, *if_exists).await?;
                 Ok(Outcome::command("DROP INDEX"))
+            }
+            Statement::AlterIndex {
+                name,
+                operation: AlterIndexOperation::RenameIndex { index_name },
+            } => {
+                ddl::rename_index(run, name, index_name).await?;
+                Ok(Outcome::command("ALTER INDEX"))
             }
             Statement::Truncate(truncate) => {
                 let names: Vec<_> = truncate.table_names.iter().map(|t| &t.name).collect();

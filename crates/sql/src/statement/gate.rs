@@ -76,8 +76,11 @@ pub(super) fn noop(input: &mut Input<'_>) -> Stmt {
 
 /// `REINDEX [(options)] {INDEX|TABLE} [CONCURRENTLY] i`; of other things there is nothing to do.
 pub(super) fn reindex(input: &mut Input<'_>) -> Result<Stmt, Failure> {
-    let mut words = (1..).map(|n| input.word(n)).take_while(|w| !w.is_empty());
-    let index = match words.find(|w| !matches!(w.as_str(), "(" | ")" | "," | "verbose")) {
+    // Options in parentheses are few, and mean nothing here.
+    let mut words = (1..12).map(|n| input.word(n));
+    let index = match words
+        .find(|w| matches!(w.as_str(), "index" | "table" | "schema" | "database" | "system"))
+    {
         Some(word) if word == "index" => true,
         Some(word) if word == "table" => false,
         _ => return Ok(noop(input)),

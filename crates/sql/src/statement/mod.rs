@@ -350,6 +350,7 @@ fn statement(input: &mut Input<'_>) -> Result<Stmt, Failure> {
         ["alter", "sequence", _] => sequence::alter(input),
         ["alter", "table", _] if identity::is_identity(input) => identity::alter(input),
         ["alter", "table", _] => table::alter(input),
+        ["drop", "index", "concurrently"] => table::drop_index(input),
         ["insert", _, _] => insert::insert(input),
         ["create", "table" | "unlogged" | "temp" | "temporary" | "global" | "local", _] => {
             table::create(input)
@@ -367,11 +368,11 @@ fn statement(input: &mut Input<'_>) -> Result<Stmt, Failure> {
         ["show", "replication", "status"] => gate::show_status(input),
         ["show", "databases" | "tables", _] => gate::show_list(input),
         ["copy", _, _] => copy::copy(input),
+        ["reindex", _, _] => gate::reindex(input),
         ["checkpoint", _, _] => {
             input.expect("checkpoint")?;
             Ok(Stmt::Checkpoint)
         }
-        ["reindex", _, _] => gate::reindex(input),
         ["vacuum" | "analyze" | "analyse" | "cluster", _, _] => Ok(gate::noop(input)),
         ["abort", _, _] => gate::abort(input),
         ["explain", first, second] if is_ours(first, second) => {

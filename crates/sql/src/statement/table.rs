@@ -52,6 +52,23 @@ pub(super) fn alter(input: &mut Input<'_>) -> Result<Stmt, Failure> {
     Ok(Stmt::Sql(Box::new(statement)))
 }
 
+/// `DROP INDEX CONCURRENTLY …`: as without that word, for the statement holds nobody up either way.
+pub(super) fn drop_index(input: &mut Input<'_>) -> Result<Stmt, Failure> {
+    let mut tokens = Vec::new();
+    while let Some(token) = input.parser.next_token_no_skip() {
+        tokens.push(token.clone());
+    }
+    tokens.retain(|t| !matches!(t.token, Token::Whitespace(_)));
+    tokens.remove(2);
+    let mut parser = Parser::new(&PostgreSqlDialect {}).with_tokens_with_locations(tokens);
+    let statement = parser.parse_statement()?;
+    let left = parser.peek_token();
+    if left.token != Token::EOF {
+        return Ok(parser.expected("end of statement", left)?);
+    }
+    Ok(Stmt::Sql(Box::new(statement)))
+}
+
 /// Puts the options of identity columns in the one order that the SQL parser reads.
 fn order_identity(tokens: &mut [TokenWithSpan]) {
     let mut from = 0;

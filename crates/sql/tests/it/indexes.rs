@@ -288,7 +288,7 @@ async fn a_wide_range_is_scanned_and_means_the_same() {
     audit(&world).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn an_index_is_made_while_others_write() {
     let world = World::new().await;
     let mut s = world.session();
@@ -437,5 +437,56 @@ async fn rows_are_looked_up_by_all_columns_of_an_index_without_planning() {
     }
     let nothing = [base::Value::Null, base::Value::Text("b1".into())];
     assert_eq!(s.with(with, &nothing).await.expect("none").rows, [""; 0]);
+    audit(&world).await;
+}
+
+#[tokio::test]
+async fn other_statements_about_indexes_are_understood() {
+    let (world, mut s) = filled().await;
+    s.run("CREATE INDEX CONCURRENTLY i ON t USING btree (a)").await.expect("an index");
+    for (sql, tag) in [
+        ("ALTER INDEX i RENAME TO j", "ALTER INDEX"),
+        ("REINDEX (VERBOSE) INDEX CONCURRENTLY j", "REINDEX"),
+        ("REINDEX INDEX t_pkey", "REINDEX"),
+        ("REINDEX TABLE t", "REINDEX"),
+        ("REINDEX DATABASE test", "REINDEX"),
+    ] {
+        assert_eq!(s.tag(sql).await, tag, "{sql}");
+        audit(&world).await;
+    }
+    assert!(scan_of(&mut s, "SELECT id FROM t WHERE a = 3").await.contains("index=j, "));
+    for (sql, state) in [
+        ("ALTER INDEX i RENAME TO k", "42704"),
+        ("ALTER INDEX j RENAME TO t", "42P07"),
+        ("REINDEX INDEX i", "42704"),
+        ("REINDEX TABLE nope", "42P01"),
+    ] {
+        assert_eq!(s.fails(sql).await.0, state, "{sql}");
+    }
+    s.begin();
+    assert_eq!(s.fails("CREATE INDEX CONCURRENTLY k ON t (a)").await.0, "25001");
+    s.rollback().await;
+    assert_eq!(s.tag("DROP INDEX CONCURRENTLY IF EXISTS j, k").await, "DROP INDEX");
+}
+
+#[tokio::test]
+async fn the_past_is_read_through_the_indexes_it_had() {
+    let (world, mut s) = filled().await;
+    let time = "SELECT hybrid_time()";
+    let pause = || tokio::time::sleep(Duration::from_millis(3));
+    pause().await;
+    let first = s.rows(time).await.remove(0);
+    pause().await;
+    s.run("CREATE INDEX ON t (a); UPDATE t SET a = 1000 WHERE a = 3").await.expect("changes");
+    pause().await;
+    let second = s.rows(time).await.remove(0);
+    pause().await;
+    s.run("UPDATE t SET a = 3 WHERE id = 4; DROP INDEX t_a_idx").await.expect("changes");
+    for (at, a, count) in [(&first, 3, 50), (&first, 1000, 0), (&second, 3, 0), (&second, 1000, 50)]
+    {
+        let sql = format!("SELECT id FROM t AS OF SYSTEM TIME {at} WHERE a = {a}");
+        assert_eq!(s.rows(&sql).await.len(), count, "{sql}");
+    }
+    assert_eq!(s.rows("SELECT id FROM t WHERE a = 3").await, ["4"]);
     audit(&world).await;
 }

@@ -169,3 +169,60 @@ async fn the_engines_figures_are_shown() {
     let hits = "SELECT hits > 0 FROM information_schema.engine_status WHERE kind = 'cache'";
     assert_eq!(s.rows(hits).await, ["t"]);
 }
+
+#[tokio::test]
+async fn indexes_and_constraints_are_listed_as_clients_ask_for_them() {
+    let world = World::new().await;
+    let mut s = world.session();
+    s.run(
+        "CREATE TABLE t (k int, id int, a int, PRIMARY KEY (k, id), SHARD KEY (k), UNIQUE (k, a));
+         CREATE INDEX by_a ON t (a DESC, k NULLS FIRST)",
+    )
+    .await
+    .expect("a table");
+    // What psql asks for `\d t`.
+    let sql = "SELECT c2.relname, i.indisprimary, i.indisunique, i.indisclustered, i.indisvalid, \
+               pg_catalog.pg_get_indexdef(i.indexrelid, 0, true), \
+               pg_catalog.pg_get_constraintdef(con.oid, true), contype \
+               FROM pg_catalog.pg_class c, pg_catalog.pg_class c2, pg_catalog.pg_index i \
+               LEFT JOIN pg_catalog.pg_constraint con ON (conrelid = i.indrelid \
+               AND conindid = i.indexrelid AND contype IN ('p','u','x')) \
+               WHERE c.oid = 't'::regclass AND c.oid = i.indrelid AND i.indexrelid = c2.oid \
+               ORDER BY i.indisprimary DESC, c2.relname";
+    assert_eq!(
+        s.rows(sql).await,
+        [
+            "t_pkey|t|t|f|t|CREATE UNIQUE INDEX t_pkey ON public.t USING btree (k, id)\
+             |PRIMARY KEY (k, id)|p",
+            "by_a|f|f|f|t|CREATE INDEX by_a ON public.t USING btree (a DESC, k NULLS FIRST)|NULL|NULL",
+            "t_k_a_key|f|t|f|t|CREATE UNIQUE INDEX t_k_a_key ON public.t USING btree (k, a)\
+             |UNIQUE (k, a)|u",
+        ]
+    );
+    for (sql, expected) in [
+        ("SELECT relkind, relnatts FROM pg_class WHERE oid = 'by_a'::regclass", "i|2"),
+        (
+            "SELECT indkey, indoption FROM pg_index WHERE indexrelid = 'by_a'::regclass",
+            "{3,1}|{3,2}",
+        ),
+        (
+            "SELECT string_agg(attname, ',') FROM pg_attribute WHERE attrelid = 'by_a'::regclass",
+            "a,k",
+        ),
+        (
+            "SELECT indexdef FROM pg_indexes WHERE indexname = 't_k_a_key'",
+            "CREATE UNIQUE INDEX \
+          t_k_a_key ON public.t USING btree (k, a)",
+        ),
+        ("SELECT pg_get_indexdef('by_a'::regclass, 2, true)", "k"),
+        ("SELECT pg_relation_size('by_a')", "0"),
+        (
+            "SELECT constraint_type, count(*) FROM information_schema.table_constraints t \
+             JOIN information_schema.key_column_usage k USING (constraint_name) \
+             WHERE t.constraint_name = 't_k_a_key' GROUP BY 1",
+            "UNIQUE|2",
+        ),
+    ] {
+        assert_eq!(s.rows(sql).await, [expected], "{sql}");
+    }
+}

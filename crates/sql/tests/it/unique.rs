@@ -201,7 +201,7 @@ async fn the_second_of_two_waits_and_then_fails_or_goes_on() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn upserts_of_one_value_all_count() {
     let (world, mut s) = world().await;
     let mut tasks = Vec::new();

@@ -183,6 +183,7 @@ scripts! {
     row_locks
     savepoints
     unique_keys
+    unique_indexes
     schema_changes
     past
 }

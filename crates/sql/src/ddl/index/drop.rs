@@ -1,6 +1,7 @@
-//! `DROP INDEX` and `DROP CONSTRAINT`.
+//! `DROP INDEX`, `DROP CONSTRAINT` and `ALTER INDEX`.
 
-use crate::change::{Run, schema_and_name};
+use super::{is_taken, taken};
+use crate::change::{Run, last_part, schema_and_name};
 use crate::ddl::exclusively_by_id;
 use base::{Catalog, Error, Result, SqlState, TableDescriptor};
 use datafusion::sql::sqlparser::ast::ObjectName;
@@ -30,6 +31,28 @@ pub async fn drop_indexes(run: &mut Run<'_>, names: &[ObjectName], if_exists: bo
         run.txn.put_table(&table).await?;
     }
     Ok(())
+}
+
+/// `ALTER INDEX … RENAME TO …`
+pub async fn rename_index(run: &mut Run<'_>, old: &ObjectName, new: &ObjectName) -> Result<()> {
+    run.txn.begin_ddl().await?;
+    let (schema, name) = schema_and_name(old)?;
+    let schema = schema.unwrap_or_else(|| "public".into());
+    let new = last_part(new)?;
+    let catalog = run.txn.catalog().await?;
+    let Some((table, index)) = catalog.index(&schema, &name) else {
+        return Err(missing(&catalog, &schema, &name));
+    };
+    let (table, index) = (table.id, index.id);
+    let mut table = exclusively_by_id(run, table).await?.as_ref().clone();
+    if is_taken(&catalog, &table, &new) {
+        return Err(taken(&new));
+    }
+    for renamed in table.indexes.iter_mut().filter(|i| i.id == index) {
+        renamed.name.clone_from(&new);
+    }
+    table.version += 1;
+    run.txn.put_table(&table).await
 }
 
 /// The error for a name that is not that of an index.

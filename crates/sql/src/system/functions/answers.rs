@@ -118,10 +118,11 @@ pub(super) fn serial_sequence(facts: &Facts, args: &Args<'_>) -> Result {
 }
 
 pub(super) fn relation_size(facts: &Facts, args: &Args<'_>) -> Result {
-    if args.int(0).is_some_and(|oid| sequence_of(facts, oid).is_some()) {
+    let named = || args.text(0).and_then(|name| class_named(facts, &name));
+    let Some(oid) = args.int(0).or_else(named) else { return Ok(Cell::Null) };
+    if sequence_of(facts, oid).is_some() {
         return Ok(0_i64.into());
     }
-    let Some(oid) = args.int(0) else { return Ok(Cell::Null) };
     let known = table_of(facts, oid).map(|t| t.id);
     let secondary = || facts.catalog.tables.values().flat_map(|t| &t.indexes);
     let size = known.or_else(|| secondary().find(|i| oids::table(i.id) == oid).map(|i| i.id));
