@@ -2,6 +2,7 @@
 
 mod explain;
 mod failover;
+mod fence;
 mod gates;
 mod promote;
 mod replicate;

@@ -21,7 +21,9 @@ const HELP: &str = "\
 \\?            this help
 Statements end with ';' and may take several lines. Ctrl-C cancels a running one.
 REPLICATE DATABASE d FROM user:'password'@host:port[/db];   make a standby here
-SHOW REPLICATION STATUS;   SHOW DATABASES EXTENDED;   STOP REPLICATING d;";
+SHOW REPLICATION STATUS;   SHOW DATABASES EXTENDED;   VERIFY DATABASE d;
+[EXPLAIN] SWITCHOVER DATABASE d TO cluster;                hand over, losing nothing
+[EXPLAIN] FAILOVER DATABASE d [WITH DATA LOSS];            make the standby here the primary";
 
 const TABLES: &str = "SELECT table_schema AS schema, table_name AS name, table_type AS type \
     FROM information_schema.tables WHERE table_schema <> 'information_schema' \

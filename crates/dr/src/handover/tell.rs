@@ -135,7 +135,7 @@ impl Links {
         .await
     }
 
-    pub(super) async fn in_time<T>(
+    pub(crate) async fn in_time<T>(
         &self,
         limit: Duration,
         work: impl Future<Output = Result<T>>,

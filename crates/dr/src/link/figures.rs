@@ -42,6 +42,9 @@ pub struct LinkStatus {
     pub lag_transactions: Option<u64>,
     /// Their bytes of log, estimated.
     pub lag_bytes: Option<u64>,
+    /// How long ago the source was last heard, of the partition that was silent longest; `None` if
+    /// not since the process started.
+    pub heard_ms_ago: Option<u64>,
     /// How far what is readable here is behind the source's present; 0 if everything is here.
     /// Grows while the source cannot be heard. `None` before anything is readable.
     pub lag_ms: Option<u64>,

@@ -9,7 +9,8 @@
 //! 3. **Commit point**: [`meta::Command::Promote`] names cut and epoch, removes the link, and makes
 //!    a slot that keeps the log from the fork on for the former source.
 //! 4. Every partition writes its `EpochStart`; the database takes writes.
-//! 5. What was staged enters the vault.
+//! 5. What was staged enters the vault. The former source, should it be alive, is told of the new
+//!    epoch as soon as it can be reached, and takes no more writes then.
 //!
 //! A crash before 3 leaves a standby whose link goes on. A crash after it is completed when the
 //! engine opens the database (4) and the links open (5).
@@ -79,6 +80,7 @@ impl Links {
     pub(super) async fn end_and_promote(&self, name: &str, order: Order) -> Result<Promoted> {
         let link = self.running(name)?;
         check_standby(&self.engine.record(name)?)?;
+        let former = link.shared.link()?.source;
         if order.at.is_none() {
             self.drain(name).await?;
         }
@@ -88,6 +90,9 @@ impl Links {
         if promoted.is_err() && self.engine.record(name).is_ok_and(|r| r.link.is_some()) {
             // Nothing has happened: go on following.
             self.start(name)?;
+        }
+        if let Ok(promoted) = &promoted {
+            self.fence(name, former, promoted.epoch);
         }
         promoted
     }

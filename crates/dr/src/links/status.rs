@@ -16,6 +16,8 @@ pub(super) fn of(link: &Link) -> Option<LinkStatus> {
     let lag = figures.lag(replicated, &closed, clock.monotonic(), clock.now_ms());
     let (received_bytes, received_records, pace) = figures.received();
     let known = |v: u64| lag.connected.then_some(v);
+    let ends: Vec<_> = partitions.iter().map(|p| p.end()).collect();
+    let heard = figures.known(&ends, clock.monotonic());
     let wire_lag = lag.bytes * figures.compression() / 1_000;
     Some(LinkStatus {
         database: record.name.clone(),
@@ -30,6 +32,7 @@ pub(super) fn of(link: &Link) -> Option<LinkStatus> {
         lag_rows: known(lag.rows),
         lag_transactions: known(lag.transactions),
         lag_bytes: known(lag.bytes),
+        heard_ms_ago: heard.map(|h| h.age.as_millis() as u64),
         lag_ms: lag.ms,
         received_bytes,
         received_records,

@@ -2,8 +2,10 @@
 
 use crate::world::{BANK, Cluster, open_bank, pair, set};
 use base::TableDescriptor;
+use dr::memory::{Call, Verdict};
 use dr::{Explained, ExplainedKind, FailoverRequest, Verb};
 use env::sim::{World, run};
+use std::sync::Arc;
 use std::time::Duration;
 
 async fn followed(world: &World) -> (Cluster, Cluster, TableDescriptor) {
@@ -108,6 +110,11 @@ fn way_back_is_told_with_what_would_be_taken_out() {
         }
         west.links.stop(BANK, "test").await.expect("promotes");
         set(&west.bank(), &table, &[15], 1_500).await.expect("writable");
+        // East hears nothing of the promotion.
+        east.network.set_faults(Arc::new(|call: &Call| match call.what {
+            "ack" => Verdict::Cut,
+            _ => Verdict::Pass,
+        }));
         east.network.listen("east:5432", east.links.replication());
         let back = Verb::Replicate(east.request("west", true));
         let lines = explain(&west, &east, back).await;
@@ -123,6 +130,7 @@ fn way_back_is_told_with_what_would_be_taken_out() {
         let first = Verb::Replicate(east.request("west", false));
         let lines = explain(&west, &east, first).await;
         assert!(blockers(&lines).iter().any(|b| b.contains("already exists")), "{lines:#?}");
+        east.network.set_faults(Arc::new(|_| Verdict::Pass));
         east.come_back("west").await;
         east.caught_up(&west).await;
         assert_eq!(east.links.diverged(BANK).expect("readable").len(), 7);

@@ -299,3 +299,30 @@ fn operator_who_goes_away_leaves_nothing_half_done() {
         });
     }
 }
+
+/// A primary that was only cut off closes itself as soon as the one that took over reaches it, and
+/// also says so; what it took meanwhile is kept when it comes back.
+#[test]
+fn cut_off_primary_is_fenced_as_soon_as_it_can_be_reached() {
+    run(9, |world| async move {
+        let (east, west, table) = followed(&world).await;
+        east.network.leave("east:5432");
+        fail_over(&west, None, true).await.expect("promotes");
+        wait(30_000).await;
+        set(&east.bank(), &table, &[1], 111).await.expect("it knows of nothing");
+        set(&west.bank(), &table, &[2], 222).await.expect("writable");
+        east.network.listen("east:5432", east.links.replication());
+        wait(6_000).await;
+        let refused = set(&east.bank(), &table, &[1], 112).await.expect_err("fenced");
+        assert_eq!(refused.state, SqlState::READ_ONLY_SQL_TRANSACTION);
+        assert!(refused.message.contains("another cluster was promoted"), "{refused:?}");
+        let gate = east.engine.record(BANK).expect("there").gate.expect("durable");
+        assert_eq!(gate.owner, "replication");
+        let heard = west.engine.meta.read(|s| s.history.iter().any(|h| h.kind == "fence"));
+        assert!(heard);
+        east.come_back("west").await;
+        east.caught_up(&west).await;
+        assert_eq!(east.balances().await, west.balances().await);
+        assert_eq!(west.links.diverged(BANK).expect("readable").len(), 1);
+    });
+}

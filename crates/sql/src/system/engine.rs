@@ -154,8 +154,10 @@ impl SystemSource for EngineSource {
 
     async fn links(&self) -> Result<Vec<LinkFact>> {
         let Some(links) = &self.links else { return Ok(Vec::new()) };
+        let now_ms = self.engine.env.clock.now_ms();
+        let slot = |slot: SlotStatus| as_source(slot, now_ms);
         let targets = links.status().into_iter().flat_map(as_target);
-        Ok(targets.chain(links.slots().into_iter().flat_map(as_source)).collect())
+        Ok(targets.chain(links.slots().into_iter().flat_map(slot)).collect())
     }
 
     async fn history(&self) -> Result<Vec<EventFact>> {
@@ -246,6 +248,7 @@ fn as_target(status: LinkStatus) -> Vec<LinkFact> {
         lag_transactions: status.lag_transactions,
         lag_bytes: status.lag_bytes,
         lag_ms: status.lag_ms,
+        heard_ms_ago: status.heard_ms_ago,
         replicated_ms: Some(status.replicated.ms()).filter(|ms| *ms > 0),
         bytes_received: Some(status.received_bytes),
         bytes_per_second: Some(status.bytes_per_second),
@@ -272,7 +275,7 @@ fn as_target(status: LinkStatus) -> Vec<LinkFact> {
 }
 
 /// A link as its source sees it.
-fn as_source(slot: SlotStatus) -> Vec<LinkFact> {
+fn as_source(slot: SlotStatus, now_ms: u64) -> Vec<LinkFact> {
     let state = match (&slot.dropped, slot.connected) {
         (Some(_), _) => "given up",
         (None, true) => "connected",
@@ -285,6 +288,7 @@ fn as_source(slot: SlotStatus) -> Vec<LinkFact> {
         state: state.to_string(),
         lag_records: Some(slot.lag_records),
         lag_ms: Some(slot.lag_ms),
+        heard_ms_ago: Some(now_ms.saturating_sub(slot.last_seen_ms)),
         replicated_ms: Some(slot.replicated.ms()).filter(|ms| *ms > 0),
         last_error: slot.dropped.clone(),
         ..LinkFact::default()

@@ -18,6 +18,7 @@ pub(super) fn status(links: &[LinkFact], sheet: &mut Sheet) {
             ("lag_transactions", link.lag_transactions.into()),
             ("lag_bytes", link.lag_bytes.into()),
             ("lag_ms", link.lag_ms.into()),
+            ("heard_ms_ago", link.heard_ms_ago.into()),
             ("position", link.position.into()),
             ("source_position", link.source_position.into()),
             ("replicated_at", link.replicated_ms.map_or(Cell::Null, at_ms)),

@@ -59,6 +59,7 @@ fn sheet(stmt: &Stmt) -> Option<Sheet> {
             ("lag_rows", Kind::Int8),
             ("lag_bytes", Kind::Int8),
             ("lag_ms", Kind::Int8),
+            ("heard_ms_ago", Kind::Int8),
             ("lag_records", Kind::Int8),
             ("lag_transactions", Kind::Int8),
             ("replicated_at", Kind::TimestampTz),

@@ -100,6 +100,8 @@ pub struct LinkFact {
     pub lag_bytes: Option<u64>,
     /// How far the target is behind.
     pub lag_ms: Option<u64>,
+    /// How long ago the other side was last heard.
+    pub heard_ms_ago: Option<u64>,
     /// The target's durable position.
     pub position: Option<u64>,
     /// The source's last position.
