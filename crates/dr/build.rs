@@ -23,6 +23,7 @@ fn main() {
         .method(method("subscribe", "Subscribe", "SubscribeRequest", "StreamItem", true))
         .method(method("ack", "Ack", "Ack", "Acked", false))
         .method(method("positions", "Positions", "Named", "Positions", false))
+        .method(method("compare", "Compare", "CompareRequest", "Compared", false))
         .method(method("handover", "Handover", "HandoverRequest", "HandoverAnswer", false))
         .method(method("fetch", "Fetch", "Fetch", "Piece", false))
         .method(method("save_diverged", "SaveDiverged", "SaveDiverged", "Empty", false))

@@ -25,6 +25,37 @@ pub struct Column {
     pub hidden: bool,
 }
 
+/// One column of an index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IndexColumn {
+    /// The column's id in its table.
+    pub column: u32,
+    /// From the greatest to the least.
+    pub descending: bool,
+    /// Nulls come before all values.
+    pub nulls_first: bool,
+}
+
+/// One secondary index of a table. Its entries are in the same partition as their rows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IndexDescriptor {
+    /// The index's identity.
+    pub id: TableId,
+    /// Its name, in the schema of its table.
+    pub name: String,
+    /// Where its entries are now.
+    pub storage: StorageId,
+    /// What it orders by.
+    pub columns: Vec<IndexColumn>,
+    /// No two rows may have the same values, unless one of them is null. Then the shard key is
+    /// among the columns, so that one partition can tell.
+    pub unique: bool,
+    /// Declared as a constraint: `UNIQUE (…)`.
+    pub constraint: bool,
+    /// It has an entry for every row. Until then it is kept up by all who write, and read by nobody.
+    pub ready: bool,
+}
+
 /// One table at one moment. A dropped column is simply absent.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TableDescriptor {
@@ -42,6 +73,8 @@ pub struct TableDescriptor {
     pub primary_key: Vec<u32>,
     /// Ids of the columns whose values choose the partition: a subset of `primary_key`.
     pub shard_key: Vec<u32>,
+    /// Its indexes besides the primary key, in the order in which they were made.
+    pub indexes: Vec<IndexDescriptor>,
     /// The id the next added column gets.
     pub next_column_id: u32,
     /// Goes up with every change of the descriptor.
@@ -57,6 +90,21 @@ impl TableDescriptor {
     /// The column with this name.
     pub fn column_named(&self, name: &str) -> Option<&Column> {
         self.columns.iter().find(|c| c.name == name)
+    }
+
+    /// The index of this name.
+    pub fn index_named(&self, name: &str) -> Option<&IndexDescriptor> {
+        self.indexes.iter().find(|i| i.name == name)
+    }
+
+    /// The index with this identity.
+    pub fn index(&self, id: TableId) -> Option<&IndexDescriptor> {
+        self.indexes.iter().find(|i| i.id == id)
+    }
+
+    /// The name of the primary key, which is that of its index and its constraint.
+    pub fn key_name(&self) -> String {
+        format!("{}_pkey", self.name)
     }
 
     /// True if the user declared no primary key and rows have a hidden row id.
@@ -85,6 +133,33 @@ impl Catalog {
     /// The table whose rows are in this key space.
     pub fn by_storage(&self, storage: StorageId) -> Option<&Arc<TableDescriptor>> {
         self.tables.values().find(|t| t.storage == storage)
+    }
+
+    /// The index whose entries are in this key space.
+    pub fn index_by_storage(&self, storage: StorageId) -> Option<&IndexDescriptor> {
+        let all = self.tables.values().flat_map(|t| &t.indexes);
+        if storage.is_index() { all.into_iter().find(|i| i.storage == storage) } else { None }
+    }
+
+    /// The index of this name, and its table.
+    pub fn index(
+        &self,
+        schema: &str,
+        name: &str,
+    ) -> Option<(&Arc<TableDescriptor>, &IndexDescriptor)> {
+        let tables = self.tables.values().filter(|t| t.schema == schema);
+        tables.into_iter().find_map(|t| t.index_named(name).map(|i| (t, i)))
+    }
+
+    /// True if a table, index or sequence of a schema has this name, or a primary key.
+    pub fn has_relation(&self, schema: &str, name: &str) -> bool {
+        let key = |t: &Arc<TableDescriptor>| {
+            t.schema == schema && !t.has_hidden_key() && t.key_name() == name
+        };
+        self.table(schema, name).is_some()
+            || self.sequence(schema, name).is_some()
+            || self.index(schema, name).is_some()
+            || self.tables.values().any(key)
     }
 
     /// The sequence of this name.

@@ -33,6 +33,8 @@ macro_rules! states {
 }
 
 states! {
+    /// No error: the code of notices.
+    SUCCESSFUL_COMPLETION = "00000";
     /// Connection broke off.
     CONNECTION_FAILURE = "08006";
     /// A client spoke the protocol wrongly.
@@ -63,7 +65,7 @@ states! {
     CHARACTER_NOT_IN_REPERTOIRE = "22021";
     /// NULL in a NOT NULL column.
     NOT_NULL_VIOLATION = "23502";
-    /// A primary key exists already.
+    /// A primary key exists already, or other values that are to be unique.
     UNIQUE_VIOLATION = "23505";
     /// Cursor or portal in the wrong state.
     INVALID_CURSOR_STATE = "24000";
@@ -131,6 +133,8 @@ states! {
     AMBIGUOUS_COLUMN = "42702";
     /// A grouping error.
     GROUPING_ERROR = "42803";
+    /// Columns that no constraint is about.
+    INVALID_COLUMN_REFERENCE = "42P10";
     /// A table definition that makes no sense.
     INVALID_TABLE_DEFINITION = "42P16";
     /// Disk full.

@@ -37,7 +37,8 @@ id!(
     LogId(u32)
 );
 id!(
-    /// A table or a sequence as its user knows it; survives `TRUNCATE` and `ADD PRIMARY KEY`.
+    /// A table, a sequence or an index as its user knows it; survives `TRUNCATE` and
+    /// `ADD PRIMARY KEY`.
     TableId(u32)
 );
 id!(
@@ -53,6 +54,19 @@ impl StorageId {
     pub const SEQUENCES: StorageId = StorageId(2);
     /// The first key space a user's table can have.
     pub const FIRST_USER: StorageId = StorageId(100);
+    /// Set in the key spaces of indexes, so that a key tells by itself what it is.
+    const INDEX: u32 = 1 << 31;
+
+    /// The key space of an index, from a number that no other key space has.
+    #[must_use]
+    pub fn of_index(self) -> StorageId {
+        StorageId(self.0 | Self::INDEX)
+    }
+
+    /// True for the key space of an index: its rows are entries that no user has written.
+    pub fn is_index(self) -> bool {
+        self.0 & Self::INDEX != 0
+    }
 }
 
 /// A line of history: what a database and all its standbys, former primaries and branches share.

@@ -25,7 +25,7 @@ mod types;
 mod utc;
 mod value;
 
-pub use catalog::{Catalog, Column, TableDescriptor};
+pub use catalog::{Catalog, Column, IndexColumn, IndexDescriptor, TableDescriptor};
 pub use error::{Error, Outcome, Result, SqlState};
 pub use ids::{ClusterId, DatabaseId, LineId, LogId, NodeId, StorageId, TableId, TxnId};
 pub use position::{Epoch, EpochHistory, Lsn, Timestamp};

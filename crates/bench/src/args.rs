@@ -1,12 +1,29 @@
 //! Flags.
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use std::path::PathBuf;
+
+/// Kinds of measurements.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Suite {
+    /// pgbench's scripts without a standby
+    Oltp,
+    /// Bulk load, scans, a hot row, restart after a crash, space on disk
+    Engine,
+    /// Replication and catching up
+    Standby,
+}
 
 /// Runs PostgreSQL and Antipode side by side with pgbench and prints both and their ratio.
 #[derive(Parser, Clone, Debug)]
 #[command(name = "antipode-bench", version)]
 pub struct Args {
+    /// What to measure
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "oltp,engine,standby")]
+    pub only: Vec<Suite>,
+    /// Rows of the table that is loaded, scanned and recovered
+    #[arg(long, default_value_t = 1_000_000)]
+    pub rows: u64,
     /// Scale of pgbench: 100,000 accounts each
     #[arg(long, default_value_t = 10)]
     pub scale: u32,

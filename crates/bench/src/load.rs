@@ -3,7 +3,7 @@
 use crate::args::Args;
 use crate::peer::Peer;
 use crate::side::{Endpoint, Result};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// What a run of pgbench said.
@@ -22,12 +22,22 @@ pub fn initialise(args: &Args, at: &Endpoint) -> Result<()> {
 
 /// Runs a built-in script with prepared statements.
 pub fn run(args: &Args, at: &Endpoint, script: &str, clients: u32) -> Result<Run> {
+    measured(args, at, ["-b", script], clients)
+}
+
+/// Runs a script of one's own, with prepared statements.
+pub fn run_file(args: &Args, at: &Endpoint, script: &Path, clients: u32) -> Result<Run> {
+    measured(args, at, ["-f", &script.display().to_string()], clients)
+}
+
+fn measured(args: &Args, at: &Endpoint, script: [&str; 2], clients: u32) -> Result<Run> {
     let (clients, seconds) = (clients.to_string(), args.seconds.to_string());
     let threads = if clients == "1" { "1" } else { "2" };
+    let [how, script] = script;
     let out = pgbench(
         args,
         at,
-        &["-n", "-M", "prepared", "-b", script, "-c", &clients, "-j", threads, "-T", &seconds],
+        &["-n", "-M", "prepared", how, script, "-c", &clients, "-j", threads, "-T", &seconds],
     )?;
     let number = |start: &str| {
         let line = out.lines().find(|l| l.starts_with(start))?;

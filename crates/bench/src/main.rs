@@ -11,6 +11,10 @@
 //! one run mean something.
 //!
 //! * **commits/s** for each script and number of clients, without a standby.
+//! * **engine**: COPY of `--rows` rows, two aggregates over them, their space on disk (without the
+//!   log), one row that 32 clients update, and the time from the start after a crash until a row can
+//!   be read, all changes since the load's begin being in the log of a PostgreSQL that made no
+//!   checkpoint.
 //! * **replicated rows/s**: TPC-B with a standby attached; the rows that its commits changed,
 //!   divided by the time until the standby had them all.
 //! * **catch-up rows/s**: the standby is stopped, TPC-B runs, the standby starts; the rows it missed,
@@ -19,6 +23,7 @@
 #![allow(clippy::disallowed_methods, reason = "this program measures the real world")]
 
 mod args;
+mod engine;
 mod load;
 mod ours;
 mod peer;
@@ -26,7 +31,7 @@ mod replicated;
 mod side;
 mod table;
 
-use args::Args;
+use args::{Args, Suite};
 use clap::Parser;
 use side::{Result, Side};
 use std::process::ExitCode;
@@ -62,11 +67,31 @@ async fn run(args: &Args) -> Result<Figures> {
              --postgres DIR)"
         ),
     }
-    for side in &sides {
-        eprintln!("{}: pgbench -i -s {}", side.name(), args.scale);
-        load::initialise(args, &side.endpoint())?;
-    }
     let mut figures = Figures::new(sides.iter().map(|s| s.name()).collect());
+    let wanted = |suite| args.only.contains(&suite);
+    if wanted(Suite::Oltp) || wanted(Suite::Standby) {
+        for side in &sides {
+            eprintln!("{}: pgbench -i -s {}", side.name(), args.scale);
+            load::initialise(args, &side.endpoint())?;
+        }
+    }
+    if wanted(Suite::Oltp) {
+        oltp(args, &sides, &mut figures)?;
+    }
+    if wanted(Suite::Engine) {
+        for (i, side) in sides.iter_mut().enumerate() {
+            engine::measure(args, i, side.as_mut(), &mut figures).await?;
+        }
+    }
+    if wanted(Suite::Standby) {
+        for (i, side) in sides.iter_mut().enumerate() {
+            replicated::measure(args, i, side.as_mut(), &mut figures).await?;
+        }
+    }
+    Ok(figures)
+}
+
+fn oltp(args: &Args, sides: &[Box<dyn Side>], figures: &mut Figures) -> Result<()> {
     for script in ["tpcb-like", "simple-update", "select-only"] {
         for clients in &args.clients {
             let label = format!("{script}, {clients} clients: commits/s");
@@ -79,8 +104,5 @@ async fn run(args: &Args) -> Result<Figures> {
             }
         }
     }
-    for (i, side) in sides.iter_mut().enumerate() {
-        replicated::measure(args, i, side.as_mut(), &mut figures).await?;
-    }
-    Ok(figures)
+    Ok(())
 }

@@ -2,6 +2,7 @@
 
 use crate::args::Args;
 use crate::side::{Endpoint, Result, Side};
+use std::path::PathBuf;
 use testkit::{PASSWORD, Server};
 
 /// East, and west when there is a standby.
@@ -52,6 +53,19 @@ impl Side for Ours {
 
     fn endpoint(&self) -> Endpoint {
         Ours::at(&self.east)
+    }
+
+    fn crash(&mut self) -> Result<()> {
+        self.east.kill();
+        Ok(())
+    }
+
+    fn restart(&mut self) -> Result<()> {
+        self.east.try_run()
+    }
+
+    fn stored(&self) -> PathBuf {
+        self.east.data().join("db")
     }
 
     fn add_standby(&mut self) -> Result<Endpoint> {

@@ -143,6 +143,18 @@ impl Side for Peer {
         self.at(&self.primary)
     }
 
+    fn crash(&mut self) -> Result<()> {
+        self.control(&self.primary, "stop")
+    }
+
+    fn restart(&mut self) -> Result<()> {
+        self.control(&self.primary, "start")
+    }
+
+    fn stored(&self) -> PathBuf {
+        self.primary.data.join("base")
+    }
+
     fn add_standby(&mut self) -> Result<Endpoint> {
         let node = Node { data: self.dir.path().join("standby"), port: testkit::free_port() };
         let source = format!("host=127.0.0.1 port={} user=bench", self.primary.port);

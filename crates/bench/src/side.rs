@@ -1,5 +1,7 @@
 //! One of the systems that are compared.
 
+use std::path::PathBuf;
+
 /// `Result` with an error that is told to the user as it is.
 pub type Result<T> = std::result::Result<T, String>;
 
@@ -31,6 +33,12 @@ pub trait Side {
     fn name(&self) -> String;
     /// The primary.
     fn endpoint(&self) -> Endpoint;
+    /// Ends the primary's processes at once, as a crash does.
+    fn crash(&mut self) -> Result<()>;
+    /// Starts the primary again; it may not serve yet when this returns.
+    fn restart(&mut self) -> Result<()>;
+    /// Where rows are stored, without the log.
+    fn stored(&self) -> PathBuf;
     /// Makes the standby, if there is none yet, and tells where it is.
     fn add_standby(&mut self) -> Result<Endpoint>;
     /// Stops the standby's process.

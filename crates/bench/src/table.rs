@@ -32,22 +32,24 @@ impl Figures {
         }
     }
 
-    /// Medians, and Antipode's as a multiple of the peer's.
+    /// Medians, and by which factor Antipode is ahead: above 1 it is better, whether more or less of
+    /// the figure is.
     pub fn table(&self) -> Table {
         let mut table = Table::new();
         table.load_preset(presets::UTF8_FULL_CONDENSED);
         let mut header = vec!["median of all runs".to_string()];
         header.extend(self.sides.iter().cloned());
         if self.sides.len() == 2 {
-            header.push("ratio".into());
+            header.push("ahead by".into());
         }
         table.set_header(header);
         for (kind, figures) in &self.kinds {
             let medians: Vec<f64> = (0..self.sides.len()).map(|s| median(figures, s)).collect();
             let mut row = vec![kind.clone()];
-            row.extend(medians.iter().map(|m| format!("{m:.0}")));
+            row.extend(medians.iter().map(|m| shown(*m)));
             if let [ours, theirs] = medians[..] {
-                row.push(format!("{:.2}", ours / theirs));
+                let ahead = if is_cost(kind) { theirs / ours } else { ours / theirs };
+                row.push(format!("{ahead:.2}"));
             }
             table.add_row(row);
         }
@@ -55,6 +57,18 @@ impl Figures {
             column.set_cell_alignment(CellAlignment::Right);
         }
         table
+    }
+}
+
+/// True for figures of which less is better.
+fn is_cost(kind: &str) -> bool {
+    kind.ends_with(": seconds") || kind.ends_with(": bytes")
+}
+
+fn shown(value: f64) -> String {
+    match value {
+        v if v < 100.0 => format!("{v:.2}"),
+        v => format!("{v:.0}"),
     }
 }
 
@@ -73,12 +87,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_has_medians_and_their_ratio() {
+    fn the_table_has_medians_and_who_is_ahead() {
         let mut figures = Figures::new(vec!["a".into(), "b".into()]);
-        for (side, value) in [(0, 10.0), (0, 30.0), (0, 20.0), (1, 8.0), (1, 12.0)] {
-            figures.add("k", Figure { side, value });
+        for (side, value) in [(0, 100.0), (0, 300.0), (0, 200.0), (1, 80.0), (1, 120.0)] {
+            figures.add("load: rows/s", Figure { side, value });
+            figures.add("restart: seconds", Figure { side, value });
         }
         let text = figures.table().to_string();
-        assert!(text.contains("20") && text.contains("10") && text.contains("2.00"), "{text}");
+        let row = |kind: &str| text.lines().find(|l| l.contains(kind)).unwrap_or_default();
+        assert!(row("load").contains("200") && row("load").contains("2.00"), "{text}");
+        assert!(row("restart").contains("100") && row("restart").contains("0.50"), "{text}");
     }
 }

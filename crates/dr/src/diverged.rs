@@ -54,7 +54,7 @@ pub(crate) async fn collect(
         let txns = partition.diverged(fork.common, fork.cut).await?;
         found.extend(txns.into_iter().map(|t| (fork.partition, t)));
     }
-    // Reservations of sequences are transactions that no user has written.
+    // Reservations of sequences and filling of indexes are transactions that no user has written.
     found.retain(|(_, txn)| txn.ops.is_empty() || txn.ops.iter().any(|(op, _)| is_shown(op)));
     if found.is_empty() {
         return Ok(Vec::new());
@@ -178,10 +178,12 @@ impl Judged {
     }
 }
 
-/// Left out is what no user has written: counters, and where sequences stand.
-fn is_shown(op: &Op) -> bool {
+/// Left out is what no user has written: counters, where sequences stand, entries of indexes.
+pub(crate) fn is_shown(op: &Op) -> bool {
+    let storage = format::key::storage_of(&op.key);
     op.key != format::catalog::counters_key()
-        && format::key::storage_of(&op.key) != StorageId::SEQUENCES
+        && storage != StorageId::SEQUENCES
+        && !storage.is_index()
 }
 
 /// Shows a stored row to people.
@@ -221,8 +223,13 @@ fn schema_row(stored: &[u8]) -> String {
         Some(t) => {
             let columns: Vec<_> =
                 t.columns.iter().map(|c| format!("{} {}", c.name, c.ty)).collect();
-            serde_json::json!({ "table": format!("{}.{}", t.schema, t.name), "columns": columns })
-                .to_string()
+            let name = format!("{}.{}", t.schema, t.name);
+            let mut shown = serde_json::json!({ "table": name, "columns": columns });
+            if !t.indexes.is_empty() {
+                let names: Vec<_> = t.indexes.iter().map(|i| i.name.as_str()).collect();
+                shown["indexes"] = names.into();
+            }
+            shown.to_string()
         }
         None => sequence(stored).map_or("{}".to_owned(), |s| {
             serde_json::json!({ "sequence": format!("{}.{}", s.schema, s.name) }).to_string()

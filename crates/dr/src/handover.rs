@@ -30,13 +30,14 @@ mod tell;
 
 pub(crate) use tell::{history, receipt_of};
 
-use crate::link::Phase;
-use crate::links::Links;
+use crate::SlotStatus;
+use crate::link::{Link, Phase};
+use crate::links::{Links, Order};
 use crate::peer::{Acked, HandoverAnswer, HandoverStep, Receipt};
 use base::{Error, Result, SqlState, Timestamp};
 use meta::{Command, DatabaseState, Handover, HandoverSide, Source};
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::oneshot;
 
 /// How long transactions that have written are given to end.
 const GATE: Duration = Duration::from_secs(10);
@@ -61,39 +62,19 @@ impl Links {
     /// # Errors
     /// Whatever the error, nothing has happened and the primary takes writes as before, unless the
     /// message says that the outcome is not known yet.
-    pub async fn switchover(&self, name: &str, to: &str) -> Result<Switchover> {
+    pub async fn switchover(&self, name: &str, to: &str, by: &str) -> Result<Switchover> {
         let record = self.engine.record(name)?;
         if to == self.engine.meta.read(|s| s.cluster.name.clone()) {
-            let links = self.this()?;
-            let (tell, told) = oneshot::channel();
-            let name = name.to_owned();
-            let work = async move {
-                let _ = tell.send(links.take_over(&name).await);
-            };
-            // Not in the statement's own task: a client that goes away stops nothing half-way.
-            self.engine.env.tasks.spawn("handover", Box::pin(work));
-            return told.await.unwrap_or_else(|_| Err(unknown()));
+            let (links, name, by) = (self.this()?, name.to_owned(), by.to_owned());
+            let work = async move { links.take_over(&name, &by).await };
+            return self.apart("handover", work).await;
         }
         self.give_away(&record, to).await
     }
 
     /// Lets a standby of this primary take over.
     async fn give_away(&self, record: &meta::Database, to: &str) -> Result<Switchover> {
-        if record.state != DatabaseState::Primary {
-            let message = format!("database \"{}\" is {} here", record.name, record.state.name());
-            return Err(prerequisite(message)
-                .hint("run SWITCHOVER on the primary or on the standby that is to take over"));
-        }
-        let slots = self.replication.slots();
-        let of_it = |s: &&crate::SlotStatus| s.database == record.name && s.target == to;
-        let slot = slots.iter().find(|s| of_it(s) && s.dropped.is_none()).ok_or_else(|| {
-            prerequisite(format!("{to} is no standby of database \"{}\"", record.name))
-        })?;
-        if !slot.connected {
-            return Err(prerequisite(format!("{to} was not heard of lately")).hint(
-                "if it cannot be reached a switchover is not possible; this is still the primary",
-            ));
-        }
+        let slot = self.check_giving(record, to)?;
         let of_slot = record.slots.get(&slot.slot).map(|s| s.target_cluster);
         let cluster = of_slot.ok_or_else(|| Error::internal("a slot without a cluster"))?;
         let told = self.replication.want_handover(record, cluster);
@@ -111,6 +92,42 @@ impl Links {
         }
     }
 
+    /// The standby `to` of this primary, if it can take over now.
+    pub(crate) fn check_giving(&self, record: &meta::Database, to: &str) -> Result<SlotStatus> {
+        if record.state != DatabaseState::Primary {
+            let message = format!("database \"{}\" is {} here", record.name, record.state.name());
+            return Err(prerequisite(message)
+                .hint("run SWITCHOVER on the primary or on the standby that is to take over"));
+        }
+        let mut slots = self.replication.slots();
+        slots.retain(|s| s.database == record.name && s.target == to && s.dropped.is_none());
+        let slot = slots.pop().ok_or_else(|| {
+            prerequisite(format!("{to} is no standby of database \"{}\"", record.name))
+        })?;
+        if !slot.connected {
+            return Err(prerequisite(format!("{to} was not heard of lately")).hint(
+                "if it cannot be reached a switchover is not possible; this is still the primary",
+            ));
+        }
+        Ok(slot)
+    }
+
+    /// Whether the standby here can take over now.
+    pub(crate) fn can_take_over(&self, record: &meta::Database) -> Result<Arc<Link>> {
+        crate::links::check_standby(record)?;
+        let link = self.running(&record.name)?;
+        let paused = record.link.as_ref().is_some_and(|l| l.paused);
+        if paused || *link.shared.phase.lock() != Phase::Streaming {
+            return Err(prerequisite("this standby does not receive what its source has now")
+                .hint("look at SHOW REPLICATION STATUS"));
+        }
+        if self.connect.address().is_none() {
+            return Err(prerequisite("it is not known where other clusters find this one")
+                .hint("start this node with --advertise HOST:PORT"));
+        }
+        Ok(link)
+    }
+
     /// What the primary says about handovers: that it wants one, or that it is bound by one.
     pub(crate) fn heed(&self, name: &str, said: Acked) {
         if said == Acked::default() || !self.heeding.lock().insert(name.to_owned()) {
@@ -121,7 +138,7 @@ impl Links {
         let work = async move {
             if said.handover_bound != 0 {
                 links.answer_bound(&name, said.handover_bound).await;
-            } else if let Err(error) = links.take_over(&name).await {
+            } else if let Err(error) = links.take_over(&name, "its primary").await {
                 tracing::warn!(database = name, %error, "switchover");
             }
             links.heeding.lock().remove(&name);
@@ -130,25 +147,16 @@ impl Links {
     }
 
     /// The standby's part, from beginning to end.
-    async fn take_over(&self, name: &str) -> Result<Switchover> {
+    async fn take_over(&self, name: &str, by: &str) -> Result<Switchover> {
         let _changing = self.changing.lock().await;
         let record = self.engine.record(name)?;
         if record.state == DatabaseState::Primary {
             return self.already(&record).await;
         }
-        let link = self.running(name)?;
-        crate::links::check_standby(&record)?;
-        let paused = record.link.as_ref().is_some_and(|l| l.paused);
-        if paused || *link.shared.phase.lock() != Phase::Streaming {
-            return Err(prerequisite("this standby does not receive what its source has now")
-                .hint("look at SHOW REPLICATION STATUS"));
-        }
-        if self.connect.address().is_none() {
-            return Err(prerequisite("it is not known where other clusters find this one")
-                .hint("start this node with --advertise HOST:PORT"));
-        }
+        let link = self.can_take_over(&record)?;
         let source = link.shared.link()?.source;
         let handing = Handing {
+            by: by.to_owned(),
             id: self.engine.oracle.next().0,
             began: self.engine.env.clock.monotonic(),
             at_ms: self.engine.env.clock.now_ms(),
@@ -219,7 +227,8 @@ impl Links {
             Command::PutHandover { database: record.id, handover },
         ];
         let reason = format!("SWITCHOVER from {}", given.cluster_name);
-        let promoted = self.promote(&record.name, reason, newest, with).await?;
+        let order = Order { reason, by: handing.by.clone(), floor: newest, at: None, with };
+        let promoted = self.promote(&record.name, order).await?;
         let took = self.engine.env.clock.monotonic().saturating_sub(handing.began);
         Ok(Receipt {
             id: handing.id,
@@ -236,6 +245,7 @@ impl Links {
 /// A handover that this standby has begun.
 #[derive(Debug)]
 struct Handing {
+    by: String,
     id: u64,
     began: Duration,
     at_ms: u64,

@@ -24,7 +24,8 @@
 //! 5. **Coming back.** The role `Rewinding` is durable first. What lies after the common point, or
 //!    above the cut of the other side's promotion, is saved in the vault here *and* at the source;
 //!    when both are durable it is taken out, then 2 again. Only the difference travels.
-//! 6. **Promotion**: see [`Links::stop`]. **Planned handover**: see [`handover`].
+//! 6. **Promotion**: see [`Links::stop`] and [`Links::failover`]. **Planned handover**: see
+//!    [`handover`].
 //!
 //! # Invariants
 //! * A target acknowledges only what is durable; a source keeps what no live slot has acknowledged.
@@ -56,7 +57,10 @@ mod vaults;
 
 pub use handover::Switchover;
 pub use link::{LinkStatus, PartitionLag};
-pub use links::{Links, Promoted, ReplicateRequest};
+pub use links::{
+    Explained, ExplainedKind, Failover, FailoverRequest, Links, Loss, Promoted, ReplicateRequest,
+    Verb,
+};
 pub use peer::Receipt;
 pub use source::{Replication, SlotStatus};
 pub use vault::{DivergedTransaction, Vault};

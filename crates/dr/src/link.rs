@@ -12,6 +12,7 @@ pub use figures::{LinkStatus, PartitionLag};
 
 use self::core::{Command, Core, Event, Told};
 use self::figures::Figures;
+use crate::diverged::Fork;
 use crate::links::Links;
 use crate::peer::{Answer, BaseOffer, Connect, Hello, Peer, Subscription};
 use crate::vaults::Vaults;
@@ -60,8 +61,7 @@ impl Shared {
     pub(crate) fn note(&self, kind: &str, detail: String) -> Result<()> {
         tracing::info!(database = self.name, kind, detail, "link");
         let at_ms = self.engine.env.clock.now_ms();
-        let (database, kind) = (self.name.clone(), kind.to_owned());
-        let row = meta::HistoryRow { at_ms, database, kind, detail };
+        let row = meta::HistoryRow::new(at_ms, self.name.as_str(), kind, detail);
         self.engine.meta.apply(Change::History(row)).map(drop)
     }
 }
@@ -193,8 +193,7 @@ impl Runner {
             Command::Rewind(forks) => {
                 let peer = self.peer()?;
                 self.grants.clear();
-                let work = work::rewind(self.shared.clone(), peer, forks);
-                self.work(Box::pin(work));
+                self.rewind(peer, forks)?;
             }
             Command::Renew { reason, save } => {
                 let (peer, hello) = (self.peer()?, self.hello()?);
@@ -326,6 +325,21 @@ impl Runner {
         Ok(())
     }
 
+    fn rewind(&mut self, peer: Arc<dyn Peer>, forks: Vec<Fork>) -> Result<()> {
+        if let Some(reason) = work::too_old(&self.shared, &forks)? {
+            // Told as work is: the core hears of it after it has ordered it.
+            let (messages, session) = (self.messages.clone(), self.session);
+            let tell = async move {
+                let _ = messages.send(Message::Session(session, Event::TooOld { reason })).await;
+            };
+            self.shared.engine.env.tasks.spawn("link work", Box::pin(tell));
+            return Ok(());
+        }
+        let work = work::rewind(self.shared.clone(), peer, forks);
+        self.work(Box::pin(work));
+        Ok(())
+    }
+
     /// Starts work, which is not interrupted by anything but the end of the process.
     fn work(&mut self, work: BoxFuture<'static, Result<()>>) {
         let (messages, session) = (self.messages.clone(), self.session);
@@ -395,6 +409,7 @@ impl Runner {
         }
         self.reported = error.clone();
         let database = self.shared.record()?.id;
-        self.shared.engine.meta.apply(Change::LinkError { database, error }).map(drop)
+        let at_ms = self.shared.engine.env.clock.now_ms();
+        self.shared.engine.meta.apply(Change::LinkError { database, error, at_ms }).map(drop)
     }
 }

@@ -1,82 +1,45 @@
 //! The room's front: every link of this node, and what SQL statements ask of them.
 
+mod explain;
+mod failover;
 mod promote;
+mod replicate;
 mod status;
 
+pub use explain::{Explained, Kind as ExplainedKind, Verb};
+pub use failover::{Failover, FailoverRequest, Loss};
+pub(crate) use promote::Order;
 pub use promote::Promoted;
 pub(crate) use promote::check_standby;
+pub use replicate::ReplicateRequest;
 
 use crate::grpc;
 use crate::handover;
 use crate::link::core::Event;
-use crate::link::session::{check, check_same, slot_name};
 use crate::link::{Link, LinkStatus, Phase, Shared};
-use crate::peer::{Connect, FORMAT_VERSION, Hello, HelloRequest, Mode, Receipt};
+use crate::peer::Connect;
 use crate::source::{Replication, SlotStatus};
 use crate::vault::DivergedTransaction;
 use crate::vaults::Vaults;
-use base::{ClusterId, Epoch, Error, Result, SqlState};
-use meta::{
-    Command, Database as Record, DatabaseState, Durability, HandoverSide, NewDatabase, Source,
-};
+use base::{Error, Result, SqlState};
+use meta::{Command, Database as Record, DatabaseState, HandoverSide};
 use parking_lot::Mutex;
-use partition::Role;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
+use tokio::sync::oneshot;
 use txn::Engine;
 
 /// The port that a source has if none is named.
 pub(crate) const DEFAULT_PORT: u16 = 5432;
-
-/// `REPLICATE DATABASE …`
-#[derive(Clone, PartialEq)]
-pub struct ReplicateRequest {
-    /// The database here.
-    pub database: String,
-    /// `WITH FORCE DIFFERENTIAL`: it exists here already and comes back.
-    pub differential: bool,
-    /// When commits are acknowledged once it is promoted; synchronous if not given.
-    pub durability: Option<Durability>,
-    /// A superuser at the source.
-    pub user: String,
-    /// Its password there.
-    pub password: Option<String>,
-    /// Where the source is; `https://` in front asks for TLS.
-    pub host: String,
-    /// Its port; 5432 if not given.
-    pub port: Option<u16>,
-    /// Its database; named as here if not given.
-    pub source_database: Option<String>,
-}
-
-impl fmt::Debug for ReplicateRequest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let source = self.source();
-        write!(f, "{} from {}:{}/{}", self.database, source.host, source.port, source.database)
-    }
-}
-
-impl ReplicateRequest {
-    fn source(&self) -> Source {
-        Source {
-            host: self.host.clone(),
-            port: self.port.unwrap_or(DEFAULT_PORT),
-            user: self.user.clone(),
-            password: self.password.clone().unwrap_or_default(),
-            database: self.source_database.clone().unwrap_or_else(|| self.database.clone()),
-        }
-    }
-}
 
 /// All links of a node.
 #[derive(Debug)]
 pub struct Links {
     pub(crate) engine: Arc<Engine>,
     pub(crate) connect: Arc<dyn Connect>,
-    vaults: Arc<Vaults>,
+    pub(crate) vaults: Arc<Vaults>,
     pub(crate) replication: Arc<Replication>,
     pub(crate) running: Mutex<BTreeMap<String, Arc<Link>>>,
     /// One statement about links at a time.
@@ -177,134 +140,6 @@ impl Links {
         })
     }
 
-    /// Makes a link. Returns when the source has agreed and the relationship is durable; the copy
-    /// (or the way back) goes on by itself.
-    pub async fn replicate(&self, request: ReplicateRequest) -> Result<()> {
-        let _changing = self.changing.lock().await;
-        if request.differential {
-            return self.come_back(&request).await;
-        }
-        if self.engine.record(&request.database).is_ok() {
-            let message = format!("database \"{}\" already exists", request.database);
-            return Err(Error::new(SqlState::DUPLICATE_DATABASE, message)
-                .hint("WITH FORCE DIFFERENTIAL lets a former primary come back"));
-        }
-        let hello = self.greet(&request, None).await?;
-        let new = NewDatabase {
-            name: request.database.clone(),
-            line: hello.line,
-            partitions: hello.partitions,
-            durability: request.durability.unwrap_or_default(),
-            state: DatabaseState::Copying,
-            epoch: hello.promotion_epoch,
-            link: Some(self.link(&request, &hello)),
-            at_ms: self.engine.env.clock.now_ms(),
-        };
-        self.engine.add_database(new).await?;
-        self.start(&request.database)
-    }
-
-    fn link(&self, request: &ReplicateRequest, hello: &Hello) -> meta::Link {
-        meta::Link {
-            source: request.source(),
-            source_cluster: hello.cluster,
-            paused: false,
-            differential: request.differential,
-            last_error: None,
-            since_ms: self.engine.env.clock.now_ms(),
-        }
-    }
-
-    async fn greet(&self, request: &ReplicateRequest, record: Option<&Record>) -> Result<Hello> {
-        let source = request.source();
-        let peer = self.connect.connect(&source).await?;
-        let cluster = self.engine.meta.read(|s| s.cluster.clone());
-        let hello = peer
-            .hello(HelloRequest {
-                database: source.database,
-                line: record.map(|r| r.line),
-                cluster: cluster.id,
-                cluster_name: cluster.name,
-                slot: slot_name(&self.engine, &request.database),
-                promotion_epoch: record.map(|r| r.promotion_epoch).unwrap_or_default(),
-                format_version: FORMAT_VERSION,
-                mode: if record.is_some() { Mode::Differential } else { Mode::Copy },
-            })
-            .await?;
-        check(&hello, cluster.id)?;
-        Ok(hello)
-    }
-
-    /// A former primary becomes the target of the one that took over.
-    async fn come_back(&self, request: &ReplicateRequest) -> Result<()> {
-        let name = &request.database;
-        let record = self.engine.record(name)?;
-        if record.link.is_some() {
-            let message = format!("database \"{name}\" is replicating already");
-            return Err(Error::new(SqlState::OBJECT_IN_USE, message)
-                .hint(format!("STOP REPLICATING {name} first")));
-        }
-        if request.durability.is_some_and(|wanted| wanted != record.durability) {
-            let text = "changing the durability of a database that comes back";
-            return Err(Error::unsupported(text));
-        }
-        let hello = self.greet(request, Some(&record)).await?;
-        check_same(&hello, &record)?;
-        let link = self.link(request, &hello);
-        self.turn_around(&record, link, hello.promotion_epoch, Vec::new())
-    }
-
-    /// Makes a former primary a target, durably, together with other changes.
-    fn turn_around(
-        &self,
-        record: &Record,
-        link: meta::Link,
-        epoch: Epoch,
-        mut with: Vec<Command>,
-    ) -> Result<()> {
-        let since_ms = self.engine.env.clock.now_ms();
-        let state = DatabaseState::Rewinding { since_ms };
-        let database = record.id;
-        with.push(Command::PutLink { database, link, state });
-        with.push(Command::RaiseEpoch { database, epoch });
-        // From here on clients are refused; a crash goes on from the same place.
-        self.engine.meta.apply(Command::Batch(with))?;
-        let database = self.engine.database(&record.name)?;
-        database.set_state(state);
-        database.set_promotion_epoch(epoch);
-        for partition in database.local_partitions() {
-            partition.set_role(Role::Follower);
-        }
-        self.start(&record.name)
-    }
-
-    /// The primary's last step in a planned handover: follows whoever has taken over.
-    pub(crate) async fn follow_new_primary(
-        &self,
-        name: &str,
-        source: Source,
-        source_cluster: ClusterId,
-        receipt: &Receipt,
-    ) -> Result<()> {
-        let _changing = self.changing.lock().await;
-        let record = self.engine.record(name)?;
-        if record.handover.as_ref().is_none_or(|h| h.id != receipt.id) {
-            // It has heard this already.
-            return Ok(());
-        }
-        let since_ms = self.engine.env.clock.now_ms();
-        let link = meta::Link {
-            source,
-            source_cluster,
-            paused: false,
-            differential: true,
-            last_error: None,
-            since_ms,
-        };
-        let note = handover::history(name, since_ms, receipt.text());
-        self.turn_around(&record, link, receipt.epoch, vec![note])
-    }
-
     /// Takes up a handover that this cluster has completed but the former primary may not know of.
     fn go_on_telling(&self, record: &Record) -> Result<()> {
         if record.handover.as_ref().is_some_and(|h| matches!(h.side, HandoverSide::Taken { .. })) {
@@ -320,11 +155,11 @@ impl Links {
     ///
     /// # Errors
     /// 55006 while a handover is under way.
-    pub fn unlock(&self, name: &str, force: bool) -> Result<()> {
+    pub fn unlock(&self, name: &str, force: bool, by: &str) -> Result<()> {
         let record = self.engine.record(name)?;
         let giving = |h: &&meta::Handover| matches!(h.side, HandoverSide::Giving { .. });
         let Some(open) = record.handover.as_ref().filter(giving) else {
-            return self.engine.ungate(name);
+            return self.engine.ungate(name, by);
         };
         if !force {
             let message =
@@ -336,26 +171,55 @@ impl Links {
                 )));
         }
         self.replication.keep(name, open.peer, open.id, "UNLOCK TABLES … FORCE")?;
-        self.engine.ungate(name)
+        self.engine.ungate(name, by)
     }
 
     /// Stops a link for now.
-    pub async fn pause(&self, name: &str) -> Result<()> {
-        self.set_paused(name, true, Event::Pause).await
+    pub async fn pause(&self, name: &str, by: &str) -> Result<()> {
+        self.set_paused(name, true, by).await
     }
 
     /// Lets a paused link go on; one that waits after a failure tries at once.
-    pub async fn resume(&self, name: &str) -> Result<()> {
-        self.set_paused(name, false, Event::Resume).await
+    pub async fn resume(&self, name: &str, by: &str) -> Result<()> {
+        self.set_paused(name, false, by).await
     }
 
-    async fn set_paused(&self, name: &str, paused: bool, event: Event) -> Result<()> {
-        let _changing = self.changing.lock().await;
-        let link = self.running(name)?;
-        let database = self.engine.record(name)?.id;
-        self.engine.meta.apply(Command::PauseLink { database, paused })?;
-        link.tell(event).await;
-        Ok(())
+    async fn set_paused(&self, name: &str, paused: bool, by: &str) -> Result<()> {
+        let (links, name, by) = (self.this()?, name.to_owned(), Some(by.to_owned()));
+        self.apart("pause", async move {
+            let _changing = links.changing.lock().await;
+            let link = links.running(&name)?;
+            let database = links.engine.record(&name)?.id;
+            let at_ms = links.engine.env.clock.now_ms();
+            links.engine.meta.apply(Command::PauseLink { database, paused, at_ms, by })?;
+            link.tell(if paused { Event::Pause } else { Event::Resume }).await;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Runs what an operator has ordered in a task of its own: whoever has typed it may go away,
+    /// or lose patience, and nothing is left half done.
+    ///
+    /// # Errors
+    /// Those of `work`; 08007 if this node stops meanwhile.
+    pub(crate) async fn apart<T: Send + 'static>(
+        &self,
+        task: &'static str,
+        work: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Result<T> {
+        let (tell, told) = oneshot::channel();
+        let work = async move {
+            // Nobody may be listening any more.
+            let _ = tell.send(work.await);
+        };
+        self.engine.env.tasks.spawn(task, Box::pin(work));
+        told.await.unwrap_or_else(|_| {
+            let message = "this node stopped before the statement was over";
+            Err(Error::new(SqlState::TRANSACTION_RESOLUTION_UNKNOWN, message)
+                .hint("look at information_schema.replication_history once it runs again")
+                .outcome_unknown())
+        })
     }
 
     /// Ends the link of a database that is about to be dropped; fine if it has none.

@@ -3,8 +3,9 @@
 
 use crate::links::DEFAULT_PORT;
 use crate::peer::{
-    Ack, Acked, Connect, Fetch, FrameBatch, HandoverAnswer, HandoverRequest, Hello, HelloRequest,
-    Peer, Positions, SaveDiverged, SubscribeRequest, Subscription,
+    Ack, Acked, CompareRequest, Compared, Connect, Fetch, FrameBatch, HandoverAnswer,
+    HandoverRequest, Hello, HelloRequest, Peer, Positions, SaveDiverged, SubscribeRequest,
+    Subscription,
 };
 use crate::source::Replication;
 use async_trait::async_trait;
@@ -28,8 +29,8 @@ pub struct Call {
     pub from: String,
     /// The address called.
     pub to: String,
-    /// `connect`, `hello`, `subscribe`, `batch`, `ack`, `positions`, `handover`, `fetch` or
-    /// `save_diverged`.
+    /// `connect`, `hello`, `subscribe`, `batch`, `ack`, `positions`, `handover`, `compare`, `fetch`
+    /// or `save_diverged`.
     pub what: &'static str,
     /// Whose stream it is (`subscribe` and `batch`).
     pub partition: Option<u16>,
@@ -229,6 +230,10 @@ impl Peer for MemoryPeer {
 
     async fn positions(&self, database: &str) -> Result<Positions> {
         self.wire.call("positions", self.replication.positions(database)).await
+    }
+
+    async fn compare(&self, request: CompareRequest) -> Result<Compared> {
+        self.wire.call("compare", self.replication.compare(request)).await
     }
 
     async fn fetch(&self, fetch: Fetch) -> Result<Bytes> {

@@ -2,8 +2,11 @@
 //! ([`crate::grpc`]) and an in-memory twin ([`crate::memory`]). A peer is a logged-in session: it is
 //! made by a [`Connect`], and of no use any more after its first failed call.
 
+mod compare;
 #[doc(hidden)]
 pub mod wire;
+
+pub use compare::{CompareRequest, Compared, ComparedPartition};
 
 use async_trait::async_trait;
 use base::{ClusterId, Epoch, EpochHistory, LineId, Lsn, Result, Timestamp};
@@ -294,6 +297,8 @@ pub trait Peer: Send + Sync + Debug {
     async fn handover(&self, request: HandoverRequest) -> Result<HandoverAnswer>;
     /// How far a database is at this moment.
     async fn positions(&self, database: &str) -> Result<Positions>;
+    /// How what the asker has compares with what the source has. Changes nothing.
+    async fn compare(&self, request: CompareRequest) -> Result<Compared>;
     /// A piece of a base's file; shorter than asked for only at the file's end.
     async fn fetch(&self, fetch: Fetch) -> Result<Bytes>;
     /// Saves diverged parts in the source's vault; durable when it returns. Safe to repeat.

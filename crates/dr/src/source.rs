@@ -3,6 +3,7 @@
 
 mod answer;
 mod bases;
+mod compare;
 mod handover;
 mod slots;
 mod stream;

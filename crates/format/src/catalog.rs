@@ -3,17 +3,25 @@
 //! Descriptors of sequences lie between them: see [`crate::sequence`].
 //! The row with table id 0 holds the [`Counters`].
 
+mod indexes;
+
 use crate::envelope;
 use crate::key;
 use crate::layout::{ColumnLayout, TypeProto};
 use crate::row;
-use base::{Column, Error, Result, Row, SqlType, StorageId, TableDescriptor, TableId, Value};
+use base::{
+    Column, Error, IndexDescriptor, Result, Row, SqlType, StorageId, TableDescriptor, TableId,
+    Value,
+};
 use bytes::Bytes;
+use indexes::IndexProto;
 use prost::Message;
 
 const DESCRIPTOR_MAGIC: [u8; 4] = *b"APTD";
 const COUNTERS_MAGIC: [u8; 4] = *b"APCC";
 const VERSION: u8 = 1;
+/// Descriptors of tables with indexes: a program that does not know these must not write rows.
+const WITH_INDEXES: u8 = 2;
 const COLUMN_ID: u32 = 1;
 const COLUMN_NAME: u32 = 2;
 pub(crate) const COLUMN_BLOB: u32 = 3;
@@ -42,13 +50,14 @@ pub fn is_counters(row: &Row) -> bool {
 
 /// A descriptor as a row.
 pub fn encode(t: &TableDescriptor) -> Row {
-    let blob = envelope::seal(DESCRIPTOR_MAGIC, VERSION, &TableProto::from(t).encode_to_vec());
+    let version = if t.indexes.is_empty() { VERSION } else { WITH_INDEXES };
+    let blob = envelope::seal(DESCRIPTOR_MAGIC, version, &TableProto::from(t).encode_to_vec());
     catalog_row(t.id.0, &format!("{}.{}", t.schema, t.name), blob)
 }
 
 /// A descriptor from its row.
 pub fn decode(row: &Row) -> Result<TableDescriptor> {
-    let payload = blob(row, DESCRIPTOR_MAGIC, "table descriptor")?;
+    let payload = blob_up_to(WITH_INDEXES, row, DESCRIPTOR_MAGIC, "table descriptor")?;
     TableProto::decode(payload)
         .map_err(|e| Error::corrupt(format!("corrupt table descriptor: {e}")))?
         .into_table()
@@ -94,8 +103,17 @@ pub(crate) fn catalog_row(id: u32, name: &str, blob: Bytes) -> Row {
 }
 
 pub(crate) fn blob<'a>(row: &'a Row, magic: [u8; 4], what: &'static str) -> Result<&'a [u8]> {
+    blob_up_to(VERSION, row, magic, what)
+}
+
+fn blob_up_to<'a>(
+    newest: u8,
+    row: &'a Row,
+    magic: [u8; 4],
+    what: &'static str,
+) -> Result<&'a [u8]> {
     match row.iter().find(|(id, _)| *id == COLUMN_BLOB) {
-        Some((_, Value::Bytes(bytes))) => Ok(envelope::open(magic, VERSION, what, bytes)?.1),
+        Some((_, Value::Bytes(bytes))) => Ok(envelope::open(magic, newest, what, bytes)?.1),
         _ => Err(Error::corrupt(format!("corrupt {what}: it is not there"))),
     }
 }
@@ -128,6 +146,8 @@ struct TableProto {
     next_column_id: u32,
     #[prost(uint32, tag = "9")]
     version: u32,
+    #[prost(message, repeated, tag = "10")]
+    indexes: Vec<IndexProto>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -160,6 +180,7 @@ impl From<&TableDescriptor> for TableProto {
             shard_key: t.shard_key.clone(),
             next_column_id: t.next_column_id,
             version: t.version,
+            indexes: t.indexes.iter().map(IndexProto::from).collect(),
         }
     }
 }
@@ -189,6 +210,7 @@ impl TableProto {
             columns: columns?,
             primary_key: self.primary_key,
             shard_key: self.shard_key,
+            indexes: self.indexes.into_iter().map(IndexDescriptor::from).collect(),
             next_column_id: self.next_column_id,
             version: self.version,
         })

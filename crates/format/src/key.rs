@@ -20,8 +20,8 @@ use base::{Result, SqlType, StorageId, Value};
 use bytes::Bytes;
 use xxhash_rust::xxh3::xxh3_64;
 
-const VALUE: u8 = 0x01;
-const NULL: u8 = 0xff;
+pub(crate) const VALUE: u8 = 0x01;
+pub(crate) const NULL: u8 = 0xff;
 const SIGN32: u32 = 1 << 31;
 const SIGN64: u64 = 1 << 63;
 const SIGN128: u128 = 1 << 127;

@@ -3,6 +3,7 @@
 //!
 //! ```text
 //!   key       storage id │ memcomparable primary key        order of bytes = order of SQL
+//!   index     index columns │ the rest of the row's key      entries of secondary indexes
 //!   row       column id, tag, payload …                     values without names
 //!   record    what a log frame's payload says               Txn Stage Prepare Decide Closed …
 //!   frame     lsn, epoch, kind, payload                     on disk and on links
@@ -25,6 +26,7 @@ pub mod catalog;
 pub mod codec;
 pub mod envelope;
 pub mod frame;
+pub mod index;
 pub mod key;
 mod layout;
 pub mod manifest;

@@ -6,7 +6,7 @@ mod links;
 mod users;
 
 use crate::command::{Command, Response};
-use crate::state::{Database, HISTORY_ROWS, HistoryRow, State};
+use crate::state::{Database, HISTORY_ROWS, HistoryRow, LINK_ROWS, State};
 use base::{DatabaseId, Error, Result, SqlState};
 
 /// Applies one command. Deterministic. On an error throw `state` away.
@@ -38,17 +38,15 @@ fn step(state: &mut State, command: Command) -> Result<Response> {
         Command::SetVersionRetention { database, ms, at_ms } => {
             databases::retain(state, database, ms, at_ms)
         }
-        Command::RaiseEpoch { database, epoch } => {
-            let d = find(state, database)?;
-            d.promotion_epoch = d.promotion_epoch.max(epoch);
-            Ok(Response::Done)
+        Command::RaiseEpoch { database, epoch, at_ms } => {
+            databases::raise(state, database, epoch, at_ms)
         }
-        Command::Promote { database, cut, epoch, reason, at_ms, keep } => {
+        Command::Promote { database, cut, epoch, reason, at_ms, keep, by } => {
             let promotion = crate::Promotion { cut, epoch, reason, at_ms };
-            databases::promote(state, database, promotion, keep)
+            databases::promote(state, database, promotion, keep, by)
         }
         Command::SetGate { database, gate } => databases::gate(state, database, gate),
-        Command::ClearGate { database, at_ms } => databases::ungate(state, database, at_ms),
+        Command::ClearGate { database, at_ms, by } => databases::ungate(state, database, at_ms, by),
         Command::PutHandover { database, handover } => databases::hand(state, database, handover),
         Command::EndHandover { database, id } => {
             let open = &mut find(state, database)?.handover;
@@ -59,17 +57,20 @@ fn step(state: &mut State, command: Command) -> Result<Response> {
             state.peers.insert(cluster, verifier);
             Ok(Response::Done)
         }
-        Command::PutLink { database, link, state: role } => links::put(state, database, link, role),
+        Command::PutLink { database, link, state: role, by } => {
+            links::put(state, database, link, role, by)
+        }
         Command::RemoveLink { database } => {
             find(state, database)?.link = None;
             Ok(Response::Done)
         }
-        Command::PauseLink { database, paused } => links::pause(state, database, paused),
-        Command::LinkError { database, error } => links::error(state, database, error),
-        Command::PutSlot { database, name, slot } => {
-            find(state, database)?.slots.insert(name, slot);
-            Ok(Response::Done)
+        Command::PauseLink { database, paused, at_ms, by } => {
+            links::pause(state, database, paused, at_ms, by)
         }
+        Command::LinkError { database, error, at_ms } => {
+            links::error(state, database, error, at_ms)
+        }
+        Command::PutSlot { database, name, slot } => links::put_slot(state, database, name, slot),
         Command::AckSlot { database, name, acked, replicated, at_ms } => {
             links::ack(find(state, database)?, &name, &acked, replicated, at_ms)
         }
@@ -102,14 +103,28 @@ fn find(state: &mut State, id: DatabaseId) -> Result<&mut Database> {
     })
 }
 
-fn note(state: &mut State, row: HistoryRow) {
-    state.history.push(row);
-    let surplus = state.history.len().saturating_sub(HISTORY_ROWS);
-    state.history.drain(..surplus);
+/// Links that come and go: there may be many such events.
+fn is_passing(row: &HistoryRow) -> bool {
+    matches!(row.kind.as_str(), LINK_DOWN | LINK_UP)
 }
 
-fn event(state: &mut State, at_ms: u64, database: &str, kind: &str, detail: String) {
-    note(state, HistoryRow { at_ms, database: database.into(), kind: kind.into(), detail });
+const LINK_DOWN: &str = "link down";
+const LINK_UP: &str = "link up";
+
+fn note(state: &mut State, mut row: HistoryRow) {
+    state.events += 1;
+    row.id = state.events;
+    row.epoch = row.epoch.or_else(|| state.database(&row.database).map(|d| d.promotion_epoch));
+    let passing = is_passing(&row);
+    state.history.push(row);
+    if passing
+        && state.history.iter().filter(|r| is_passing(r)).count() > LINK_ROWS
+        && let Some(oldest) = state.history.iter().position(is_passing)
+    {
+        state.history.remove(oldest);
+    }
+    let surplus = state.history.len().saturating_sub(HISTORY_ROWS);
+    state.history.drain(..surplus);
 }
 
 #[cfg(test)]

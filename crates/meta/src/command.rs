@@ -73,6 +73,9 @@ pub enum Command {
         database: DatabaseId,
         /// The epoch; a lower one than known changes nothing.
         epoch: Epoch,
+        /// When; 0 in commands of early versions.
+        #[serde(default)]
+        at_ms: u64,
     },
     /// The commit point of a promotion: the database becomes primary, its link is removed, and
     /// a slot keeps the log from the fork on for the former source.
@@ -89,6 +92,9 @@ pub enum Command {
         at_ms: u64,
         /// A slot for the former source, so that it can come back by difference.
         keep: Option<(String, Slot)>,
+        /// Who ordered it.
+        #[serde(default)]
+        by: Option<String>,
     },
     /// Closes a database for writes.
     SetGate {
@@ -103,6 +109,9 @@ pub enum Command {
         database: DatabaseId,
         /// When.
         at_ms: u64,
+        /// Who.
+        #[serde(default)]
+        by: Option<String>,
     },
     /// Begins a part in a planned handover; an error while one with another cluster, or a later
     /// one, is under way.
@@ -134,6 +143,9 @@ pub enum Command {
         link: Link,
         /// The role it takes.
         state: DatabaseState,
+        /// Who ordered it.
+        #[serde(default)]
+        by: Option<String>,
     },
     /// Removes the link and nothing else.
     RemoveLink {
@@ -146,6 +158,12 @@ pub enum Command {
         database: DatabaseId,
         /// True to stop.
         paused: bool,
+        /// When; 0 in commands of early versions.
+        #[serde(default)]
+        at_ms: u64,
+        /// Who ordered it.
+        #[serde(default)]
+        by: Option<String>,
     },
     /// Notes why a link does not run (or that it runs again).
     LinkError {
@@ -153,6 +171,9 @@ pub enum Command {
         database: DatabaseId,
         /// The reason.
         error: Option<String>,
+        /// When; 0 in commands of early versions.
+        #[serde(default)]
+        at_ms: u64,
     },
     /// Makes or replaces a slot.
     PutSlot {
@@ -214,6 +235,9 @@ pub struct NewDatabase {
     pub link: Option<Link>,
     /// When.
     pub at_ms: u64,
+    /// Who.
+    #[serde(default)]
+    pub by: Option<String>,
 }
 
 /// What a command answers.

@@ -7,6 +7,9 @@ use std::collections::BTreeMap;
 
 /// How many [`HistoryRow`]s are kept; the oldest go first.
 pub const HISTORY_ROWS: usize = 2_000;
+/// How many of them may be about links that come and go, so that a bad line does not push out what
+/// an operator looks for after a year.
+pub const LINK_ROWS: usize = 500;
 
 /// All metadata of a cluster.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -31,6 +34,9 @@ pub struct State {
     pub peers: BTreeMap<ClusterId, Verifier>,
     /// What happened to databases, oldest first, at most [`HISTORY_ROWS`].
     pub history: Vec<HistoryRow>,
+    /// How many events were noted since the folder was made: the newest one's [`HistoryRow::id`].
+    #[serde(default)]
+    pub events: u64,
 }
 
 /// The cluster's identity, fixed when the data folder is made.
@@ -271,16 +277,55 @@ pub struct Slot {
 }
 
 /// One event of a database's life.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct HistoryRow {
+    /// Rises by one with every event of the cluster; given when it is noted.
+    #[serde(default)]
+    pub id: u64,
     /// When.
     pub at_ms: u64,
     /// The database's name then.
     pub database: String,
-    /// One word: `create`, `promote`, `gate`, `rewind` …
+    /// One or two words: `create`, `promote`, `gate`, `link down` …
     pub kind: String,
     /// For people.
     pub detail: String,
+    /// The promotion epoch of the database; if not given, the one known when it is noted.
+    #[serde(default)]
+    pub epoch: Option<Epoch>,
+    /// The consistent point that the event is about, if it is about one.
+    #[serde(default)]
+    pub cut: Option<Timestamp>,
+    /// The user, the other cluster, or the part of the system that did it.
+    #[serde(default)]
+    pub who: Option<String>,
+}
+
+impl HistoryRow {
+    /// An event of a database.
+    pub fn new(
+        at_ms: u64,
+        database: impl Into<String>,
+        kind: &str,
+        detail: impl Into<String>,
+    ) -> HistoryRow {
+        let (database, kind, detail) = (database.into(), kind.to_owned(), detail.into());
+        HistoryRow { at_ms, database, kind, detail, ..HistoryRow::default() }
+    }
+
+    /// Who did it.
+    #[must_use]
+    pub fn by(mut self, who: Option<String>) -> HistoryRow {
+        self.who = who.filter(|w| !w.is_empty());
+        self
+    }
+
+    /// In which epoch, at which cut.
+    #[must_use]
+    pub fn at(mut self, epoch: Epoch, cut: Timestamp) -> HistoryRow {
+        (self.epoch, self.cut) = (Some(epoch), Some(cut));
+        self
+    }
 }
 
 impl State {
@@ -296,6 +341,7 @@ impl State {
             databases: BTreeMap::new(),
             peers: BTreeMap::new(),
             history: Vec::new(),
+            events: 0,
         }
     }
 

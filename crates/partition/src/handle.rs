@@ -4,7 +4,7 @@
 use crate::reads::ReadSet;
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
-use base::{ClusterId, Epoch, Lsn, Result, Timestamp, TxnId};
+use base::{ClusterId, Epoch, Lsn, Result, StorageId, Timestamp, TxnId};
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use state::ScanSpec;
@@ -268,6 +268,9 @@ pub trait PartitionHandle: Send + Sync {
     /// Every version of the catalog's rows above `since`, deletions included, in no particular
     /// order (partition 0 only). Does not wait for undecided transactions.
     async fn catalog_versions(&self, since: Timestamp) -> Result<Vec<CatalogVersion>>;
+
+    /// About how many row versions of a key space are in chunk files: for choosing a plan.
+    async fn stored_rows(&self, storage: StorageId) -> Result<u64>;
 
     /// Figures for views and metrics.
     async fn status(&self) -> Result<PartitionStatus>;

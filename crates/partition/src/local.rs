@@ -8,7 +8,7 @@ use crate::locks::Acquire;
 use crate::order::Reach;
 use crate::partition::{Partition, Role};
 use async_trait::async_trait;
-use base::{ClusterId, Error, Lsn, Result, SqlState, Timestamp, TxnId};
+use base::{ClusterId, Error, Lsn, Result, SqlState, StorageId, Timestamp, TxnId};
 use bytes::Bytes;
 use futures::StreamExt;
 use futures::future::{self, Either};
@@ -209,6 +209,12 @@ impl crate::PartitionHandle for Partition {
     async fn catalog_versions(&self, since: Timestamp) -> Result<Vec<CatalogVersion>> {
         let versions = self.state().versions(base::StorageId::CATALOG, since)?;
         Ok(versions.into_iter().map(|(_, v)| CatalogVersion { ts: v.ts, row: v.row }).collect())
+    }
+
+    async fn stored_rows(&self, storage: StorageId) -> Result<u64> {
+        let manifest = self.manifest();
+        let chunks = manifest.table(storage);
+        Ok(chunks.map_or(0, |t| t.files().map(|c| c.rows).sum()))
     }
 
     async fn status(&self) -> Result<PartitionStatus> {

@@ -98,6 +98,8 @@ pub(crate) struct Inner {
     pub transactions: u64,
     /// The state was put back to an older manifest and lacks the log from there on.
     pub incomplete: bool,
+    /// No chunks are written beyond this time.
+    pub chunk_limit: Option<Timestamp>,
 }
 
 impl Inner {
@@ -122,6 +124,7 @@ impl Inner {
             unlogged: VecDeque::new(),
             transactions: 0,
             incomplete: false,
+            chunk_limit: None,
         }
     }
 
@@ -225,6 +228,7 @@ impl Partition {
         {
             let mut inner = self.inner.lock();
             fresh.role = inner.role;
+            fresh.chunk_limit = inner.chunk_limit;
             fresh.transactions = inner.transactions;
             *self.state.write() = Arc::new(state);
             *inner = fresh;

@@ -96,6 +96,20 @@ impl Partition {
         kept.iter().any(|m| m.ts <= cut && logged(m.replay_from))
     }
 
+    /// The oldest time to which the state can go back: see [`Partition::reaches_back`]. If that is
+    /// its beginning, the first time that was closed: there was nothing before.
+    pub fn oldest_cut(&self) -> Timestamp {
+        let first = self.first();
+        let logged = |from: Lsn| first <= from || from > self.end();
+        let kept = self.state().manifests();
+        let reached = kept.iter().filter(|m| logged(m.replay_from)).map(|m| m.ts);
+        let oldest = reached.min().unwrap_or(Timestamp::MAX);
+        if oldest > Timestamp::ZERO {
+            return oldest;
+        }
+        self.inner.lock().closes.front().map_or(Timestamp::MAX, |(ts, _)| *ts)
+    }
+
     fn reach_back(&self, cut: Timestamp) -> Result<()> {
         let complete = !self.inner.lock().incomplete;
         if self.manifest().ts <= cut && complete {
@@ -113,12 +127,26 @@ impl Partition {
         self.reopen()
     }
 
-    fn collect(&self, common: Lsn, cut: Timestamp) -> Result<Vec<DivergedTxn>> {
-        let state = self.state();
-        let oldest = self.manifest().ts;
+    /// The transactions in the log after `common`, or committed above `cut`, or that may have been,
+    /// without the rows that were there before. As [`Partition::diverged`], but changes nothing:
+    /// what chunks have and the log has not is left out.
+    pub async fn beyond(self: &Arc<Self>, common: Lsn, cut: Timestamp) -> Result<Vec<DivergedTxn>> {
+        let this = self.clone();
+        let look = move || {
+            let after = Lsn(common.0.saturating_add(1));
+            let from = this.manifest().replay_from.min(after).max(this.first());
+            let found = this.logged(from)?.into_values();
+            Ok(found.filter(|txn| txn.lsn > common || txn.commit_ts > cut).collect())
+        };
+        let found = self.env.blocking(look).await;
+        found.unwrap_or_else(|| Err(Error::internal("reading the log failed")))
+    }
+
+    /// The transactions in the log from a position on, without those that an epoch's start has made
+    /// void.
+    fn logged(&self, mut next: Lsn) -> Result<BTreeMap<TxnId, DivergedTxn>> {
         let mut found: BTreeMap<TxnId, DivergedTxn> = BTreeMap::new();
         let mut staged: BTreeMap<TxnId, Vec<Op>> = BTreeMap::new();
-        let mut next = self.manifest().replay_from;
         let end = self.end();
         while next <= end {
             let frames = self.read_frames(next, READ_BYTES)?;
@@ -130,11 +158,20 @@ impl Partition {
                 note(frame, &mut found, &mut staged)?;
             }
         }
+        Ok(found)
+    }
+
+    fn collect(&self, common: Lsn, cut: Timestamp) -> Result<Vec<DivergedTxn>> {
+        let state = self.state();
+        let oldest = self.manifest().ts;
+        let found = self.logged(self.manifest().replay_from)?;
         let mut diverged: Vec<DivergedTxn> =
             found.into_values().filter(|txn| txn.lsn > common || txn.commit_ts > cut).collect();
         for txn in &mut diverged {
             for (op, old) in &mut txn.ops {
-                if op.prev > Timestamp::ZERO {
+                // What an index entry was before, its row tells.
+                let is_entry = format::key::storage_of(&op.key).is_index();
+                if op.prev > Timestamp::ZERO && !is_entry {
                     // Not at `op.prev`: the manifest may be newer than that.
                     let before = txn.commit_ts.prev().max(oldest);
                     *old = state.get(&op.key, before)?.and_then(|v| v.row);

@@ -22,7 +22,9 @@ impl Partition {
         layouts: Layouts,
     ) -> Result<()> {
         let _upkeep = self.upkeep.lock().await;
-        if at <= self.manifest().ts {
+        // Looked at under the lock: once a limit is set, no spill that began before goes beyond it.
+        let limited = self.inner.lock().chunk_limit.is_some_and(|limit| at > limit);
+        if limited || at <= self.manifest().ts {
             return Ok(());
         }
         let this = self.clone();
@@ -46,6 +48,12 @@ impl Partition {
             })
             .await
             .unwrap_or_else(|| Err(Error::internal("writing chunks failed")))
+    }
+
+    /// Writes no chunks beyond a time until the limit is lifted. What is being written is waited for
+    /// by [`Partition::diverged`].
+    pub fn limit_chunks(&self, limit: Option<Timestamp>) {
+        self.inner.lock().chunk_limit = limit;
     }
 
     /// Merges chunks, one key space after the other, as long as it is worth it; the caller vouches

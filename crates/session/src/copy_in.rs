@@ -51,7 +51,7 @@ impl CopyIn {
 
     /// The current record's values.
     fn row(&mut self) -> Result<Vec<Value>> {
-        let got = self.lines.len();
+        let got = self.lines.count();
         // An empty line is an empty row of a table without columns, nothing else.
         if got < self.names.len() {
             let message = format!("missing data for column \"{}\"", self.names[got]);

@@ -39,7 +39,7 @@
 
 mod block;
 mod command;
-mod copy;
+pub mod copy;
 mod copy_in;
 mod copy_out;
 mod cursors;

@@ -21,7 +21,7 @@ const PARSED_MAX: usize = 256;
 pub(crate) enum Request {
     Command(Command),
     Copy(Box<Copy>),
-    /// A statement that takes no part in transactions.
+    /// A statement that takes no part in transactions, or only in one that is open.
     Alone(Box<Stmt>),
     Sql(Box<Stmt>),
 }
@@ -119,7 +119,9 @@ pub(crate) fn read(sql: &str) -> Result<Request> {
     match (parsed.pop(), parsed.is_empty()) {
         (Some(one), true) => Ok(match one.stmt {
             Stmt::Copy(copy) => Request::Copy(Box::new(copy)),
-            stmt if sql::Executor::stands_alone(&stmt) => Request::Alone(Box::new(stmt)),
+            stmt if sql::Executor::stands_alone(&stmt) || sql::Executor::may_stand_alone(&stmt) => {
+                Request::Alone(Box::new(stmt))
+            }
             stmt => Request::Sql(Box::new(stmt)),
         }),
         _ => Err(Error::internal("a statement was cut in the wrong place")),

@@ -1,9 +1,10 @@
 //! Running statements: scripts of the simple protocol, and prepared ones.
 
 use crate::block::{Block, failed_block};
-use crate::command::{self, Command};
+use crate::command::{self, Command, Modes};
 use crate::copy_in;
 use crate::lexer;
+use crate::notice::{Notice, Severity};
 use crate::prepared::{Body, Request, Statement, ends_block, read, shifted};
 use crate::reply::{Cursor, Reply, Tag};
 use crate::session::Session;
@@ -148,8 +149,13 @@ impl Session {
         Ok(reply_of(outcome))
     }
 
-    /// Statements about databases, links, gates and users.
+    /// Statements about databases, links, gates and users; and those that make an index, which
+    /// join a transaction that is there: it may have made the table.
     async fn run_alone(&mut self, stmt: &Stmt) -> Result<Reply> {
+        if sql::Executor::may_stand_alone(stmt) && self.has_begun() {
+            let prepared = self.prepare_stmt(stmt, &[]).await?;
+            return self.run_plan(&prepared, &[]).await;
+        }
         if let Block::Open(_) = self.block {
             return Err(Error::new(
                 SqlState::ACTIVE_SQL_TRANSACTION,
@@ -158,8 +164,20 @@ impl Session {
         }
         // What the script did before takes effect first: it may be what this statement needs.
         self.end_implicit().await?;
-        let outcome = self.interrupts.guard(self.executor.execute_alone(stmt)).await?;
-        Ok(reply_of(outcome))
+        let outcome = self.interrupts.guard(self.executor.execute_alone(stmt)).await;
+        let said = self.executor.take_notices().into_iter();
+        self.notices.extend(said.map(|error| Notice { severity: Severity::Notice, error }));
+        Ok(reply_of(outcome?))
+    }
+
+    /// True if there is a transaction that what comes next belongs to.
+    fn has_begun(&self) -> bool {
+        match &self.block {
+            Block::Open(_) => true,
+            Block::Implicit(running) if running.txn.has_writes() => true,
+            // It is to be refused, as every write is.
+            _ => self.options(Modes::default()).read_only,
+        }
     }
 
     async fn run_copy(&mut self, copy: &sql::statement::Copy) -> Result<Reply> {

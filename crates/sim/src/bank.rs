@@ -57,6 +57,7 @@ pub async fn table(
         schema: "public".to_owned(),
         name: name.to_owned(),
         storage: txn.next_storage_id().await?,
+        indexes: Vec::new(),
         next_column_id: columns.len() as u32 + 1,
         columns,
         primary_key: vec![1],

@@ -2,7 +2,7 @@
 
 use crate::dice::{Dice, Pauses};
 use async_trait::async_trait;
-use base::{ClusterId, Lsn, Result, Timestamp, TxnId};
+use base::{ClusterId, Lsn, Result, StorageId, Timestamp, TxnId};
 use bytes::Bytes;
 use env::Env;
 use partition::{
@@ -101,6 +101,10 @@ impl PartitionHandle for Far {
 
     async fn catalog_versions(&self, since: Timestamp) -> Result<Vec<CatalogVersion>> {
         self.call(self.near.catalog_versions(since)).await
+    }
+
+    async fn stored_rows(&self, storage: StorageId) -> Result<u64> {
+        self.call(self.near.stored_rows(storage)).await
     }
 
     async fn status(&self) -> Result<PartitionStatus> {

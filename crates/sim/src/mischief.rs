@@ -181,7 +181,7 @@ fn ended<T>(done: &Option<base::Result<T>>) -> String {
 /// Pauses the link, and sees to it that it goes on.
 async fn pause(stage: &Stage, region: &Region, dice: &Dice) {
     let Some(access) = region.access() else { return };
-    let paused = region.while_alive(access.life, access.links.pause(DATABASE)).await;
+    let paused = region.while_alive(access.life, access.links.pause(DATABASE, "people")).await;
     stage.trace.say(format_args!("pause at {}: {}", region.name, ended(&paused)));
     patient(stage, dice.ms(100, 3_000)).await;
     loop {
@@ -191,7 +191,8 @@ async fn pause(stage: &Stage, region: &Region, dice: &Dice) {
             record.link.is_some().then_some(access)
         };
         if let Some(access) = linked().await {
-            let resumed = region.while_alive(access.life, access.links.resume(DATABASE)).await;
+            let resumed =
+                region.while_alive(access.life, access.links.resume(DATABASE, "people")).await;
             if matches!(resumed, Some(Ok(()))) {
                 stage.trace.say(format_args!("resume at {}", region.name));
                 return;

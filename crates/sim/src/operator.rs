@@ -16,6 +16,8 @@ use meta::Durability;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Who is in the history.
+pub(crate) const OPERATOR: &str = "operator";
 /// How long a step may fail before the operator waits for better weather.
 const IMPATIENT: Duration = Duration::from_secs(45);
 /// How long it may fail in good weather.

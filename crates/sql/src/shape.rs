@@ -4,9 +4,10 @@
 use crate::types;
 use ::arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use ::arrow::datatypes::{Schema, SchemaRef};
-use base::{Column, Error, Result, SqlState, TableDescriptor, Value};
+use base::{Column, Error, IndexDescriptor, Result, SqlState, TableDescriptor, Value};
 use bytes::Bytes;
 use format::ColumnLayout;
+use format::index::{Entry, entry};
 use format::row::{Cursor, Writer};
 use std::sync::Arc;
 
@@ -24,10 +25,21 @@ pub struct Shape {
     pub key: Vec<usize>,
     /// Positions of the shard-key columns.
     pub shard: Vec<usize>,
+    /// The indexes, in the order of the descriptor's.
+    pub indexes: Vec<IndexShape>,
     /// Arrow schema of all columns, hidden ones too.
     pub schema: SchemaRef,
     /// Positions of the columns in ascending column id, which is the order of stored rows.
     stored: Vec<usize>,
+}
+
+/// An index prepared for reading and writing entries.
+#[derive(Debug)]
+pub struct IndexShape {
+    /// The index.
+    pub index: IndexDescriptor,
+    /// Positions of its columns.
+    pub columns: Vec<usize>,
 }
 
 impl Shape {
@@ -40,7 +52,11 @@ impl Shape {
         stored.sort_by_key(|i| table.columns[*i].id);
         let fields: Vec<_> = table.columns.iter().map(column_field).collect();
         let schema = Arc::new(Schema::new(fields));
-        Shape { partitions, key, shard, schema, stored, table }
+        let indexes = table.indexes.iter().map(|index| IndexShape {
+            index: index.clone(),
+            columns: index.columns.iter().filter_map(|c| position(&c.column)).collect(),
+        });
+        Shape { partitions, key, shard, indexes: indexes.collect(), schema, stored, table }
     }
 
     /// The columns.
@@ -162,20 +178,35 @@ impl Shape {
 
     /// The error for a key that exists already.
     pub fn duplicate(&self, row: &[Value]) -> Error {
-        let names: Vec<&str> =
-            self.key.iter().map(|i| self.table.columns[*i].name.as_str()).collect();
-        let values: Vec<String> =
-            self.key.iter().map(|i| show(&row[*i], &self.table.columns[*i])).collect();
-        Error::new(
-            SqlState::UNIQUE_VIOLATION,
-            format!("duplicate key value violates unique constraint \"{}_pkey\"", self.table.name),
-        )
-        .detail(format!(
-            "Key ({})=({}) already exists.",
-            names.join(", "),
-            values.join(", ")
-        ))
+        violation(&self.table.key_name(), self.shown_key(&self.key, row))
     }
+
+    /// The error for values that another row has in a unique index.
+    pub fn duplicate_in(&self, index: &IndexShape, row: &[Value]) -> Error {
+        violation(&index.index.name, self.shown_key(&index.columns, row))
+    }
+
+    /// `(a, b)=(1, x)`: some columns of a row.
+    pub fn shown_key(&self, columns: &[usize], row: &[Value]) -> String {
+        let column = |i: &usize| &self.table.columns[*i];
+        let names: Vec<&str> = columns.iter().map(|i| column(i).name.as_str()).collect();
+        let values: Vec<String> = columns.iter().map(|i| show(&row[*i], column(i))).collect();
+        format!("({})=({})", names.join(", "), values.join(", "))
+    }
+
+    /// The index entries of a row, in the order of [`Shape::indexes`].
+    pub fn entries(&self, row: &[Value], place: &Place) -> Result<Vec<Entry>> {
+        let of = |i: &IndexShape| entry(&i.index, i.columns.iter().map(|c| &row[*c]), &place.1);
+        self.indexes.iter().map(of).collect()
+    }
+}
+
+fn violation(constraint: &str, key: String) -> Error {
+    Error::new(
+        SqlState::UNIQUE_VIOLATION,
+        format!("duplicate key value violates unique constraint \"{constraint}\""),
+    )
+    .detail(format!("Key {key} already exists."))
 }
 
 fn show(value: &Value, column: &Column) -> String {

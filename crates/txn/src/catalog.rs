@@ -180,7 +180,8 @@ impl Transaction {
         let catalog = self.catalog().await?;
         let table = catalog.table(schema, name).map(|t| t.id);
         let sequence = catalog.sequence(schema, name).map(|s| s.id);
-        if table.or(sequence).is_some_and(|other| other != id) {
+        let index = catalog.index(schema, name).map(|(_, i)| i.id);
+        if table.or(sequence).or(index).is_some_and(|other| other != id) {
             return Err(Error::new(
                 SqlState::DUPLICATE_TABLE,
                 format!("relation \"{name}\" already exists"),
@@ -217,6 +218,11 @@ impl Transaction {
     pub async fn next_storage_id(&mut self) -> Result<StorageId> {
         let counters = self.count(|c| c.next_storage += 1).await?;
         Ok(StorageId(counters.next_storage))
+    }
+
+    /// A key space for an index.
+    pub async fn next_index_storage_id(&mut self) -> Result<StorageId> {
+        Ok(self.next_storage_id().await?.of_index())
     }
 
     async fn count(&mut self, advance: impl FnOnce(&mut Counters)) -> Result<Counters> {

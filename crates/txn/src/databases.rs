@@ -28,6 +28,7 @@ impl Engine {
             epoch,
             link: None,
             at_ms: self.env.clock.now_ms(),
+            by: None,
         })
         .await
     }

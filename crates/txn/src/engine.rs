@@ -7,7 +7,7 @@ use crate::settings::EngineSettings;
 use base::{ClusterId, DatabaseId, Error, LogId, NodeId, Result, SqlState, Timestamp};
 use env::{DiskLock, Env, TaskHandle};
 use log::Log;
-use meta::{Command, DatabaseState, Gate, Meta};
+use meta::{Command, DatabaseState, Gate, HistoryRow, Meta};
 use parking_lot::{Mutex, RwLock};
 use partition::WaitGraph;
 use state::{CacheStats, PageCache};
@@ -109,6 +109,15 @@ impl Engine {
         let followed = record.slots.values().any(|s| s.dropped.is_none() && s.replicated > since);
         if self.settings.restart_check && followed && record.gate.is_none() {
             database.writers.close(CHECKING);
+            self.note(database.name(), "fenced", CHECKING);
+        }
+    }
+
+    /// Notes an event that this node itself is the author of.
+    fn note(&self, database: &str, kind: &str, detail: &str) {
+        let row = HistoryRow::new(self.env.clock.now_ms(), database, kind, detail);
+        if let Err(error) = self.meta.apply(Command::History(row)) {
+            tracing::warn!(database, kind, %error, "not in the history");
         }
     }
 
@@ -118,6 +127,7 @@ impl Engine {
         if database.gated().as_deref() == Some(CHECKING) {
             tracing::info!(database = database.name(), "its standby agrees: open for writes");
             database.writers.open();
+            self.note(database.name(), "unfenced", "its standby knows of no later promotion");
         }
     }
 
@@ -181,11 +191,11 @@ impl Engine {
         Ok(())
     }
 
-    /// Opens a database for writes again.
-    pub fn ungate(&self, name: &str) -> Result<()> {
+    /// Opens a database for writes again, by order of somebody.
+    pub fn ungate(&self, name: &str, by: &str) -> Result<()> {
         let database = self.database(name)?;
-        let at_ms = self.env.clock.now_ms();
-        self.meta.apply(Command::ClearGate { database: database.id(), at_ms })?;
+        let (at_ms, by) = (self.env.clock.now_ms(), Some(by.to_owned()));
+        self.meta.apply(Command::ClearGate { database: database.id(), at_ms, by })?;
         database.writers.open();
         Ok(())
     }

@@ -23,7 +23,8 @@
 //!    has read in checks it first and guards it until the outcome is decided; then its own later
 //!    commits come after. A transaction without writes is serial at its snapshot as it is.
 //! 6. Values of sequences are reserved in blocks by transactions of their own; see `sequence`.
-//! 7. The schema is rows of partition 0; DDL locks a table's descriptor exclusively, everything
+//! 7. Writes bring index entries along, in the same partition; see `index`.
+//! 8. The schema is rows of partition 0; DDL locks a table's descriptor exclusively, everything
 //!    else shares it.
 //!
 //! # Invariants
@@ -57,6 +58,7 @@ mod database;
 mod databases;
 mod engine;
 mod gate;
+mod index;
 mod oracle;
 mod recover;
 mod room;
@@ -72,6 +74,7 @@ mod writes;
 pub use database::{Database, DatabaseSettings};
 pub use engine::Engine;
 pub use gate::WriterGuard;
+pub use index::{Duplicate, EntryMove};
 pub use oracle::Oracle;
 pub use room::Room;
 pub use sequence::SequenceHandle;

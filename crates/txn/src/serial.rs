@@ -9,7 +9,7 @@
 
 use crate::commit::Job;
 use crate::transaction::Transaction;
-use base::{Outcome, Result, Timestamp};
+use base::{Outcome, Result, TableDescriptor, Timestamp};
 use bytes::Bytes;
 use futures::future::{join_all, try_join_all};
 use parking_lot::Mutex;
@@ -45,7 +45,10 @@ impl Transaction {
         let mut reads = self.reads.as_ref().map(|log| log.take()).unwrap_or_default();
         if let Some((_, _, catalog)) = &self.catalog {
             let spaces: Vec<_> = reads.values().flat_map(ReadSet::storages).collect();
-            let tables = catalog.tables.values().filter(|t| spaces.contains(&t.storage));
+            let is_read = |t: &TableDescriptor| {
+                spaces.contains(&t.storage) || t.indexes.iter().any(|i| spaces.contains(&i.storage))
+            };
+            let tables = catalog.tables.values().filter(|t| is_read(t));
             for table in tables.filter(|t| !self.tables.contains(&t.id)) {
                 reads.entry(0).or_default().add_key(&format::catalog::key(table.id));
             }

@@ -314,6 +314,14 @@ impl Transaction {
         self.pending.grow_to(writes.bytes())
     }
 
+    /// Puts or deletes an index entry that nobody but the holder of its row's lock can mean, so
+    /// that nothing need be known of the version it replaces.
+    pub fn write_entry(&mut self, partition: u16, key: Bytes, row: Option<Bytes>) -> Result<()> {
+        self.start_writing()?;
+        let limit = self.database.settings.transaction_limit;
+        Arc::make_mut(&mut self.writes).put(partition, key, row, Some(Timestamp::ZERO), limit)
+    }
+
     /// Checks that it may write, and counts it among the running writers until its end.
     pub fn start_writing(&mut self) -> Result<()> {
         if self.options.read_only {

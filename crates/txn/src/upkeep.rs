@@ -9,7 +9,7 @@ use format::ColumnLayout;
 use futures::future::BoxFuture;
 use meta::{Command, DatabaseState};
 use partition::{Layouts, Partition, Role};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -183,6 +183,17 @@ impl Engine {
         self.write_chunks(database, |p| p.delta_bytes() > bytes).await
     }
 
+    /// Writes down all that a database has only in memory and in the log, so that a restart has
+    /// next to nothing to replay, and trims the log as far as its retention and slots allow.
+    ///
+    /// # Errors
+    /// What the disk says. What was written before counts, the rest stays in the log.
+    pub async fn checkpoint(&self, database: &Arc<Database>) -> Result<()> {
+        self.close(database)?;
+        self.write_chunks(database, |_| true).await?;
+        self.trim(database)
+    }
+
     async fn write_chunks(
         &self,
         database: &Arc<Database>,
@@ -255,6 +266,7 @@ async fn layouts(database: &Arc<Database>, bounds: &Bounds) -> Result<Layouts> {
     let oldest = database.catalog(bounds.horizon).await?;
     let later = database.tables_since(bounds.horizon).await?;
     let mut tables: BTreeMap<StorageId, BTreeMap<u32, ColumnLayout>> = BTreeMap::new();
+    let mut indexes = BTreeSet::new();
     let newest_first = later.iter().rev().chain(oldest.tables.values().map(Arc::as_ref));
     for table in newest_first {
         let columns = tables.entry(table.storage).or_default();
@@ -262,6 +274,7 @@ async fn layouts(database: &Arc<Database>, bounds: &Bounds) -> Result<Layouts> {
             let layout = || ColumnLayout { id: c.id, ty: c.ty, missing: c.missing.clone() };
             columns.entry(c.id).or_insert_with(layout);
         }
+        indexes.extend(table.indexes.iter().map(|index| index.storage));
     }
     Ok(Arc::new(move |storage| {
         if storage == StorageId::CATALOG {
@@ -269,6 +282,9 @@ async fn layouts(database: &Arc<Database>, bounds: &Bounds) -> Result<Layouts> {
         }
         if storage == StorageId::SEQUENCES {
             return Some(format::sequence::layout());
+        }
+        if storage.is_index() {
+            return indexes.contains(&storage).then(format::index::layout);
         }
         tables.get(&storage).map(|columns| columns.values().cloned().collect())
     }))

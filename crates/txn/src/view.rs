@@ -7,7 +7,7 @@ use crate::writes::WriteSet;
 use arrow::array::{Array, ArrayRef, BinaryArray, BooleanArray, UInt64Array};
 use arrow::compute::filter_record_batch;
 use arrow::record_batch::RecordBatch;
-use base::{Error, Result, Timestamp};
+use base::{Error, Result, StorageId, Timestamp};
 use bytes::Bytes;
 use futures::StreamExt;
 use partition::{RowStream, VersionedRow};
@@ -58,6 +58,11 @@ impl ReadView {
             }
         }
         Ok(rows)
+    }
+
+    /// About how many rows of a key space one partition has in files.
+    pub async fn stored_rows(&self, partition: u16, storage: StorageId) -> Result<u64> {
+        self.database.partition(partition)?.stored_rows(storage).await
     }
 
     /// Rows of a key range of one partition; `spec.ts` is set to the snapshot's.

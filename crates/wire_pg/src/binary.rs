@@ -102,7 +102,10 @@ fn uuid(text: &str, out: &mut BytesMut) -> Result<()> {
 }
 
 /// Reads a parameter in binary. `json` for the type `json`, which has no version byte.
-pub(crate) fn read(ty: SqlType, json: bool, bytes: &Bytes) -> Result<Value> {
+///
+/// # Errors
+/// 22P03 or 08P01 if the bytes are not such a value, 22003 and others if it does not fit.
+pub fn read(ty: SqlType, json: bool, bytes: &Bytes) -> Result<Value> {
     Ok(match ty {
         SqlType::Bool => Value::Bool(fixed::<1>(bytes)?[0] != 0),
         SqlType::SmallInt | SqlType::Int | SqlType::BigInt => Value::Int(integer(bytes)?),

@@ -28,11 +28,11 @@
 //! that has begun runs to its end.
 
 mod auth;
-mod binary;
+pub mod binary;
 mod connection;
 mod copy;
 mod extended;
-mod message;
+pub mod message;
 mod opening;
 mod reader;
 mod rows;

@@ -6,51 +6,76 @@ use bytes::{Buf, Bytes};
 
 /// A message after startup.
 #[derive(Debug, PartialEq)]
-pub(crate) enum Message {
+pub enum Message {
+    /// A text of any number of statements.
     Query(String),
+    /// Makes a prepared statement.
     Parse {
+        /// Its name; empty for the unnamed one.
         name: String,
+        /// One statement.
         sql: String,
+        /// Oids of the first parameters' types; 0 leaves one open.
         types: Vec<u32>,
     },
+    /// Gives a prepared statement its parameters.
     Bind {
+        /// The portal to make.
         portal: String,
+        /// The prepared statement.
         statement: String,
+        /// 0 text, 1 binary: none, one for all, or one each.
         formats: Vec<i16>,
+        /// The parameters; `None` is NULL.
         values: Vec<Option<Bytes>>,
+        /// The same for the columns of the answer.
         result_formats: Vec<i16>,
     },
     /// `b'S'` for a statement, `b'P'` for a portal.
     Describe {
+        /// Which of the two.
         kind: u8,
+        /// Its name.
         name: String,
     },
+    /// Forgets one; `kind` as for `Describe`.
     Close {
+        /// Which of the two.
         kind: u8,
+        /// Its name.
         name: String,
     },
+    /// Runs a portal.
     Execute {
+        /// Its name.
         portal: String,
+        /// At most so many rows; 0 for all.
         max_rows: usize,
     },
+    /// Send what is ready.
     Flush,
+    /// The end of a batch of messages.
     Sync,
+    /// A piece of a COPY's data.
     CopyData(Bytes),
+    /// Its end.
     CopyDone,
+    /// The client gives a COPY up, and why.
     CopyFail(String),
     /// Any answer to an authentication request.
     Password(Bytes),
+    /// The connection ends.
     Terminate,
 }
 
 /// The error of a client that speaks wrongly.
-pub(crate) fn violation(what: impl Into<String>) -> Error {
+pub fn violation(what: impl Into<String>) -> Error {
     Error::new(SqlState::PROTOCOL_VIOLATION, what)
 }
 
 /// Largest body of a message of this type; `None` for a type that does not exist. As in
 /// PostgreSQL, only messages that carry data may be large.
-pub(crate) fn body_bytes_max(kind: u8) -> Option<usize> {
+pub fn body_bytes_max(kind: u8) -> Option<usize> {
     const LARGE: usize = 0x3fff_ffff;
     const SMALL: usize = 10_000;
     Some(match kind {
@@ -62,7 +87,10 @@ pub(crate) fn body_bytes_max(kind: u8) -> Option<usize> {
 }
 
 /// Decodes the body of a message.
-pub(crate) fn decode(kind: u8, body: Bytes) -> Result<Message> {
+///
+/// # Errors
+/// 08P01 for anything that is not such a message, 0A000 for function calls.
+pub fn decode(kind: u8, body: Bytes) -> Result<Message> {
     let mut body = Body(body);
     let message = match kind {
         b'Q' => Message::Query(body.text()?),
@@ -181,15 +209,32 @@ impl Body {
 
 /// The first packet of a connection.
 #[derive(Debug, PartialEq)]
-pub(crate) enum Opening {
+pub enum Opening {
+    /// May we have TLS?
     Ssl,
+    /// May we have GSS encryption?
     Gss,
-    Cancel { session: i32, secret: i32 },
-    Startup { minor: u16, parameters: Vec<(String, String)> },
+    /// Cancel what a session does.
+    Cancel {
+        /// Which session.
+        session: i32,
+        /// What it was told at its start.
+        secret: i32,
+    },
+    /// Begin a session.
+    Startup {
+        /// Version 3.`minor` of the protocol.
+        minor: u16,
+        /// Names and values.
+        parameters: Vec<(String, String)>,
+    },
 }
 
 /// Decodes the first packet, without its length.
-pub(crate) fn decode_opening(body: Bytes) -> Result<Opening> {
+///
+/// # Errors
+/// 08P01 for nonsense, 0A000 for another major version of the protocol.
+pub fn decode_opening(body: Bytes) -> Result<Opening> {
     let mut body = Body(body);
     let code = body.i32()?;
     match code {

@@ -15,6 +15,7 @@ mod pgbench;
 mod replication;
 mod restart;
 mod tls;
+mod verbs;
 
 /// The program under test.
 pub const BINARY: &str = env!("CARGO_BIN_EXE_antipode");

@@ -4,8 +4,8 @@ use super::errors::error;
 use super::generated::replication_client::ReplicationClient;
 use super::{CONNECTION_WINDOW, KEEP_ALIVE, MESSAGE_BYTES_MAX, STREAM_WINDOW, TOKEN};
 use crate::peer::{
-    Ack, Acked, Connect, Fetch, HandoverAnswer, HandoverRequest, Hello, HelloRequest, Peer,
-    Positions, SaveDiverged, SubscribeRequest, Subscription, wire,
+    Ack, Acked, CompareRequest, Compared, Connect, Fetch, HandoverAnswer, HandoverRequest, Hello,
+    HelloRequest, Peer, Positions, SaveDiverged, SubscribeRequest, Subscription, wire,
 };
 use async_trait::async_trait;
 use base::{Error, Result, SqlState};
@@ -182,6 +182,11 @@ impl Peer for GrpcPeer {
     async fn positions(&self, database: &str) -> Result<Positions> {
         let request = self.request(wire::Named { database: database.to_owned() });
         Ok(self.client.clone().positions(request).await.map_err(broken)?.into_inner().into())
+    }
+
+    async fn compare(&self, request: CompareRequest) -> Result<Compared> {
+        let request = self.request(wire::CompareRequest::from(request));
+        self.client.clone().compare(request).await.map_err(broken)?.into_inner().try_into()
     }
 
     async fn fetch(&self, fetch: Fetch) -> Result<Bytes> {

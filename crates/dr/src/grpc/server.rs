@@ -92,6 +92,15 @@ impl replication_server::Replication for Service {
         Ok(Response::new(positions.into()))
     }
 
+    async fn compare(
+        &self,
+        request: Request<wire::CompareRequest>,
+    ) -> Result<Response<wire::Compared>, Status> {
+        let asked = self.check(request)?.into();
+        let compared = self.replication.compare(asked).await.map_err(status)?;
+        Ok(Response::new(compared.into()))
+    }
+
     async fn fetch(&self, request: Request<wire::Fetch>) -> Result<Response<wire::Piece>, Status> {
         let fetch = self.check(request)?.into();
         let bytes = self.replication.fetch(fetch).await.map_err(status)?;

@@ -4,7 +4,7 @@ use super::{Switchover, prerequisite};
 use crate::links::Links;
 use crate::peer::{HandoverAnswer, HandoverRequest, HandoverStep, Receipt};
 use base::{Error, Result, SqlState};
-use meta::{Command, HandoverSide, Source};
+use meta::{Command, HandoverSide, HistoryRow, Source};
 use std::time::Duration;
 
 /// How long an answer may take.
@@ -84,7 +84,7 @@ impl Links {
         let (id, at_ms) = (receipt.id, self.engine.env.clock.now_ms());
         self.engine.meta.apply(Command::Batch(vec![
             Command::EndHandover { database: record.id, id },
-            history(&record.name, at_ms, format!("{}; {outcome}", receipt.text())),
+            history(&record.name, at_ms, receipt, Some(&outcome)),
         ]))?;
         Ok(())
     }
@@ -181,7 +181,17 @@ impl Receipt {
     }
 }
 
-pub(crate) fn history(database: &str, at_ms: u64, detail: String) -> Command {
-    let (database, kind) = (database.to_owned(), "handover".to_owned());
-    Command::History(meta::HistoryRow { at_ms, database, kind, detail })
+/// The receipt as an event, with how it went on.
+pub(crate) fn history(
+    database: &str,
+    at_ms: u64,
+    receipt: &Receipt,
+    outcome: Option<&str>,
+) -> Command {
+    let detail = match outcome {
+        Some(outcome) => format!("{}; {outcome}", receipt.text()),
+        None => receipt.text(),
+    };
+    let row = HistoryRow::new(at_ms, database, "handover", detail);
+    Command::History(row.by(Some(receipt.to.clone())).at(receipt.epoch, receipt.cut))
 }

@@ -87,6 +87,8 @@ pub(crate) enum Event {
     Done,
     /// It failed.
     Failed { error: Error },
+    /// The rewind ordered last is not possible: what is here does not reach back so far.
+    TooOld { reason: String },
     /// The pause after a failure is over.
     Due,
     /// The replicated time, and whether all partitions are consistent there.
@@ -189,6 +191,7 @@ impl Core {
             Event::Broken { error } if self.on_line() => self.fail(&error),
             Event::Done if self.at_work() => self.done(),
             Event::Failed { error } if self.at_work() => self.fail(&error),
+            Event::TooOld { reason } if self.phase == Phase::Rewinding => self.too_old(reason),
             Event::Due if self.phase == Phase::Waiting => self.connect(),
             Event::Reached { time, consistent } if self.phase == Phase::CatchingUp => {
                 if consistent && time >= self.goal { self.caught_up() } else { vec![] }
@@ -278,6 +281,15 @@ impl Core {
         };
         // The report comes last: on a full disk it fails itself.
         vec![Command::HangUp, Command::Wait { ms }, Command::Report(Some(shown))]
+    }
+
+    /// Going back is not possible: a full copy is the last resort.
+    fn too_old(&mut self, reason: String) -> Vec<Command> {
+        if let Some(wanted) = self.wanted {
+            return self.go(wanted);
+        }
+        self.phase = Phase::Renewing;
+        vec![Command::Renew { reason, save: self.forks() }]
     }
 
     fn done(&mut self) -> Vec<Command> {

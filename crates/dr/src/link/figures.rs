@@ -91,6 +91,8 @@ struct Heard {
 #[derive(Debug, Default)]
 pub(crate) struct Figures {
     heard: Vec<Option<Heard>>,
+    /// As `heard`, but not forgotten when the connection is over.
+    remembered: Vec<Option<Heard>>,
     wire_bytes: u64,
     records: u64,
     transactions: u64,
@@ -100,6 +102,20 @@ pub(crate) struct Figures {
     copy: Option<(u64, u64)>,
     window: Option<(Duration, u64)>,
     pace: u64,
+}
+
+/// What was known of the source when it was last heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Known {
+    /// How long ago that was, for the partition that was silent longest.
+    pub age: Duration,
+    /// Every partition was heard of lately.
+    pub fresh: bool,
+    pub gated: bool,
+    pub records: u64,
+    pub rows: u64,
+    pub transactions: u64,
+    pub bytes: u64,
 }
 
 /// Lag in several units.
@@ -119,6 +135,7 @@ impl Figures {
     /// A connection begins to stream.
     pub fn begin(&mut self, partitions: usize) {
         self.heard = vec![None; partitions];
+        self.remembered.resize(partitions, None);
         self.copy = None;
     }
 
@@ -145,16 +162,41 @@ impl Figures {
 
     /// Notes what a stream told.
     pub fn heard(&mut self, index: usize, received: Lsn, batch: &FrameBatch, at: Duration) {
+        let news = Heard {
+            at,
+            received,
+            source_end: batch.source_end,
+            source_now: batch.source_now,
+            last_commit: batch.last_commit,
+            gated: batch.gated,
+        };
         if let Some(heard) = self.heard.get_mut(index) {
-            *heard = Some(Heard {
-                at,
-                received,
-                source_end: batch.source_end,
-                source_now: batch.source_now,
-                last_commit: batch.last_commit,
-                gated: batch.gated,
-            });
+            *heard = Some(news.clone());
         }
+        if let Some(remembered) = self.remembered.get_mut(index) {
+            *remembered = Some(news);
+        }
+    }
+
+    /// What the source had beyond `ends`, as last heard; `None` if some partition was never heard
+    /// of.
+    pub fn known(&self, ends: &[Lsn], now: Duration) -> Option<Known> {
+        let heard: Vec<&Heard> = self.remembered.iter().flatten().collect();
+        if heard.is_empty() || heard.len() < ends.len() {
+            return None;
+        }
+        let beyond = heard.iter().zip(ends).map(|(h, end)| h.source_end.0.saturating_sub(end.0));
+        let records = beyond.sum();
+        let age = heard.iter().map(|h| now.saturating_sub(h.at)).max().unwrap_or_default();
+        Some(Known {
+            age,
+            fresh: age < SILENT && self.heard.iter().all(Option::is_some),
+            gated: heard.iter().all(|h| h.gated),
+            records,
+            rows: share(records, self.sampled_rows, self.sampled_records),
+            transactions: share(records, self.transactions, self.records),
+            bytes: share(records, self.payload_bytes, self.records),
+        })
     }
 
     /// A copy of so many bytes begins.
@@ -278,6 +320,23 @@ mod tests {
         assert_eq!((idle.caught_up, idle.ms, idle.records), (true, Some(0), 0));
         let silent = f.lag(at(900), &[at(900)], Duration::from_secs(9), 9_000);
         assert_eq!((silent.connected, silent.ms), (false, Some(8_100)));
+    }
+
+    #[test]
+    fn what_was_known_of_a_source_that_is_gone_is_not_forgotten() {
+        let mut f = Figures::default();
+        assert_eq!(f.known(&[Lsn(0)], Duration::ZERO), None, "never heard");
+        f.begin(2);
+        f.heard(0, Lsn(5), &batch(9, 1_000, 800), Duration::from_secs(1));
+        assert_eq!(f.known(&[Lsn(5), Lsn(0)], Duration::from_secs(2)), None, "of all partitions");
+        f.heard(1, Lsn(7), &batch(7, 1_000, 800), Duration::from_secs(2));
+        let known = f.known(&[Lsn(6), Lsn(7)], Duration::from_secs(2)).unwrap();
+        assert_eq!((known.fresh, known.records, known.transactions), (true, 3, 3));
+        f.hang_up();
+        f.begin(2);
+        let known = f.known(&[Lsn(6), Lsn(7)], Duration::from_secs(60)).unwrap();
+        assert_eq!((known.fresh, known.records), (false, 3));
+        assert_eq!(known.age, Duration::from_secs(59));
     }
 
     #[test]

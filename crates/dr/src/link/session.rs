@@ -38,7 +38,8 @@ pub(super) async fn greet(shared: &Shared) -> Result<(Arc<dyn Peer>, Hello)> {
     check_same(&hello, &record)?;
     if hello.promotion_epoch > record.promotion_epoch {
         let (database, epoch) = (record.id, hello.promotion_epoch);
-        shared.engine.meta.apply(Command::RaiseEpoch { database, epoch })?;
+        let at_ms = shared.engine.env.clock.now_ms();
+        shared.engine.meta.apply(Command::RaiseEpoch { database, epoch, at_ms })?;
         shared.database()?.set_promotion_epoch(epoch);
     }
     Ok((peer, hello))

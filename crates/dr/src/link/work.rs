@@ -39,15 +39,57 @@ pub(super) async fn rewind(
     Ok(())
 }
 
+/// Why this database cannot go back to the forks, if it cannot.
+pub(super) fn too_old(shared: &Shared, forks: &[Fork]) -> Result<Option<String>> {
+    let database = shared.database()?;
+    let beyond = |fork: &&Fork| {
+        let partition = database.local_partitions().get(usize::from(fork.partition));
+        partition.is_some_and(|p| !p.reaches_back(fork.cut))
+    };
+    Ok(forks.iter().find(beyond).map(|fork| {
+        let (partition, cut) = (fork.partition, fork.cut);
+        format!("what partition {partition} has here does not reach back to the cut {cut}")
+    }))
+}
+
 async fn save(shared: &Arc<Shared>, peer: &Arc<dyn Peer>, forks: &[Fork]) -> Result<()> {
     let database = shared.database()?;
     let parts = collect(&database, forks, Witness::Writer).await?;
+    let settled = own_epochs(shared, &database);
+    keep(shared, peer, parts, settled).await
+}
+
+/// As [`save`], where the chunks are newer than the cut: the source was promoted at a time before
+/// what it had received. What it never received is told whole; what it had received, and gave up, it
+/// has in its own vault, and nothing there is settled.
+async fn save_what_is_left(
+    shared: &Arc<Shared>,
+    peer: &Arc<dyn Peer>,
+    forks: &[Fork],
+) -> Result<()> {
+    let database = shared.database()?;
+    let reachable = |fork: &Fork| {
+        let partition = database.local_partitions().get(usize::from(fork.partition));
+        let oldest = partition.map(|p| p.oldest_cut()).unwrap_or_default();
+        Fork { cut: fork.cut.max(oldest), ..*fork }
+    };
+    let forks: Vec<Fork> = forks.iter().map(reachable).collect();
+    let parts = collect(&database, &forks, Witness::Writer).await?;
+    keep(shared, peer, parts, Vec::new()).await
+}
+
+async fn keep(
+    shared: &Arc<Shared>,
+    peer: &Arc<dyn Peer>,
+    parts: Vec<DivergedPart>,
+    settled: Vec<Epoch>,
+) -> Result<()> {
+    let database = shared.database()?;
     let vault = shared.vaults.of(database.id())?;
     let kept = parts.clone();
     let news = shared.engine.env.blocking(move || vault.add(&kept)).await;
     let news = news.unwrap_or_else(|| Err(Error::internal("saving failed")))?;
     let summary = summary(&parts);
-    let settled = own_epochs(shared, &database);
     peer.save_diverged(SaveDiverged { database: shared.link()?.source.database, parts, settled })
         .await?;
     if news > 0 {
@@ -83,13 +125,18 @@ pub(super) async fn renew(
     forks: Vec<Fork>,
 ) -> Result<()> {
     let mut why = reason;
-    if !forks.is_empty()
-        && let Err(error) = save(&shared, &peer, &forks).await
-    {
-        if error.state != SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE {
-            return Err(error);
+    let gone = |e: &Error| e.state == SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE;
+    if !forks.is_empty() {
+        let saved = match save(&shared, &peer, &forks).await {
+            Err(error) if gone(&error) => save_what_is_left(&shared, &peer, &forks).await,
+            saved => saved,
+        };
+        match saved {
+            Err(error) if gone(&error) => {
+                why = format!("{why}; what the source never saw cannot be told any more: {error}");
+            }
+            saved => saved?,
         }
-        why = format!("{why}; what the source never saw cannot be told any more: {error}");
     }
     shared.note("full copy", format!("a full copy is needed: {why}"))?;
     shared.engine.fresh_partitions(&shared.name, hello.partitions, hello.line).await?;

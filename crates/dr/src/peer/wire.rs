@@ -1,7 +1,9 @@
 //! The link's messages as they travel over gRPC (protobuf, tags never reused).
 
+mod compare;
 mod handover;
 
+pub use compare::{CompareRequest, Compared};
 pub use handover::{HandoverAnswer, HandoverRequest};
 
 use crate::peer;
@@ -76,6 +78,16 @@ pub struct EpochFrom {
     epoch: u64,
     #[prost(uint64, tag = "2")]
     first: u64,
+}
+
+impl EpochFrom {
+    fn new(epoch: Epoch, first: Lsn) -> EpochFrom {
+        EpochFrom { epoch: epoch.to_u64(), first: first.0 }
+    }
+
+    fn pair(self) -> (Epoch, Lsn) {
+        (Epoch::from_u64(self.epoch), Lsn(self.first))
+    }
 }
 
 /// See [`peer::SubscribeRequest`].

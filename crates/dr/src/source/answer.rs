@@ -58,7 +58,11 @@ impl Replication {
         }
     }
 
-    async fn cut(&self, partition: &Arc<Partition>, common: Lsn) -> Result<Option<Timestamp>> {
+    pub(super) async fn cut(
+        &self,
+        partition: &Arc<Partition>,
+        common: Lsn,
+    ) -> Result<Option<Timestamp>> {
         let partition = partition.clone();
         let look = move || partition.cut_after(common);
         let found = self.engine.env.blocking(look).await;

@@ -136,11 +136,11 @@ impl Replication {
         let (database, at_ms) = (record.id, self.engine.env.clock.now_ms());
         let back = match gate.clone() {
             Some(gate) => Command::SetGate { database, gate },
-            None => Command::ClearGate { database, at_ms },
+            None => Command::ClearGate { database, at_ms, by: Some(OWNER.to_owned()) },
         };
         let detail = format!("to {} given up: {reason}", open.peer_name);
-        let kind = "handover".to_owned();
-        let row = HistoryRow { at_ms, database: name.to_owned(), kind, detail };
+        let row = HistoryRow::new(at_ms, name, "handover", detail);
+        let row = row.by(Some(open.peer_name.clone()));
         self.engine.meta.apply(Command::Batch(vec![
             Command::EndHandover { database, id },
             back,

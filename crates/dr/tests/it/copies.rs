@@ -158,7 +158,7 @@ fn standby_whose_log_is_gone_says_so_and_copies_in_full() {
         let (east, west) = trimmed(&world).await;
         west.replicate("east").await;
         west.caught_up(&east).await;
-        west.links.pause(BANK).await.unwrap();
+        west.links.pause(BANK, "test").await.unwrap();
         // The slot is given up, as if it had held back too much.
         let (database, at_ms) = (east.bank().id(), 0);
         let name = "2/bank".to_owned();
@@ -171,7 +171,7 @@ fn standby_whose_log_is_gone_says_so_and_copies_in_full() {
             fill(&east.bank(), &table, 50_000 + round * 100..50_100 + round * 100).await;
         }
         trim(&east).await;
-        west.links.resume(BANK).await.unwrap();
+        west.links.resume(BANK, "test").await.unwrap();
         west.caught_up(&east).await;
         assert_eq!(west.role(), DatabaseState::Standby);
         assert_eq!(west.balances().await, east.balances().await);

@@ -17,7 +17,7 @@ async fn split(world: &World) -> (Cluster, Cluster, TableDescriptor) {
     for (n, ids) in [[1, 2, 3], [4, 5, 6], [7, 7, 7]].iter().enumerate() {
         set(&east.bank(), &table, ids, 1_000 + n as i64).await.unwrap();
     }
-    west.links.stop(BANK).await.unwrap();
+    west.links.stop(BANK, "test").await.unwrap();
     for id in 10..20 {
         set(&west.bank(), &table, &[id, id + 1], 2_000).await.unwrap();
     }
@@ -73,9 +73,9 @@ fn hand_over_back_and_forth() {
             // West leads at the beginning of each round.
             set(&west.bank(), &table, &[21, 22, 23], 3_000 + round).await.unwrap();
             west.engine.gate(BANK, "test", "hand-over").await.unwrap();
-            east.links.stop(BANK).await.unwrap();
+            east.links.stop(BANK, "test").await.unwrap();
             set(&east.bank(), &table, &[24], round).await.unwrap();
-            west.engine.ungate(BANK).unwrap();
+            west.engine.ungate(BANK, "test").unwrap();
             west.come_back(east.name).await;
             west.caught_up(&east).await;
             assert_eq!(east.balances().await, west.balances().await);
@@ -119,7 +119,7 @@ fn stale_source_closes_itself_when_a_target_knows_better() {
     run(4, |world| async move {
         let (east, west, table) = split(&world).await;
         // West wrongly asks the old primary: its own line, but a lower epoch.
-        let refused = west.links.replicate(west.request("east", true)).await.unwrap_err();
+        let refused = west.links.replicate(west.request("east", true), "test").await.unwrap_err();
         assert!(refused.message.contains("stale"), "{refused}");
         tokio::time::sleep(Duration::from_millis(10)).await;
         let gate = east.engine.record(BANK).unwrap().gate.unwrap();
@@ -137,7 +137,7 @@ fn what_was_received_above_the_cut_is_set_aside_and_settled_by_the_writer() {
         west.replicate("east").await;
         west.caught_up(&east).await;
         // Partitions 1 and 2 go on; partition 0 is silent, so nothing new is closed.
-        west.links.pause(BANK).await.unwrap();
+        west.links.pause(BANK, "test").await.unwrap();
         for n in 0..20 {
             set(&east.bank(), &table, &[n, n + 1, n + 2], 500 + n).await.unwrap();
         }
@@ -147,11 +147,11 @@ fn what_was_received_above_the_cut_is_set_aside_and_settled_by_the_writer() {
                 _ => dr::memory::Verdict::Pass,
             }
         }));
-        west.links.resume(BANK).await.unwrap();
+        west.links.resume(BANK, "test").await.unwrap();
         tokio::time::sleep(Duration::from_millis(500)).await;
         east.network.leave("east:5432");
         tokio::time::sleep(Duration::from_secs(5)).await;
-        let promoted = west.links.stop(BANK).await.unwrap();
+        let promoted = west.links.stop(BANK, "test").await.unwrap();
         assert!(promoted.set_aside > 10, "{promoted:?}");
         let unsure = west.links.diverged(BANK).unwrap();
         assert!(unsure.iter().any(|t| t.complete) && unsure.iter().any(|t| !t.complete));
@@ -193,7 +193,7 @@ fn manifest_from_before_the_fork_does_not_hide_the_new_log() {
         for partition in east.bank().local_partitions() {
             partition.spill(at, at, at, layouts.clone()).await.unwrap();
         }
-        west.links.stop(BANK).await.unwrap();
+        west.links.stop(BANK, "test").await.unwrap();
         for id in 0..30 {
             set(&west.bank(), &table, &[id], 7_000 + id).await.unwrap();
         }
@@ -235,7 +235,7 @@ fn rewind_over_runs_loses_nothing() {
             east.bank().local_partitions().iter().map(|p| p.manifest()).collect::<Vec<_>>();
         assert!(manifests.iter().flat_map(|m| &m.tables).any(|t| t.runs.len() > 1));
         drop(reader);
-        let promoted = west.links.stop(BANK).await.unwrap();
+        let promoted = west.links.stop(BANK, "test").await.unwrap();
         assert!(manifests.iter().any(|m| m.ts > promoted.cut), "the fork is below the chunks");
         set(&west.bank(), &table, &[2, 9], 9_000).await.unwrap();
         east.crash();
@@ -264,7 +264,7 @@ fn restarted_primary_waits_for_a_standby_however_young() {
                 tokio::time::sleep(Duration::from_millis(world.rng().next_u64() % 20)).await;
             }
             west.crash();
-            east.links.stop(BANK).await.unwrap();
+            east.links.stop(BANK, "test").await.unwrap();
             let west = west.restart().await;
             let refused = set(&west.bank(), &table, &[1], 1).await.unwrap_err();
             assert_eq!(refused.state, SqlState::READ_ONLY_SQL_TRANSACTION, "seed {seed}");

@@ -18,7 +18,7 @@ fn cut_links_converge() {
                 2 => Verdict::Delay(Duration::from_millis(rng.next_u64() % 300)),
                 _ => Verdict::Pass,
             }));
-            while west.links.replicate(west.request("east", false)).await.is_err() {}
+            while west.links.replicate(west.request("east", false), "test").await.is_err() {}
             for n in 0..60 {
                 set(&east.bank(), &table, &[n % 20, (n * 7) % 20], n).await.unwrap();
                 tokio::time::sleep(Duration::from_millis(world.rng().next_u64() % 60)).await;
@@ -26,7 +26,7 @@ fn cut_links_converge() {
             east.network.set_faults(Arc::new(|_| Verdict::Pass));
             west.caught_up(&east).await;
             assert_eq!(west.balances().await, east.balances().await, "seed {seed}");
-            let promoted = west.links.stop(BANK).await.unwrap();
+            let promoted = west.links.stop(BANK, "test").await.unwrap();
             assert_eq!(promoted.set_aside, 0, "seed {seed}");
         });
     }
@@ -69,7 +69,7 @@ fn read_failures_at_the_source_cost_only_time() {
         west.caught_up(&east).await;
         east.network.leave("east:5432");
         set(&east.bank(), &table, &[1, 2], 5).await.unwrap();
-        west.links.stop(BANK).await.unwrap();
+        west.links.stop(BANK, "test").await.unwrap();
         set(&west.bank(), &table, &[3, 4], 6).await.unwrap();
         east.crash();
         let east = east.restart().await;

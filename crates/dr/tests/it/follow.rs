@@ -39,12 +39,12 @@ fn planned_promotion_of_a_gated_source_loses_nothing() {
         set(&east.bank(), &table, &[1, 2, 3, 4], 7).await.unwrap();
         east.engine.gate(BANK, "test", "hand-over").await.unwrap();
         let want = east.balances().await;
-        let promoted = west.links.stop(BANK).await.unwrap();
+        let promoted = west.links.stop(BANK, "test").await.unwrap();
         assert_eq!(promoted.set_aside, 0);
         assert_eq!(west.role(), DatabaseState::Primary);
         assert_eq!(west.balances().await, want);
         set(&west.bank(), &table, &[1], 8).await.unwrap();
-        assert!(west.links.stop(BANK).await.is_err(), "it is no target any more");
+        assert!(west.links.stop(BANK, "test").await.is_err(), "it is no target any more");
     });
 }
 
@@ -55,7 +55,7 @@ fn pause_restart_and_cut_resume_where_they_were() {
         let table = open_bank(&east, 30).await;
         west.replicate("east").await;
         west.caught_up(&east).await;
-        west.links.pause(BANK).await.unwrap();
+        west.links.pause(BANK, "test").await.unwrap();
         set(&east.bank(), &table, &[1, 2], 5).await.unwrap();
         tokio::time::sleep(Duration::from_secs(10)).await;
         let status = west.status();
@@ -66,7 +66,7 @@ fn pause_restart_and_cut_resume_where_they_were() {
         west.crash();
         let west = west.restart().await;
         assert_eq!(west.status().state, "paused");
-        west.links.resume(BANK).await.unwrap();
+        west.links.resume(BANK, "test").await.unwrap();
         west.caught_up(&east).await;
         assert_eq!(west.balances().await[&1], 5);
         let before = west.status().received_records;

@@ -122,15 +122,15 @@ async fn copy_promotion_and_way_back() {
             status.iter().any(|s| s.state == "streaming" && s.lag_ms == Some(0))
         }
     };
-    west.links.replicate(request(east.port, false)).await.unwrap();
+    west.links.replicate(request(east.port, false), "test").await.unwrap();
     until("west follows", idle(&west.links)).await;
     let west_bank = west.engine.database(BANK).unwrap();
     assert_eq!(balances(&west_bank).await, balances(&east_bank).await);
 
-    west.links.stop(BANK).await.unwrap();
+    west.links.stop(BANK, "test").await.unwrap();
     set(&east_bank, &table, &[1, 2, 3], 7).await.unwrap();
     set(&west_bank, &table, &[4, 5, 6], 8).await.unwrap();
-    east.links.replicate(request(west.port, true)).await.unwrap();
+    east.links.replicate(request(west.port, true), "test").await.unwrap();
     until("east is back", idle(&east.links)).await;
     let east_bank = east.engine.database(BANK).unwrap();
     assert_eq!(balances(&east_bank).await, balances(&west_bank).await);

@@ -39,14 +39,14 @@ fn standby_takes_over_and_the_primary_follows_it() {
             set(&east.bank(), &table, &[v, (v + 7) % 20], v).await.expect("commits");
         }
         // Typed at the standby.
-        let done = west.links.switchover(BANK, "west").await.expect("takes over");
+        let done = west.links.switchover(BANK, "west", "test").await.expect("takes over");
         assert!(done.followed, "{done:?}");
         assert_eq!((done.receipt.from.as_str(), done.receipt.to.as_str()), ("east", "west"));
         exchanged(&west, &east).await;
         set(&west.bank(), &table, &[3], 1_000).await.expect("writable");
         set(&east.bank(), &table, &[3], 1_000).await.expect_err("a standby");
         // And back, typed at the primary.
-        let done = west.links.switchover(BANK, "east").await.expect("gives away");
+        let done = west.links.switchover(BANK, "east", "test").await.expect("gives away");
         assert_eq!(done.receipt.to, "east");
         exchanged(&east, &west).await;
         assert_eq!(east.balances().await[&3], 1_000);
@@ -58,12 +58,14 @@ fn standby_takes_over_and_the_primary_follows_it() {
 fn wrong_places_and_names_change_nothing() {
     run(2, |world| async move {
         let (east, west, table) = followed(&world).await;
-        refused(&east.links.switchover(BANK, "north").await.expect_err("unknown"));
-        refused(&east.links.switchover(BANK, "east").await.expect_err("primary already"));
-        refused(&west.links.switchover(BANK, "east").await.expect_err("not from a standby"));
-        assert!(east.links.switchover("nothing", "west").await.is_err());
-        west.links.pause(BANK).await.expect("links");
-        refused(&west.links.switchover(BANK, "west").await.expect_err("paused"));
+        refused(&east.links.switchover(BANK, "north", "test").await.expect_err("unknown"));
+        refused(&east.links.switchover(BANK, "east", "test").await.expect_err("primary already"));
+        refused(
+            &west.links.switchover(BANK, "east", "test").await.expect_err("not from a standby"),
+        );
+        assert!(east.links.switchover("nothing", "west", "test").await.is_err());
+        west.links.pause(BANK, "test").await.expect("links");
+        refused(&west.links.switchover(BANK, "west", "test").await.expect_err("paused"));
         set(&east.bank(), &table, &[1], 1).await.expect("as before");
     });
 }
@@ -74,11 +76,11 @@ fn transaction_that_does_not_end_stops_the_handover_not_the_database() {
         let (east, west, table) = followed(&world).await;
         let mut open = begin(&east.bank()).await;
         put(&mut open, &table, 5, 55).await.expect("free");
-        let error = west.links.switchover(BANK, "west").await.expect_err("somebody writes");
+        let error = west.links.switchover(BANK, "west", "test").await.expect_err("somebody writes");
         assert_eq!(error.state, SqlState::OBJECT_IN_USE);
         open.commit().await.expect("was let to end");
         set(&east.bank(), &table, &[1], 1).await.expect("open again");
-        west.links.switchover(BANK, "west").await.expect("free now");
+        west.links.switchover(BANK, "west", "test").await.expect("free now");
         exchanged(&west, &east).await;
         assert_eq!(west.balances().await[&5], 55);
     });
@@ -91,7 +93,7 @@ fn gate_that_was_there_before_stays_when_a_handover_is_given_up() {
         east.engine.gate(BANK, "root", "inventory").await.expect("gates");
         // The gate is granted, but its answer is lost.
         cut_once(&east, "handover", Verdict::CutAnswer);
-        west.links.switchover(BANK, "west").await.expect_err("cut");
+        west.links.switchover(BANK, "west", "test").await.expect_err("cut");
         let gated = set(&east.bank(), &table, &[1], 1).await.expect_err("still gated");
         assert!(gated.message.contains("inventory"), "{gated:?}");
         assert!(east.engine.record(BANK).expect("there").handover.is_none());
@@ -134,10 +136,10 @@ fn standby_that_dies_before_it_decides_leaves_the_primary_open() {
     run(5, |world| async move {
         let (east, west, table) = followed(&world).await;
         lose_all_but_the_gate(&east);
-        west.links.switchover(BANK, "west").await.expect_err("cut");
+        west.links.switchover(BANK, "west", "test").await.expect_err("cut");
         west.crash();
         set(&east.bank(), &table, &[1], 1).await.expect_err("bound and gated");
-        let bound = east.links.unlock(BANK, false).expect_err("bound");
+        let bound = east.links.unlock(BANK, false, "test").expect_err("bound");
         assert_eq!(bound.state, SqlState::OBJECT_IN_USE);
         // Also a restart of the primary changes nothing in that.
         east.crash();
@@ -147,7 +149,7 @@ fn standby_that_dies_before_it_decides_leaves_the_primary_open() {
         let west = west.restart().await;
         open_again(&east, &table).await;
         west.links.wait_standby(BANK).await.expect("follows");
-        west.links.switchover(BANK, "west").await.expect("takes over");
+        west.links.switchover(BANK, "west", "test").await.expect("takes over");
         exchanged(&west, &east).await;
     });
 }
@@ -157,10 +159,10 @@ fn operator_can_open_a_primary_whose_standby_is_gone_for_good() {
     run(6, |world| async move {
         let (east, west, table) = followed(&world).await;
         lose_all_but_the_gate(&east);
-        west.links.switchover(BANK, "west").await.expect_err("cut");
+        west.links.switchover(BANK, "west", "test").await.expect_err("cut");
         west.crash();
         set(&east.bank(), &table, &[1], 1).await.expect_err("bound and gated");
-        east.links.unlock(BANK, true).expect("forced");
+        east.links.unlock(BANK, true, "test").expect("forced");
         set(&east.bank(), &table, &[1], 1).await.expect("open");
     });
 }
@@ -175,7 +177,7 @@ fn former_primary_that_was_away_follows_when_it_returns() {
             let later = call.what == "handover" && seen.fetch_add(1, Ordering::Relaxed) > 0;
             if later { Verdict::Cut } else { Verdict::Pass }
         }));
-        let done = west.links.switchover(BANK, "west").await.expect("takes over");
+        let done = west.links.switchover(BANK, "west", "test").await.expect("takes over");
         assert!(!done.followed);
         set(&west.bank(), &table, &[2], 22).await.expect("writable at once");
         set(&east.bank(), &table, &[2], 33).await.expect_err("never again by itself");
@@ -213,7 +215,7 @@ fn stop_replicating_a_gated_source_waits_until_its_last_commit_is_inside_the_cut
         let id = (0..20).find(|id| partition_of(*id) == 0).expect("an account in partition 0");
         set(&east.bank(), &table, &[id], 77).await.expect("commits");
         east.engine.gate(BANK, "root", "moving").await.expect("gates");
-        west.links.stop(BANK).await.expect("promotes");
+        west.links.stop(BANK, "test").await.expect("promotes");
         assert_eq!(west.balances().await[&id], 77);
         assert!(west.kept().is_empty());
     });

@@ -4,7 +4,9 @@
 #![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
 
 mod copies;
+mod explain;
 mod failback;
+mod failover;
 mod faults;
 mod follow;
 mod grpc;

@@ -40,7 +40,7 @@ fn a_standby_shows_the_same_past_also_after_a_restart_and_a_copy() {
             assert_eq!(seen[&1], value);
             assert_eq!(seen, at(&east, ts).await.unwrap());
         }
-        west.links.pause(BANK).await.unwrap();
+        west.links.pause(BANK, "test").await.unwrap();
         tokio::time::sleep(Duration::from_secs(5)).await;
         let refused = at(&west, east.engine.oracle.now()).await.unwrap_err();
         assert_eq!(refused.state, SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, "{refused:?}");
@@ -59,12 +59,12 @@ fn who_comes_back_shows_the_past_of_the_line() {
         let shared = east.engine.oracle.now();
         set(&east.bank(), &table, &[1], 5).await.unwrap();
         west.caught_up(&east).await;
-        west.links.pause(BANK).await.unwrap();
+        west.links.pause(BANK, "test").await.unwrap();
         set(&east.bank(), &table, &[1], 666).await.unwrap();
         spill(&east).await;
         let stranded = east.engine.oracle.now();
         east.crash();
-        west.links.stop(BANK).await.unwrap();
+        west.links.stop(BANK, "test").await.unwrap();
         set(&west.bank(), &table, &[2], 8).await.unwrap();
         let after = west.engine.oracle.now();
         let east = east.restart().await;

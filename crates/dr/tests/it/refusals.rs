@@ -10,20 +10,20 @@ fn bad_sources_are_refused_clearly() {
         open_bank(&east, 3).await;
         let mut request = west.request("east", false);
         request.password = Some("guess".into());
-        let e = west.links.replicate(request.clone()).await.unwrap_err();
+        let e = west.links.replicate(request.clone(), "test").await.unwrap_err();
         assert_eq!(e.state, SqlState::INVALID_PASSWORD);
         assert!(e.message.contains("user \"root\""), "{e}");
         request.password = Some("secret".into());
         request.user = "nobody".into();
-        let e = west.links.replicate(request.clone()).await.unwrap_err();
+        let e = west.links.replicate(request.clone(), "test").await.unwrap_err();
         assert_eq!(e.state, SqlState::INVALID_PASSWORD);
         let mut request = west.request("east", false);
         request.source_database = Some("nothing".into());
-        let e = west.links.replicate(request).await.unwrap_err();
+        let e = west.links.replicate(request, "test").await.unwrap_err();
         assert_eq!(e.state, SqlState::INVALID_CATALOG_NAME);
         let mut request = west.request("east", false);
         request.port = Some(1);
-        let e = west.links.replicate(request).await.unwrap_err();
+        let e = west.links.replicate(request, "test").await.unwrap_err();
         assert_eq!(e.state, SqlState::CONNECTION_FAILURE);
         assert!(west.engine.record(BANK).is_err(), "nothing was made");
     });
@@ -34,25 +34,25 @@ fn existing_databases_own_clusters_and_targets_are_no_choice() {
     run(2, |world| async move {
         let (east, west) = pair(&world).await;
         open_bank(&east, 3).await;
-        let e = east.links.replicate(east.request("west", false)).await.unwrap_err();
+        let e = east.links.replicate(east.request("west", false), "test").await.unwrap_err();
         assert_eq!(e.state, SqlState::DUPLICATE_DATABASE);
         let mut itself = east.request("east", false);
         itself.database = "copy".into();
         itself.source_database = Some(BANK.into());
-        let e = east.links.replicate(itself).await.unwrap_err();
+        let e = east.links.replicate(itself, "test").await.unwrap_err();
         assert!(e.message.contains("both have cluster id 1"), "{e}");
         let twin = Cluster::new(&world, &east.network, 1, "twin").await;
-        let e = twin.links.replicate(twin.request("east", false)).await.unwrap_err();
+        let e = twin.links.replicate(twin.request("east", false), "test").await.unwrap_err();
         assert!(e.message.contains("both have cluster id 1"), "{e}");
 
         west.replicate("east").await;
         west.caught_up(&east).await;
         let third = Cluster::new(&world, &east.network, 3, "third").await;
-        let e = third.links.replicate(third.request("west", false)).await.unwrap_err();
+        let e = third.links.replicate(third.request("west", false), "test").await.unwrap_err();
         assert!(e.message.contains("is itself a target"), "{e}");
-        let e = west.links.replicate(west.request("east", true)).await.unwrap_err();
+        let e = west.links.replicate(west.request("east", true), "test").await.unwrap_err();
         assert_eq!(e.state, SqlState::OBJECT_IN_USE);
-        let e = third.links.replicate(third.request("east", true)).await.unwrap_err();
+        let e = third.links.replicate(third.request("east", true), "test").await.unwrap_err();
         assert_eq!(e.state, SqlState::INVALID_CATALOG_NAME);
     });
 }
@@ -63,7 +63,7 @@ fn another_line_and_a_newer_format_are_refused() {
         let (east, west) = pair(&world).await;
         open_bank(&east, 3).await;
         open_bank(&west, 3).await;
-        let e = west.links.replicate(west.request("east", true)).await.unwrap_err();
+        let e = west.links.replicate(west.request("east", true), "test").await.unwrap_err();
         assert!(e.message.contains("another line of history"), "{e}");
         let hello = HelloRequest {
             database: BANK.into(),
@@ -86,9 +86,9 @@ fn copy_that_is_not_complete_cannot_be_promoted() {
         let (east, west) = pair(&world).await;
         open_bank(&east, 3).await;
         west.replicate("east").await;
-        let e = west.links.stop(BANK).await.unwrap_err();
+        let e = west.links.stop(BANK, "test").await.unwrap_err();
         assert!(e.message.contains("is copying and cannot become primary yet"), "{e}");
         west.caught_up(&east).await;
-        west.links.stop(BANK).await.unwrap();
+        west.links.stop(BANK, "test").await.unwrap();
     });
 }

@@ -67,7 +67,7 @@ fn no_value_is_given_twice_over_a_lost_region_and_its_return() {
             note(next(&east.bank(), &s, 30).await.expect("values"));
         }
         east.crash();
-        west.links.stop(BANK).await.expect("promotes");
+        west.links.stop(BANK, "test").await.expect("promotes");
         for _ in 0..5 {
             note(next(&west.bank(), &s, 30).await.expect("values"));
         }
@@ -79,7 +79,7 @@ fn no_value_is_given_twice_over_a_lost_region_and_its_return() {
         assert_eq!(east.role(), DatabaseState::Standby);
         west.engine.gate(BANK, "test", "handing over").await.expect("gated");
         east.caught_up(&west).await;
-        east.links.stop(BANK).await.expect("promotes");
+        east.links.stop(BANK, "test").await.expect("promotes");
         note(next(&east.bank(), &s, 100).await.expect("values"));
     });
 }

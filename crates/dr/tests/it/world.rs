@@ -114,11 +114,11 @@ impl Cluster {
     }
 
     pub async fn replicate(&self, source: &str) {
-        self.links.replicate(self.request(source, false)).await.expect("replicates");
+        self.links.replicate(self.request(source, false), "test").await.expect("replicates");
     }
 
     pub async fn come_back(&self, source: &str) {
-        self.links.replicate(self.request(source, true)).await.expect("comes back");
+        self.links.replicate(self.request(source, true), "test").await.expect("comes back");
     }
 
     pub fn status(&self) -> LinkStatus {
@@ -199,6 +199,7 @@ pub async fn create_table(database: &Arc<Database>, name: &str) -> TableDescript
         columns: vec![column(1, "id"), column(2, "balance")],
         primary_key: vec![1],
         shard_key: vec![1],
+        indexes: Vec::new(),
         next_column_id: 3,
         version: 1,
     };

@@ -86,6 +86,7 @@ fn table() -> TableDescriptor {
         ],
         primary_key: vec![1],
         shard_key: vec![1],
+        indexes: Vec::new(),
         next_column_id: 4,
         version: 1,
     }
@@ -151,6 +152,33 @@ fn catalog_rows() {
 }
 
 #[test]
+fn catalog_rows_with_indexes() {
+    let mut table = table();
+    let column =
+        |column, descending, nulls_first| base::IndexColumn { column, descending, nulls_first };
+    table.indexes.push(base::IndexDescriptor {
+        id: TableId(15),
+        name: "i".into(),
+        storage: StorageId(102).of_index(),
+        columns: vec![column(2, true, true), column(1, false, false)],
+        unique: true,
+        constraint: false,
+        ready: true,
+    });
+    let row = row::encode(&catalog::encode(&table));
+    assert_eq!(hex(&row), DESCRIPTOR_2);
+    assert_eq!(catalog::decode(&row::decode(&unhex(DESCRIPTOR_2)).unwrap()).unwrap(), table);
+    let index = &table.indexes[0];
+    let row_key = unhex("000000640180000001");
+    let values = [Value::Decimal(5), Value::Int(7)];
+    let entry = format::index::entry(index, &values, &row_key).unwrap();
+    assert_eq!((hex(&entry.key).as_str(), hex(&entry.row).as_str()), ENTRY);
+    let values = [Value::Null, Value::Int(7)];
+    let entry = format::index::entry(index, &values, &row_key).unwrap();
+    assert_eq!((hex(&entry.key).as_str(), hex(&entry.row).as_str()), ENTRY_WITH_NULL);
+}
+
+#[test]
 fn sequences() {
     let row = row::encode(&sequence::encode(&a_sequence()));
     assert_eq!(hex(&row), SEQUENCE);
@@ -200,6 +228,13 @@ const RECORDS: [&str; 8] = [
 const DESCRIPTOR: &str = "01131807087075626c69632e7408624150544401864829e4080c12067075626c69631a017420642a1008\
     01120269641a0208032001320203082a1908021206616d6f756e741a060807100c18022a013032020308\
     2a1108031201681a04080910283202030838013201013a010140044801";
+const DESCRIPTOR_2: &str = "01131807087075626c69632e74087f4150544402e73651f3080c12067075626c69631a017420642a1008\
+    01120269641a0208032001320203082a1908021206616d6f756e741a060807100c18022a013032020308\
+    2a1108031201681a04080910283202030838013201013a010140044801521b080f12016918e680808008\
+    22060802100118012202080128013801";
+const ENTRY: (&str, &str) =
+    ("80000066fe7ffffffffffffffffffffffffffffffa018000000000000007", "0118050180000001");
+const ENTRY_WITH_NULL: (&str, &str) = ("80000066000180000000000000070180000001", "01");
 const COUNTERS: &str = "0113000708636f756e74657273080d4150434301fd1dffb708011064";
 const SEQUENCE: &str = "01131a07087075626c69632e7308324150535101cf691130080d12067075626c69631a01732202080328\
     14300138274014480250015a06080c1001180260026803";

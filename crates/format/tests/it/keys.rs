@@ -96,3 +96,85 @@ fn shards_are_even_and_for_ever() {
     assert_eq!(pinned, [370, 508, 824, 410, 557, 400, 678, 443]);
     assert_eq!(key::shard(&[&Value::Text("Frankfurt".into())], 1000), 647);
 }
+
+/// A column of an index: type, descending, nulls first.
+type Member = (SqlType, bool, bool);
+
+/// As [`pair`], with a direction for each column.
+fn indexed() -> impl Strategy<Value = (Vec<Member>, Vec<Value>, Vec<Value>)> {
+    let flags = vec((any::<bool>(), any::<bool>()), 4);
+    (pair(), flags).prop_map(|((types, a, b), flags)| {
+        let types = types.into_iter().zip(flags).map(|(ty, (d, n))| (ty, d, n));
+        (types.collect(), a, b)
+    })
+}
+
+fn descriptors(types: &[Member], unique: bool) -> (base::TableDescriptor, base::IndexDescriptor) {
+    let column = |(i, (ty, ..)): (usize, &Member)| base::Column {
+        id: i as u32 + 1,
+        name: format!("c{i}"),
+        ty: *ty,
+        not_null: false,
+        default: None,
+        missing: Value::Null,
+        hidden: false,
+    };
+    let table = base::TableDescriptor {
+        id: base::TableId(1),
+        schema: "public".into(),
+        name: "t".into(),
+        storage: StorageId(100),
+        columns: types.iter().enumerate().map(column).collect(),
+        primary_key: Vec::new(),
+        shard_key: Vec::new(),
+        indexes: Vec::new(),
+        next_column_id: 9,
+        version: 1,
+    };
+    let columns = types.iter().enumerate().map(|(i, (_, descending, nulls_first))| {
+        let (descending, nulls_first) = (*descending, *nulls_first);
+        base::IndexColumn { column: i as u32 + 1, descending, nulls_first }
+    });
+    let index = base::IndexDescriptor {
+        id: base::TableId(2),
+        name: "i".into(),
+        storage: StorageId(101).of_index(),
+        columns: columns.collect(),
+        unique,
+        constraint: false,
+        ready: true,
+    };
+    (table, index)
+}
+
+proptest! {
+    /// Entries order as the index says, and lead back to their rows.
+    #[test]
+    fn index_entries(
+        (types, a, b) in indexed(),
+        unique in any::<bool>(),
+        pk in vec(any::<u8>(), 0..5),
+    ) {
+        let (table, index) = descriptors(&types, unique);
+        let row_key: Vec<u8> = [&100u32.to_be_bytes()[..], &pk].concat();
+        let entry = |values: &[Value]| format::index::entry(&index, values, &row_key).unwrap();
+        let (left, right) = (entry(&a), entry(&b));
+        let expected = types.iter().zip(a.iter().zip(&b)).map(|((_, descending, first), (a, b))| {
+            match (a.is_null(), b.is_null()) {
+                (true, true) => Ordering::Equal,
+                (true, false) => if *first { Ordering::Less } else { Ordering::Greater },
+                (false, true) => if *first { Ordering::Greater } else { Ordering::Less },
+                _ if *descending => sql_order(b, a),
+                _ => sql_order(a, b),
+            }
+        });
+        let expected = expected.fold(Ordering::Equal, Ordering::then);
+        prop_assert_eq!(left.key.cmp(&right.key), expected);
+        let has_null = a.iter().any(Value::is_null);
+        prop_assert_eq!(left.contested, unique && !has_null);
+        let entries = format::index::Entries::of(&table, &index);
+        let back = entries.row_key_of(&left.key, &left.row).unwrap();
+        prop_assert_eq!(&back[..], &row_key[..]);
+        prop_assert!(format::key::storage_of(&left.key).is_index());
+    }
+}

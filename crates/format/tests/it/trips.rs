@@ -115,6 +115,7 @@ proptest! {
             columns: columns.collect(),
             primary_key: key.clone(),
             shard_key: key,
+            indexes: Vec::new(),
             next_column_id: 7,
             version: 3,
         };

@@ -1,9 +1,9 @@
 //! Databases: birth, role, gate, promotion, death.
 
-use super::{event, find};
+use super::{find, note};
 use crate::command::{NewDatabase, Response};
-use crate::state::{Database, DatabaseState, Gate, Handover, Promotion, Slot, State};
-use base::{DatabaseId, Error, LineId, LogId, Result, SqlState};
+use crate::state::{Database, DatabaseState, Gate, Handover, HistoryRow, Promotion, Slot, State};
+use base::{DatabaseId, Epoch, Error, LineId, LogId, Result, SqlState};
 use std::collections::BTreeMap;
 
 /// The most partitions a database can have.
@@ -24,7 +24,7 @@ pub(super) fn create(state: &mut State, new: NewDatabase) -> Result<Response> {
         None => format!("{} partitions", logs.len()),
         Some(l) => format!("target of {}:{}/{}", l.source.host, l.source.port, l.source.database),
     };
-    event(state, new.at_ms, &new.name, "create", detail);
+    let row = HistoryRow::new(new.at_ms, new.name.as_str(), "create", detail).by(new.by);
     let database = Database {
         id,
         name: new.name,
@@ -41,7 +41,28 @@ pub(super) fn create(state: &mut State, new: NewDatabase) -> Result<Response> {
         version_retention_ms: None,
     };
     state.databases.insert(id, database);
+    note(state, row);
     Ok(Response::Database { id, logs })
+}
+
+/// A later promotion is known of, made by another cluster.
+pub(super) fn raise(
+    state: &mut State,
+    id: DatabaseId,
+    epoch: Epoch,
+    at_ms: u64,
+) -> Result<Response> {
+    let database = find(state, id)?;
+    if epoch <= database.promotion_epoch {
+        return Ok(Response::Done);
+    }
+    database.promotion_epoch = epoch;
+    let detail = format!("another cluster ({}) was promoted: epoch {epoch}", epoch.cluster);
+    let row = HistoryRow::new(at_ms, database.name.as_str(), "epoch", detail);
+    if at_ms > 0 {
+        note(state, row);
+    }
+    Ok(Response::Done)
 }
 
 fn take_logs(state: &mut State, partitions: u16) -> Result<Vec<LogId>> {
@@ -59,7 +80,7 @@ fn take_logs(state: &mut State, partitions: u16) -> Result<Vec<LogId>> {
 pub(super) fn drop(state: &mut State, id: DatabaseId, at_ms: u64) -> Result<Response> {
     find(state, id)?;
     if let Some(database) = state.databases.remove(&id) {
-        event(state, at_ms, &database.name, "drop", String::new());
+        note(state, HistoryRow::new(at_ms, database.name, "drop", ""));
     }
     Ok(Response::Done)
 }
@@ -92,6 +113,7 @@ pub(super) fn promote(
     id: DatabaseId,
     promotion: Promotion,
     keep: Option<(String, Slot)>,
+    by: Option<String>,
 ) -> Result<Response> {
     let database = find(state, id)?;
     if database.promotion.as_ref() == Some(&promotion) {
@@ -114,15 +136,15 @@ pub(super) fn promote(
         ));
     }
     let detail = format!("cut {}, epoch {}: {}", promotion.cut, promotion.epoch, promotion.reason);
-    let at_ms = promotion.at_ms;
+    let row = HistoryRow::new(promotion.at_ms, database.name.as_str(), "promote", detail);
+    let row = row.by(by).at(promotion.epoch, promotion.cut);
     database.state = DatabaseState::Primary;
     database.promotion_epoch = promotion.epoch;
     database.promotion = Some(promotion);
     database.link = None;
     database.gate = None;
     database.slots.extend(keep);
-    let name = database.name.clone();
-    event(state, at_ms, &name, "promote", detail);
+    note(state, row);
     Ok(Response::Done)
 }
 
@@ -136,24 +158,30 @@ pub(super) fn retain(
     database.version_retention_ms = ms;
     let name = database.name.clone();
     let detail = ms.map_or("the node's setting".into(), |ms| format!("{ms} ms"));
-    event(state, at_ms, &name, "version_retention", detail);
+    note(state, HistoryRow::new(at_ms, name, "version retention", detail));
     Ok(Response::Done)
 }
 
 pub(super) fn gate(state: &mut State, id: DatabaseId, gate: Gate) -> Result<Response> {
     let database = find(state, id)?;
-    let name = database.name.clone();
-    let (at_ms, detail) = (gate.at_ms, format!("{} (by {})", gate.reason, gate.owner));
+    let row = HistoryRow::new(gate.at_ms, database.name.as_str(), "gate", gate.reason.as_str());
+    let row = row.by(Some(gate.owner.clone()));
     database.gate = Some(gate);
-    event(state, at_ms, &name, "gate", detail);
+    note(state, row);
     Ok(Response::Done)
 }
 
-pub(super) fn ungate(state: &mut State, id: DatabaseId, at_ms: u64) -> Result<Response> {
+pub(super) fn ungate(
+    state: &mut State,
+    id: DatabaseId,
+    at_ms: u64,
+    by: Option<String>,
+) -> Result<Response> {
     let database = find(state, id)?;
     if let Some(gate) = database.gate.take() {
-        let name = database.name.clone();
-        event(state, at_ms, &name, "ungate", format!("was: {}", gate.reason));
+        let detail = format!("was: {}", gate.reason);
+        let row = HistoryRow::new(at_ms, database.name.as_str(), "ungate", detail).by(by);
+        note(state, row);
     }
     Ok(Response::Done)
 }

@@ -1,8 +1,8 @@
 //! Links (the target's end) and slots (the source's end).
 
-use super::{event, find};
+use super::{LINK_DOWN, LINK_UP, find, note};
 use crate::command::Response;
-use crate::state::{Database, DatabaseState, Link, State};
+use crate::state::{Database, DatabaseState, HistoryRow, Link, Slot, State};
 use base::{DatabaseId, Error, Lsn, Result, SqlState, Timestamp};
 
 pub(super) fn put(
@@ -10,6 +10,7 @@ pub(super) fn put(
     id: DatabaseId,
     link: Link,
     role: DatabaseState,
+    by: Option<String>,
 ) -> Result<Response> {
     let database = find(state, id)?;
     if database.link.is_some() {
@@ -17,19 +18,21 @@ pub(super) fn put(
         return Err(Error::new(SqlState::OBJECT_IN_USE, message)
             .hint(format!("STOP REPLICATING {} first", database.name)));
     }
-    let (name, at_ms) = (database.name.clone(), link.since_ms);
     let detail = format!(
-        "from {}:{}/{}{}",
+        "from {}:{}/{}{}; from {} to {}",
         link.source.host,
         link.source.port,
         link.source.database,
-        if link.differential { " by difference" } else { "" }
+        if link.differential { " by difference" } else { "" },
+        database.state.name(),
+        role.name(),
     );
+    let row = HistoryRow::new(link.since_ms, database.name.as_str(), "link", detail).by(by);
     database.link = Some(link);
     database.state = role;
     database.gate = None;
     database.handover = None;
-    event(state, at_ms, &name, "link", detail);
+    note(state, row);
     Ok(Response::Done)
 }
 
@@ -41,13 +44,52 @@ fn link(database: &mut Database) -> Result<&mut Link> {
         .ok_or_else(|| Error::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message))
 }
 
-pub(super) fn pause(state: &mut State, id: DatabaseId, paused: bool) -> Result<Response> {
-    link(find(state, id)?)?.paused = paused;
+pub(super) fn pause(
+    state: &mut State,
+    id: DatabaseId,
+    paused: bool,
+    at_ms: u64,
+    by: Option<String>,
+) -> Result<Response> {
+    let database = find(state, id)?;
+    let was = std::mem::replace(&mut link(database)?.paused, paused);
+    let kind = if paused { "pause" } else { "continue" };
+    let row = HistoryRow::new(at_ms, database.name.as_str(), kind, "").by(by);
+    if was != paused && at_ms > 0 {
+        note(state, row);
+    }
     Ok(Response::Done)
 }
 
-pub(super) fn error(state: &mut State, id: DatabaseId, error: Option<String>) -> Result<Response> {
-    link(find(state, id)?)?.last_error = error;
+pub(super) fn error(
+    state: &mut State,
+    id: DatabaseId,
+    error: Option<String>,
+    at_ms: u64,
+) -> Result<Response> {
+    let database = find(state, id)?;
+    let name = database.name.clone();
+    let was = std::mem::replace(&mut link(database)?.last_error, error.clone());
+    let kind = if error.is_some() { LINK_DOWN } else { LINK_UP };
+    if was != error && at_ms > 0 {
+        note(state, HistoryRow::new(at_ms, name, kind, error.unwrap_or_default()));
+    }
+    Ok(Response::Done)
+}
+
+pub(super) fn put_slot(
+    state: &mut State,
+    id: DatabaseId,
+    name: String,
+    slot: Slot,
+) -> Result<Response> {
+    let database = find(state, id)?;
+    let detail = format!("{} follows (slot {name})", slot.target_name);
+    let row = HistoryRow::new(slot.last_seen_ms, database.name.as_str(), "standby", detail);
+    let before = database.slots.insert(name, slot);
+    if before.is_none_or(|slot| slot.dropped.is_some()) {
+        note(state, row);
+    }
     Ok(Response::Done)
 }
 
@@ -95,9 +137,9 @@ pub(super) fn drop_slot(
     if !known {
         return Err(unknown(name));
     }
-    let of = database.name.clone();
     let detail = format!("{name}: {}", reason.as_deref().unwrap_or("removed"));
-    event(state, at_ms, &of, "slot dropped", detail);
+    let row = HistoryRow::new(at_ms, database.name.as_str(), "slot dropped", detail);
+    note(state, row);
     Ok(Response::Done)
 }
 

@@ -55,6 +55,7 @@ fn create(name: &str, target: bool) -> Command {
         epoch: epoch(1, 2),
         link: target.then(link),
         at_ms: 3,
+        by: None,
     })
 }
 
@@ -66,6 +67,7 @@ fn promote(number: u32) -> Command {
         reason: "test".into(),
         at_ms: 9,
         keep: Some(("2/d".into(), slot())),
+        by: Some("ann".into()),
     }
 }
 
@@ -144,9 +146,86 @@ fn last_superuser_stays() {
 fn history_is_bounded() {
     let mut s = state();
     for at_ms in 0..(HISTORY_ROWS as u64 + 10) {
-        event(&mut s, at_ms, "d", "k", String::new());
+        note(&mut s, HistoryRow::new(at_ms, "d", "k", ""));
     }
     assert_eq!((s.history.len(), s.history[0].at_ms), (HISTORY_ROWS, 10));
+    assert_eq!((s.history[0].id, s.events), (11, HISTORY_ROWS as u64 + 10));
+}
+
+#[test]
+fn a_bad_line_does_not_push_out_what_else_happened() {
+    let mut s = state();
+    apply(&mut s, create("d", true)).unwrap();
+    for at_ms in 1..3_000 {
+        let error = (at_ms % 2 == 1).then(|| format!("broken at {at_ms}"));
+        apply(&mut s, Command::LinkError { database: DatabaseId(1), error, at_ms }).unwrap();
+    }
+    assert_eq!((s.history[0].kind.as_str(), s.history.len()), ("create", 1 + LINK_ROWS));
+    let (last, before) = (&s.history[LINK_ROWS], &s.history[LINK_ROWS - 1]);
+    assert_eq!((last.kind.as_str(), last.detail.as_str()), ("link down", "broken at 2999"));
+    assert_eq!((before.kind.as_str(), before.id + 1), ("link up", last.id));
+}
+
+#[test]
+fn history_tells_who_did_what_in_which_epoch_at_which_cut() {
+    let mut s = state();
+    let database = DatabaseId(1);
+    let by = Some("ann".to_owned());
+    apply(&mut s, create("d", true)).unwrap();
+    let pause = |paused| Command::PauseLink { database, paused, at_ms: 5, by: by.clone() };
+    apply(&mut s, pause(true)).unwrap();
+    apply(&mut s, pause(true)).unwrap();
+    apply(&mut s, pause(false)).unwrap();
+    apply(&mut s, Command::SetDatabaseState { database, state: DatabaseState::Standby }).unwrap();
+    apply(&mut s, promote(2)).unwrap();
+    let gate = Gate { reason: "moving".into(), owner: "bob".into(), at_ms: 10 };
+    apply(&mut s, Command::SetGate { database, gate }).unwrap();
+    apply(&mut s, Command::ClearGate { database, at_ms: 11, by: by.clone() }).unwrap();
+    let raise = |number| Command::RaiseEpoch { database, epoch: epoch(number, 2), at_ms: 12 };
+    apply(&mut s, raise(1)).unwrap();
+    apply(&mut s, raise(3)).unwrap();
+    let shown = |r: &HistoryRow| {
+        let epoch = r.epoch.map_or(0, |e| e.number);
+        (r.id, r.kind.clone(), epoch, r.cut.map(|c| c.0), r.who.clone().unwrap_or_default())
+    };
+    let all: Vec<_> = s.history.iter().map(shown).collect();
+    let row = |id, kind: &str, epoch, cut, who: &str| (id, kind.into(), epoch, cut, who.into());
+    let want = [
+        row(1, "create", 1, None, ""),
+        row(2, "pause", 1, None, "ann"),
+        row(3, "continue", 1, None, "ann"),
+        row(4, "promote", 2, Some(100), "ann"),
+        row(5, "gate", 2, None, "bob"),
+        row(6, "ungate", 2, None, "ann"),
+        row(7, "epoch", 3, None, ""),
+    ];
+    assert_eq!(all, want);
+}
+
+/// A folder of the first version: its commands and its state lack what came later.
+#[test]
+fn commands_and_rows_of_the_first_version_are_read() {
+    let old = [
+        r#"{"PauseLink":{"database":1,"paused":true}}"#,
+        r#"{"ClearGate":{"database":1,"at_ms":3}}"#,
+        r#"{"LinkError":{"database":1,"error":"x"}}"#,
+        r#"{"RaiseEpoch":{"database":1,"epoch":{"number":7,"cluster":2,"node":1}}}"#,
+        r#"{"History":{"at_ms":1,"database":"d","kind":"role","detail":"from a to b"}}"#,
+    ];
+    let mut s = state();
+    apply(&mut s, create("d", true)).unwrap();
+    for text in old {
+        let command = serde_json::from_str(text).unwrap_or_else(|e| panic!("{text}: {e}"));
+        apply(&mut s, command).unwrap();
+    }
+    let kinds: Vec<_> = s.history.iter().map(|h| h.kind.as_str()).collect();
+    assert_eq!(kinds, ["create", "role"], "no event without its time");
+    assert_eq!(s.databases[&DatabaseId(1)].promotion_epoch, epoch(7, 2));
+    let new = serde_json::to_string(&s).unwrap();
+    let old = new.replace(",\"events\":2", "").replace("\"id\":2,\"at_ms\"", "\"at_ms\"");
+    assert!(old.len() < new.len() - 15, "{new}");
+    let read = serde_json::from_str::<State>(&old).unwrap();
+    assert_eq!((read.events, read.history[1].id), (0, 0));
 }
 
 #[test]

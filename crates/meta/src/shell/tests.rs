@@ -89,14 +89,8 @@ fn snapshots_replace_a_long_file_of_commands() {
     run(3, |world| async move {
         let node = world.node();
         let meta = open(&node).unwrap();
-        let long = |n: u64| {
-            Command::History(crate::HistoryRow {
-                at_ms: n,
-                database: "d".into(),
-                kind: "k".into(),
-                detail: "x".repeat(100_000),
-            })
-        };
+        let long =
+            |n: u64| Command::History(crate::HistoryRow::new(n, "d", "k", "x".repeat(100_000)));
         (0..30).for_each(|n| assert!(meta.apply(long(n)).is_ok()));
         let disk = node.env().disk;
         assert!(disk.open(&commands()).unwrap().len().unwrap() < 1 << 20);

@@ -20,7 +20,7 @@ pub(super) enum Field {
 
 /// The reader.
 #[derive(Debug)]
-pub(crate) struct Lines {
+pub struct Lines {
     pub(super) format: CopyFormat,
     /// Per column: whether an unquoted NULL text stays text, and whether a quoted one is NULL (csv).
     pub(super) force: Vec<(bool, bool)>,
@@ -49,7 +49,7 @@ pub(crate) struct Lines {
 
 impl Lines {
     /// A reader of records with these columns.
-    pub(crate) fn new(format: CopyFormat, columns: &[String]) -> Lines {
+    pub fn new(format: CopyFormat, columns: &[String]) -> Lines {
         let force = columns
             .iter()
             .map(|c| (format.force_not_null.has(c), format.force_null.has(c)))
@@ -75,7 +75,7 @@ impl Lines {
     }
 
     /// Takes more bytes. What was read already is thrown away first.
-    pub(crate) fn push(&mut self, bytes: &[u8]) -> Result<()> {
+    pub fn push(&mut self, bytes: &[u8]) -> Result<()> {
         if self.at_end_marker {
             return Ok(());
         }
@@ -93,17 +93,22 @@ impl Lines {
     }
 
     /// No more bytes will come: a last line without newline counts.
-    pub(crate) fn end(&mut self) {
+    pub fn end(&mut self) {
         self.ended = true;
     }
 
+    /// True after [`Lines::end`].
+    pub fn has_ended(&self) -> bool {
+        self.ended
+    }
+
     /// The line number of the current record.
-    pub(crate) fn line(&self) -> u64 {
+    pub fn line(&self) -> u64 {
         self.line
     }
 
     /// The current record as it came, for error messages.
-    pub(crate) fn record(&self) -> String {
+    pub fn record(&self) -> String {
         let raw = &self.buf[self.record.clone()];
         let text = String::from_utf8_lossy(raw);
         match text.char_indices().nth(100) {
@@ -113,12 +118,12 @@ impl Lines {
     }
 
     /// How many fields the current record has.
-    pub(crate) fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.fields.len()
     }
 
     /// A field of the current record; `None` is NULL.
-    pub(crate) fn field(&self, index: usize) -> Option<&str> {
+    pub fn field(&self, index: usize) -> Option<&str> {
         let bytes = match self.fields.get(index)? {
             Field::Null => return None,
             Field::Raw(range) => &self.buf[range.clone()],
@@ -130,7 +135,7 @@ impl Lines {
 
     /// Goes to the next complete record; false if more bytes are needed (or, after
     /// [`Lines::end`], if there is none). `names` are the columns a header has to match.
-    pub(crate) fn next(&mut self, names: &[String]) -> Result<bool> {
+    pub fn next(&mut self, names: &[String]) -> Result<bool> {
         loop {
             if !self.cut()? {
                 return Ok(false);
@@ -258,10 +263,10 @@ impl Lines {
     }
 
     fn match_header(&self, names: &[String]) -> Result<()> {
-        if self.len() != names.len() {
+        if self.count() != names.len() {
             return Err(bad(format!(
                 "wrong number of fields in header line: got {}, expected {}",
-                self.len(),
+                self.count(),
                 names.len()
             )));
         }

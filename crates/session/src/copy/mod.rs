@@ -15,7 +15,7 @@ mod writer;
 use base::{Error, Result};
 use sql::statement::{CopyOptions, Force};
 
-pub(crate) use lines::Lines;
+pub use lines::Lines;
 pub(crate) use writer::Writer;
 
 /// What to do with a first line of column names.
@@ -47,7 +47,7 @@ impl Chosen {
 
 /// How the data is written.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct CopyFormat {
+pub struct CopyFormat {
     pub(crate) csv: bool,
     pub(crate) delimiter: u8,
     pub(crate) null: String,
@@ -61,7 +61,7 @@ pub(crate) struct CopyFormat {
 
 impl CopyFormat {
     /// From a statement's options.
-    pub(crate) fn new(options: &CopyOptions) -> Result<CopyFormat> {
+    pub fn new(options: &CopyOptions) -> Result<CopyFormat> {
         let chosen = |force: &Force| match force {
             Force::None => Chosen::None,
             Force::All => Chosen::All,

@@ -16,7 +16,7 @@ fn read(format: &CopyFormat, data: &[u8], piece: usize, columns: usize) -> Resul
     let mut rows = Vec::new();
     let mut drain = |lines: &mut Lines| -> Result<(), Error> {
         while lines.next(&names)? {
-            rows.push((0..lines.len()).map(|i| lines.field(i).map(str::to_string)).collect());
+            rows.push((0..lines.count()).map(|i| lines.field(i).map(str::to_string)).collect());
         }
         Ok(())
     };

@@ -1,6 +1,6 @@
 //! The statements an operator has, each repeated until it is known to have worked.
 
-use super::Operator;
+use super::{OPERATOR, Operator};
 use crate::invariants::log_prefix;
 use crate::plan::DATABASE;
 use crate::region::{Access, PORT, USER};
@@ -69,7 +69,7 @@ impl Operator {
             if access.record().is_ok_and(|r| r.link.is_some()) {
                 return Ok(Some(()));
             }
-            let done = access.links.replicate(request.clone());
+            let done = access.links.replicate(request.clone(), OPERATOR);
             let done = self.ask(region, "REPLICATE", &access, done).await;
             done.map(Some).map_err(|e| e.to_string())
         })
@@ -119,7 +119,7 @@ impl Operator {
     pub(crate) async fn gate(&self, region: usize) -> Result<(), Violation> {
         self.until("gating", async || {
             let access = self.access(region)?;
-            let done = access.engine.gate(DATABASE, "operator", "moving to the other region");
+            let done = access.engine.gate(DATABASE, OPERATOR, "moving to the other region");
             let done = self.ask(region, "FLUSH TABLES", &access, done).await;
             done.map(Some).map_err(|e| e.to_string())
         })
@@ -133,7 +133,7 @@ impl Operator {
     pub(crate) async fn ungate(&self, region: usize) -> Result<(), Violation> {
         self.until("opening", async || {
             let access = self.access(region)?;
-            let done = async { access.engine.ungate(DATABASE) };
+            let done = async { access.engine.ungate(DATABASE, OPERATOR) };
             let done = self.ask(region, "UNLOCK TABLES", &access, done).await;
             done.map(Some).map_err(|e| e.to_string())
         })
@@ -158,7 +158,7 @@ impl Operator {
                 if ready().await?.is_none() {
                     return Ok(None);
                 }
-                let done = access.links.stop(DATABASE);
+                let done = access.links.stop(DATABASE, OPERATOR);
                 match self.ask(region, "STOP REPLICATING", &access, done).await {
                     Ok(done) => {
                         self.stage.trace.say(format_args!("operator: {done:?}"));

@@ -1,7 +1,7 @@
 //! The ways in which the primary changes sides.
 
-use super::Operator;
 use super::steps::Promotion;
+use super::{OPERATOR, Operator};
 use crate::invariants::{one_primary, stranded_once};
 use crate::stage::Route;
 use crate::verdict::Violation;
@@ -125,7 +125,7 @@ impl Operator {
     /// The new primary is told to follow the old one: that must be refused, whatever else happens.
     async fn wrong_way(&self, new: usize) -> Result<(), Violation> {
         let Ok(access) = self.access(new) else { return Ok(()) };
-        let work = access.links.replicate(self.request(new, true));
+        let work = access.links.replicate(self.request(new, true), OPERATOR);
         let done = self.ask(new, "REPLICATE (the wrong way)", &access, work).await;
         self.stage.trace.say(format_args!("operator: the wrong way: {done:?}"));
         match done {

@@ -2,7 +2,7 @@
 
 use super::Run;
 use crate::shape::Place;
-use base::{Error, Result, SqlState, StorageId};
+use base::{Error, Result, SqlState};
 use partition::{LockMode, LockWait, VersionedRow};
 use std::collections::BTreeSet;
 use txn::Transaction;
@@ -24,13 +24,13 @@ pub fn in_relation(mut error: Error, table: &str) -> Error {
     error
 }
 
-/// Locks rows exclusively and reads their newest versions, one answer per place.
+/// Locks rows exclusively, unless only this transaction can see them, and reads their newest
+/// versions, one answer per place.
 pub async fn lock_and_read(
     run: &mut Run<'_>,
-    storage: StorageId,
+    private: bool,
     places: &[Place],
 ) -> Result<Vec<Option<VersionedRow>>> {
-    let private = run.private.contains(&storage);
     let order = in_order(places);
     let sorted: Vec<Place> = order.iter().map(|i| places[*i].clone()).collect();
     if !private {

@@ -14,11 +14,13 @@
 //! Never through DataFusion's own DML hooks, which lose conditions: the rows to change are the
 //! result of an ordinary query.
 //!
-//! # Invariant
-//! Conditions and new values are always computed from the very row versions that are overwritten:
-//! if a row changed between the snapshot and the lock, the query runs again with the locks held.
+//! # Invariants
+//! * Whoever writes a row writes its index entries in the same step: see [`entries`].
+//! * Conditions and new values are always computed from the very row versions that are overwritten:
+//!   if a row changed between the snapshot and the lock, the query runs again with the locks held.
 
 mod ast;
+mod entries;
 mod find;
 mod insert;
 mod lock;
@@ -28,7 +30,7 @@ mod returning;
 mod table;
 
 pub use ast::{default_of, fold, last_part, output_names, parse_expr, schema_and_name, split_with};
-pub use insert::{Conflict, InsertPlan, Source, insert, insert_rows};
+pub use insert::{Conflict, InsertPlan, Source, insert, insert_rows, lost_row};
 pub use lock::{in_order, in_relation, lock_and_read};
 pub use modify::{Kind, ModifyPlan, apply, assignments, delete_relation, modify};
 pub use query_lock::{LockPlan, lock_rows};
@@ -68,6 +70,13 @@ pub struct Run<'a> {
     pub wait: LockWait,
     /// Key spaces that only this transaction can see: their rows need no locks.
     pub private: &'a BTreeSet<StorageId>,
+}
+
+impl Run<'_> {
+    /// How to wait for locks in a key space; `None` if it needs none.
+    pub fn wait_in(&self, storage: StorageId) -> Option<LockWait> {
+        (!self.private.contains(&storage)).then_some(self.wait)
+    }
 }
 
 /// What a statement has changed.

@@ -1,6 +1,7 @@
 //! UPDATE and DELETE.
 
 use super::ast::{default_of, generated_always, is_default, last_part, parse_expr, select};
+use super::entries::move_entries;
 use super::find::{Found, find};
 use super::lock::lock_and_read;
 use super::returning::Returning;
@@ -202,17 +203,19 @@ pub async fn modify(run: &mut Run<'_>, plan: &ModifyPlan) -> Result<Changed> {
     apply(run, &plan.shape, rows, plan.returning.is_some()).await
 }
 
-/// Writes locked rows: `(place, old row, new row)`, `None` to delete.
+/// A locked row: its place, what it is, and what it becomes; `None` to delete it.
+pub type Modified = (Place, Vec<Value>, Option<Vec<Value>>);
+
+/// Writes locked rows.
 pub async fn apply(
     run: &mut Run<'_>,
     shape: &Shape,
-    rows: Vec<(Place, Vec<Value>, Option<Vec<Value>>)>,
+    rows: Vec<Modified>,
     returning: bool,
 ) -> Result<Changed> {
-    let mut changed = Changed { count: rows.len() as u64, rows: Vec::new() };
-    let mut moved: Vec<(Place, Vec<Value>)> = Vec::new();
-    for (place, old, new) in rows {
-        let bytes: Option<Bytes> = match &new {
+    let mut moved: Vec<(usize, Place)> = Vec::new();
+    for (at, (place, old, new)) in rows.iter().enumerate() {
+        let bytes: Option<Bytes> = match new {
             None => None,
             Some(new) => {
                 shape.check(new)?;
@@ -220,32 +223,46 @@ pub async fn apply(
                 if stays {
                     Some(shape.encode(new))
                 } else {
-                    moved.push((shape.place(new), new.clone()));
+                    moved.push((at, shape.place(new)));
                     None
                 }
             }
         };
-        run.txn.write(place.0, place.1, bytes)?;
-        if returning {
-            changed.rows.push(new.unwrap_or(old));
-        }
+        run.txn.write(place.0, place.1.clone(), bytes)?;
     }
     if !moved.is_empty() {
-        arrive(run, shape, moved).await?;
+        arrive(run, shape, &rows, &moved).await?;
     }
-    Ok(changed)
+    if !shape.indexes.is_empty() {
+        let mut places: Vec<&Place> = rows.iter().map(|(place, ..)| place).collect();
+        moved.iter().for_each(|(at, place)| places[*at] = place);
+        let pairs = rows.iter().zip(places).map(|((place, old, new), to)| {
+            (Some((place, old.as_slice())), new.as_ref().map(|new| (to, new.as_slice())))
+        });
+        move_entries(run, shape, &pairs.collect::<Vec<_>>()).await?;
+    }
+    let count = rows.len() as u64;
+    let shown = rows.into_iter().filter(|_| returning).map(|(_, old, new)| new.unwrap_or(old));
+    Ok(Changed { count, rows: shown.collect() })
 }
 
 /// Rows whose key has changed arrive at their new places, after all have left the old ones.
-async fn arrive(run: &mut Run<'_>, shape: &Shape, moved: Vec<(Place, Vec<Value>)>) -> Result<()> {
-    let places: Vec<Place> = moved.iter().map(|(p, _)| p.clone()).collect();
-    let found = lock_and_read(run, shape.table.storage, &places).await?;
+async fn arrive(
+    run: &mut Run<'_>,
+    shape: &Shape,
+    rows: &[Modified],
+    moved: &[(usize, Place)],
+) -> Result<()> {
+    let places: Vec<Place> = moved.iter().map(|(_, p)| p.clone()).collect();
+    let private = run.private.contains(&shape.table.storage);
+    let found = lock_and_read(run, private, &places).await?;
     let mut seen = BTreeSet::new();
-    for ((place, row), found) in moved.into_iter().zip(found) {
+    for ((at, place), found) in moved.iter().zip(found) {
+        let Some(row) = rows.get(*at).and_then(|(.., new)| new.as_ref()) else { continue };
         if found.is_some() || !seen.insert(place.clone()) {
-            return Err(shape.duplicate(&row));
+            return Err(shape.duplicate(row));
         }
-        run.txn.write(place.0, place.1, Some(shape.encode(&row)))?;
+        run.txn.write(place.0, place.1.clone(), Some(shape.encode(row)))?;
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use super::columns::{Defined, column_of, key_names};
 use super::identity::refuse_identity;
-use super::{check_default, exclusively, identity, primary_key, sequence};
+use super::{check_default, exclusively, identity, index, primary_key, sequence};
 use crate::change::{Run, fold, last_part};
 use base::{Column, Error, Result, SqlState, StorageId, TableDescriptor, Value};
 use datafusion::sql::sqlparser::ast::{
@@ -47,6 +47,14 @@ async fn change(
         Op::AddConstraint { constraint: TableConstraint::PrimaryKey(key), .. } => {
             primary_key::add(run, table, &key_names(&key.columns)?).await
         }
+        Op::AddConstraint { constraint: TableConstraint::Unique(unique), .. } => {
+            let wanted = index::Definition::of_constraint(unique)?;
+            let index = index::add(run, table, &wanted, true).await?;
+            index::fill(run, table, &index).await
+        }
+        Op::DropConstraint { name, if_exists, .. } => {
+            index::drop_constraint(table, &fold(name), *if_exists)
+        }
         Op::AddConstraint { constraint, .. } => {
             Err(Error::unsupported(format!("ADD {constraint}")))
         }
@@ -85,7 +93,7 @@ async fn add_column(
     if_not_exists: bool,
 ) -> Result<()> {
     let catalog = run.txn.catalog().await?;
-    let Defined { mut column, key, sequence } =
+    let Defined { mut column, key, unique, sequence } =
         column_of(run, &catalog, def, table.next_column_id)?;
     if table.column_named(&column.name).is_some() {
         if if_not_exists {
@@ -126,6 +134,10 @@ async fn add_column(
     table.next_column_id += 1;
     let at = table.columns.iter().position(|c| c.hidden).unwrap_or(table.columns.len());
     table.columns.insert(at, column);
+    if let Some(wanted) = unique {
+        let index = index::add(run, table, &wanted, true).await?;
+        index::fill(run, table, &index).await?;
+    }
     identity::make(run, table, sequence.into_iter().collect()).await
 }
 
@@ -150,6 +162,7 @@ fn drop_column(table: &mut TableDescriptor, name: &str, if_exists: bool) -> Resu
         )));
     }
     table.columns.retain(|c| c.id != id);
+    table.indexes.retain(|i| i.columns.iter().all(|c| c.column != id));
     Ok(Some(id))
 }
 

@@ -2,6 +2,7 @@
 
 use super::check_default;
 use super::identity::{self, Wanted};
+use super::index::Definition;
 use crate::change::{Run, fold};
 use crate::statement::SequenceOptions;
 use crate::types::sql_type;
@@ -15,6 +16,8 @@ use datafusion::sql::sqlparser::ast::{
 pub(super) struct Draft {
     pub columns: Vec<Column>,
     pub key: Option<Vec<String>>,
+    /// What is to be unique besides.
+    pub uniques: Vec<Definition>,
     /// The sequences that columns want.
     pub sequences: Vec<Wanted>,
 }
@@ -24,6 +27,8 @@ pub(super) struct Defined {
     pub column: Column,
     /// It is the primary key.
     pub key: bool,
+    /// It is to be unique.
+    pub unique: Option<Definition>,
     /// The sequence it wants.
     pub sequence: Option<Wanted>,
 }
@@ -52,7 +57,8 @@ impl Draft {
         def: &ColumnDef,
         id: u32,
     ) -> Result<()> {
-        let Defined { column, key, sequence } = column_of(run, catalog, def, id)?;
+        let Defined { column, key, unique, sequence } = column_of(run, catalog, def, id)?;
+        self.uniques.extend(unique);
         if key {
             self.set_key(vec![column.name.clone()])?;
         }
@@ -74,8 +80,9 @@ impl Draft {
     pub(super) fn constrain(&mut self, constraint: &TableConstraint) -> Result<()> {
         match constraint {
             TableConstraint::PrimaryKey(key) => self.set_key(key_names(&key.columns)?),
-            TableConstraint::Unique(_) => {
-                Err(Error::unsupported("UNIQUE").hint("only the primary key is unique so far"))
+            TableConstraint::Unique(unique) => {
+                self.uniques.push(Definition::of_constraint(unique)?);
+                Ok(())
             }
             TableConstraint::ForeignKey(_) => Err(Error::unsupported("FOREIGN KEY")),
             TableConstraint::Check(_) => Err(Error::unsupported("CHECK")),
@@ -115,7 +122,7 @@ pub(super) fn column_of(
         let options = SequenceOptions::default();
         Wanted { column: id, ty, options, identity: None, name: None }
     });
-    let (mut key, mut null) = (false, false);
+    let (mut key, mut null, mut unique) = (false, false, None);
     for option in &def.options {
         match &option.option {
             ColumnOption::Null => null = true,
@@ -126,10 +133,9 @@ pub(super) fn column_of(
                 made.default = Some(text);
             }
             ColumnOption::PrimaryKey(_) => key = true,
-            ColumnOption::Unique(_) => {
-                return Err(
-                    Error::unsupported("UNIQUE").hint("only the primary key is unique so far")
-                );
+            ColumnOption::Unique(constraint) => {
+                let name = option.name.as_ref();
+                unique = Some(Definition::of_column(&made.name, name, constraint)?);
             }
             ColumnOption::ForeignKey(_) => return Err(Error::unsupported("REFERENCES")),
             ColumnOption::Check(_) => return Err(Error::unsupported("CHECK")),
@@ -163,7 +169,7 @@ pub(super) fn column_of(
         }
         made.not_null = true;
     }
-    Ok(Defined { column: made, key, sequence })
+    Ok(Defined { column: made, key, unique, sequence })
 }
 
 fn twice(column: &Column, what: &str) -> Error {

@@ -1,7 +1,7 @@
 //! CREATE TABLE.
 
 use super::columns::{Draft, column, shard_columns, take_key};
-use super::identity;
+use super::{identity, index};
 use crate::change::{InsertPlan, Run, Scope, Source, fold, insert};
 use crate::plan::{Names, plan_statement};
 use crate::shape::Shape;
@@ -103,7 +103,7 @@ async fn finish(
     let schema = super::public(schema)?;
     run.txn.begin_ddl().await?;
     let catalog = run.txn.catalog().await?;
-    if catalog.table(&schema, &name).is_some() || catalog.sequence(&schema, &name).is_some() {
+    if catalog.has_relation(&schema, &name) {
         if ast.if_not_exists {
             return Ok(None);
         }
@@ -132,9 +132,13 @@ async fn finish(
         columns: draft.columns,
         primary_key,
         shard_key,
+        indexes: Vec::new(),
         next_column_id: next + 1,
         version: 1,
     };
+    for wanted in &draft.uniques {
+        index::add(run, &mut table, wanted, true).await?;
+    }
     identity::make(run, &mut table, draft.sequences).await?;
     run.txn.put_table(&table).await?;
     Ok(Some(table))

@@ -46,6 +46,9 @@ pub async fn truncate(
         };
         let mut changed = table.as_ref().clone();
         changed.storage = run.txn.next_storage_id().await?;
+        for index in &mut changed.indexes {
+            index.storage = run.txn.next_index_storage_id().await?;
+        }
         changed.version += 1;
         run.txn.put_table(&changed).await?;
         if restart_identity {

@@ -6,6 +6,7 @@ mod columns;
 mod create;
 mod drop;
 mod identity;
+mod index;
 mod primary_key;
 mod sequence;
 
@@ -13,6 +14,7 @@ pub use alter::alter;
 pub use create::{create, create_as};
 pub use drop::{drop_tables, truncate};
 pub use identity::{alter_identity, always};
+pub use index::{Order, create_index, drop_indexes, duplicated, is_index_order, register_index};
 pub use sequence::{alter_sequence, create_sequence, drop_sequences};
 
 use crate::change::{Run, Scope};

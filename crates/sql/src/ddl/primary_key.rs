@@ -28,10 +28,13 @@ pub async fn add(run: &mut Run<'_>, table: &mut TableDescriptor, names: &[String
     changed.shard_key = changed.primary_key.clone();
     changed.columns.retain(|c| !c.hidden);
     changed.storage = run.txn.next_storage_id().await?;
+    for index in &mut changed.indexes {
+        index.storage = run.txn.next_index_storage_id().await?;
+    }
     let new = Shape::new(Arc::new(changed.clone()), partitions);
     let visible: Vec<usize> = old.visible().map(|(i, _)| i).collect();
     for partition in 0..partitions {
-        let view = run.txn.view()?;
+        let view = run.txn.fresh_view().await?;
         let mut batches = view.scan(partition, spec(&old, visible.clone())).await?;
         drop(view);
         while let Some(batch) = batches.try_next().await? {
@@ -41,6 +44,9 @@ pub async fn add(run: &mut Run<'_>, table: &mut TableDescriptor, names: &[String
             });
             put(run, &new, rows.collect()).await?;
         }
+    }
+    for index in &changed.indexes {
+        super::index::fill(run, &changed, index).await?;
     }
     *table = changed;
     Ok(())
@@ -105,7 +111,7 @@ pub async fn is_empty(run: &mut Run<'_>, table: &TableDescriptor) -> Result<bool
     let (_, partitions) = database_of(run);
     let shape = Shape::new(Arc::new(table.clone()), partitions);
     for partition in 0..partitions {
-        let view = run.txn.view()?;
+        let view = run.txn.fresh_view().await?;
         let mut batches = view.scan(partition, spec(&shape, shape.key.clone())).await?;
         while let Some(batch) = batches.try_next().await? {
             if batch.num_rows() > 0 {
@@ -122,7 +128,7 @@ pub async fn has_null(run: &mut Run<'_>, table: &TableDescriptor, column: &str) 
     let shape = Shape::new(Arc::new(table.clone()), partitions);
     let position = shape.position(column)?;
     for partition in 0..partitions {
-        let view = run.txn.view()?;
+        let view = run.txn.fresh_view().await?;
         let mut batches = view.scan(partition, spec(&shape, vec![position])).await?;
         while let Some(batch) = batches.try_next().await? {
             if batch.column(0).null_count() > 0 {

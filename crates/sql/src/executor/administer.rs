@@ -31,6 +31,8 @@ impl Executor {
                 | Stmt::FlushTables { .. }
                 | Stmt::UnlockTables { .. }
                 | Stmt::Switchover { .. }
+                | Stmt::Failover { .. }
+                | Stmt::Explain(_)
                 | Stmt::ShowReplicationStatus { .. }
                 | Stmt::ShowDatabases { .. }
                 | Stmt::CreateUser { .. }
@@ -44,10 +46,19 @@ impl Executor {
         if let Stmt::ShowReplicationStatus { .. } | Stmt::ShowDatabases { .. } = stmt {
             return self.show(stmt, Arc::default()).await;
         }
+        if Executor::may_stand_alone(stmt) {
+            return self.make_index(stmt).await;
+        }
         self.check_superuser(stmt)?;
         if let Stmt::Switchover { database, to } = stmt {
-            let done = self.links()?.switchover(database, to).await?;
+            let done = self.links()?.switchover(database, to, &self.user).await?;
             return Ok(rows_of(system::receipt(stmt, &done)?, "SWITCHOVER"));
+        }
+        if let Stmt::Explain(inner) = stmt {
+            return self.explain(inner).await;
+        }
+        if let Stmt::Failover { database, at, data_loss } = stmt {
+            return self.failover(stmt, database, at.as_deref(), *data_loss).await;
         }
         let tag = match stmt {
             Stmt::CreateDatabase { name, if_not_exists, partitions, durability } => {
@@ -76,7 +87,7 @@ impl Executor {
     }
 
     /// Everything here needs a superuser, but for the own password.
-    fn check_superuser(&self, stmt: &Stmt) -> Result<()> {
+    pub(super) fn check_superuser(&self, stmt: &Stmt) -> Result<()> {
         if self.engine.meta.read(|s| s.users.get(&self.user).is_some_and(|u| u.superuser)) {
             return Ok(());
         }
@@ -148,8 +159,8 @@ impl Executor {
     fn unlock(&self, database: Option<&str>, force: bool) -> Result<&'static str> {
         for name in self.named_or_all(database)? {
             match &self.links {
-                Some(links) => links.unlock(&name, force)?,
-                None => self.engine.ungate(&name)?,
+                Some(links) => links.unlock(&name, force, &self.user)?,
+                None => self.engine.ungate(&name, &self.user)?,
             }
         }
         Ok("UNLOCK TABLES")
@@ -210,7 +221,7 @@ impl Executor {
         Ok(rows_of(batch, "SHOW"))
     }
 
-    fn links(&self) -> Result<&Arc<dr::Links>> {
+    pub(super) fn links(&self) -> Result<&Arc<dr::Links>> {
         self.links.as_ref().ok_or_else(|| Error::unsupported("replication on this connection"))
     }
 
@@ -220,30 +231,32 @@ impl Executor {
     }
 
     async fn replicate(&self, stmt: &Stmt) -> Result<&'static str> {
-        let links = self.links()?;
+        let (links, by) = (self.links()?, &self.user);
         match stmt {
-            Stmt::Replicate(r) => links.replicate(request(r)).await.map(|()| "REPLICATE DATABASE"),
+            Stmt::Replicate(r) => {
+                links.replicate(request(r), by).await.map(|()| "REPLICATE DATABASE")
+            }
             Stmt::PauseReplicating { database } => {
-                links.pause(database).await.map(|()| "PAUSE REPLICATING")
+                links.pause(database, by).await.map(|()| "PAUSE REPLICATING")
             }
             Stmt::ContinueReplicating { database } => {
-                links.resume(database).await.map(|()| "CONTINUE REPLICATING")
+                links.resume(database, by).await.map(|()| "CONTINUE REPLICATING")
             }
             Stmt::StopReplicating { database } => {
-                links.stop(database).await.map(|_| "STOP REPLICATING")
+                links.stop(database, by).await.map(|_| "STOP REPLICATING")
             }
             _ => Err(Error::internal("this statement belongs in a transaction")),
         }
     }
 }
 
-fn rows_of(batch: RecordBatch, verb: &'static str) -> Outcome {
+pub(super) fn rows_of(batch: RecordBatch, verb: &'static str) -> Outcome {
     let columns = columns_of(&batch.schema(), &[]);
     let rows = conform(futures::stream::iter([Ok(batch)]).boxed(), &columns);
     Outcome::Rows { columns, rows, verb }
 }
 
-fn request(r: &Replicate) -> ReplicateRequest {
+pub(super) fn request(r: &Replicate) -> ReplicateRequest {
     ReplicateRequest {
         database: r.database.clone(),
         differential: r.differential,

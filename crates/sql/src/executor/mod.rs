@@ -13,6 +13,8 @@
 mod administer;
 mod body;
 mod copy;
+mod failover;
+mod index;
 mod lift;
 mod past;
 mod prepared;
@@ -27,7 +29,7 @@ pub use prepared::Prepared;
 use crate::cell::Frame;
 use crate::plan::{Circumstances, ResultColumn, Rows, Runtime, Sequences};
 use crate::sequence::{Draws, Memory};
-use base::{Result, StorageId, TableId, TxnId};
+use base::{Error, Result, StorageId, TableId, TxnId};
 use parking_lot::Mutex;
 use partition::LockWait;
 use std::collections::{BTreeMap, BTreeSet};
@@ -85,6 +87,7 @@ pub struct Executor {
     current: Mutex<Current>,
     lifted: Mutex<BTreeMap<String, Option<Arc<Prepared>>>>,
     sequences: Arc<Memory>,
+    notices: Mutex<Vec<Error>>,
 }
 
 impl Executor {
@@ -109,7 +112,17 @@ impl Executor {
             current: Mutex::default(),
             lifted: Mutex::default(),
             sequences: Arc::default(),
+            notices: Mutex::default(),
         }
+    }
+
+    /// What the statements since the last call have to say besides their result.
+    pub fn take_notices(&self) -> Vec<Error> {
+        std::mem::take(&mut *self.notices.lock())
+    }
+
+    pub(crate) fn notice(&self, notice: Error) {
+        self.notices.lock().push(notice);
     }
 
     /// How long to wait for row locks; `None`: as long as it takes.

@@ -29,6 +29,13 @@ impl Executor {
                 let catalog = run.txn.catalog().await?;
                 self.show(stmt, catalog).await
             }
+            Stmt::Checkpoint => {
+                self.check_superuser(stmt)?;
+                for database in self.engine.databases() {
+                    self.engine.checkpoint(&database).await?;
+                }
+                Ok(Outcome::command("CHECKPOINT"))
+            }
             Stmt::Noop { tag } => Ok(Outcome::command(*tag)),
             Stmt::CreateTable { ast, shard_key } => {
                 if let Some(query) = &ast.query {
@@ -53,6 +60,10 @@ impl Executor {
             Stmt::AlterIdentity { table, if_exists, column, change } => {
                 ddl::alter_identity(&mut run, table, *if_exists, column, change).await?;
                 Ok(Outcome::command("ALTER TABLE"))
+            }
+            Stmt::Sql(ast) if matches!(ast.as_ref(), Statement::CreateIndex(_)) => {
+                ddl::create_index(&mut run, stmt).await?;
+                Ok(Outcome::command("CREATE INDEX"))
             }
             Stmt::Sql(ast) => self.schema_change(&mut run, ast).await,
             _ => Err(Error::internal("this statement does not belong in a transaction")),
@@ -84,6 +95,10 @@ impl Executor {
             } => {
                 ddl::drop_sequences(run, names, *if_exists, *cascade).await?;
                 Ok(Outcome::command("DROP SEQUENCE"))
+            }
+            Statement::Drop { object_type: ObjectType::Index, if_exists, names, .. } => {
+                ddl::drop_indexes(run, names, *if_exists).await?;
+                Ok(Outcome::command("DROP INDEX"))
             }
             Statement::Truncate(truncate) => {
                 let names: Vec<_> = truncate.table_names.iter().map(|t| &t.name).collect();

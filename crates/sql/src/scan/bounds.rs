@@ -25,11 +25,17 @@ pub struct Bounds {
 
 /// What the filters say about one column.
 #[derive(Default)]
-struct Limits {
-    equal: Option<Value>,
-    lower: Option<(Value, bool)>,
-    upper: Option<(Value, bool)>,
-    nothing: bool,
+pub(super) struct Limits {
+    /// It has this value.
+    pub equal: Option<Value>,
+    /// It has one of these.
+    pub one_of: Option<Vec<Value>>,
+    /// It is above this; or equal, if true.
+    pub lower: Option<(Value, bool)>,
+    /// It is below this; or equal, if true.
+    pub upper: Option<(Value, bool)>,
+    /// It can have no value.
+    pub nothing: bool,
 }
 
 impl Bounds {
@@ -94,7 +100,8 @@ impl Bounds {
     }
 }
 
-fn limits(shape: &Shape, position: usize, conjuncts: &[&Expr]) -> Limits {
+/// What a conjunction of filters says about a column.
+pub(super) fn limits(shape: &Shape, position: usize, conjuncts: &[&Expr]) -> Limits {
     let column = &shape.table.columns[position];
     let mut limits = Limits::default();
     for conjunct in conjuncts {
@@ -178,6 +185,8 @@ impl Limits {
             }
         }
         keys.sort_by(|a, b| a.0.cmp(&b.0));
+        keys.dedup_by(|a, b| a.0 == b.0);
+        self.one_of = Some(keys.iter().map(|(_, value)| value.clone()).collect());
         match (keys.first(), keys.last()) {
             (Some((_, least)), Some((_, greatest))) => {
                 self.lower = Some((least.clone(), true));

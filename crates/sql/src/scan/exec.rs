@@ -1,6 +1,8 @@
 //! The scan itself: partitions of the database dealt out to DataFusion's partitions.
 
 use super::bounds::Bounds;
+use super::fetch::fetch;
+use super::index::IndexBounds;
 use crate::error;
 use crate::shape::Shape;
 use ::arrow::array::{RecordBatch, RecordBatchOptions};
@@ -33,6 +35,8 @@ pub struct ScanExec {
     /// Positions of the columns produced; may be empty (`count(*)`).
     columns: Vec<usize>,
     bounds: Bounds,
+    /// The entries to go through, instead of all keys within the bounds.
+    index: Option<IndexBounds>,
     limit: Option<usize>,
     /// Which partitions each task visits.
     groups: Vec<Vec<u16>>,
@@ -45,12 +49,15 @@ impl ScanExec {
         shape: Arc<Shape>,
         columns: Vec<usize>,
         bounds: Bounds,
+        index: Option<IndexBounds>,
         limit: Option<usize>,
         tasks: usize,
     ) -> Result<ScanExec> {
         let fields: Vec<_> = columns.iter().map(|i| shape.schema.fields()[*i].clone()).collect();
         let schema: SchemaRef = Arc::new(Schema::new(fields));
-        let partitions: Vec<u16> = match (bounds.empty, bounds.partition) {
+        let only = bounds.partition.or(index.as_ref().and_then(|i| i.partition));
+        let empty = bounds.empty || index.as_ref().is_some_and(|i| i.ranges.is_empty());
+        let partitions: Vec<u16> = match (empty, only) {
             (true, _) => Vec::new(),
             (false, Some(p)) => vec![p],
             (false, None) => (0..shape.partitions).collect(),
@@ -66,7 +73,7 @@ impl ScanExec {
             EmissionType::Incremental,
             Boundedness::Bounded,
         ));
-        Ok(ScanExec { shape, columns, bounds, limit, groups, properties })
+        Ok(ScanExec { shape, columns, bounds, index, limit, groups, properties })
     }
 
     fn spec(&self, ts: Timestamp, batch_rows: usize) -> ScanSpec {
@@ -88,14 +95,37 @@ impl ScanExec {
     }
 }
 
+impl ScanExec {
+    fn names(&self, columns: &[usize]) -> String {
+        let name = |i: &usize| self.shape.table.columns[*i].name.as_str();
+        columns.iter().map(name).collect::<Vec<_>>().join(", ")
+    }
+
+    fn show_index(&self, bounds: &IndexBounds, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let index = &self.shape.indexes[bounds.at];
+        let (equal, rest) = index.columns.split_at(bounds.equal);
+        write!(f, ", equal=[{}]", self.names(equal))?;
+        match (bounds.ranged, bounds.ranges.len()) {
+            (true, 1) => write!(f, ", range=[{}]", self.names(&rest[..1])),
+            (true, n) => write!(f, ", values of {}={n}", self.names(&rest[..1])),
+            (false, _) => Ok(()),
+        }
+    }
+}
+
 impl DisplayAs for ScanExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<&str> =
-            self.columns.iter().map(|i| self.shape.table.columns[*i].name.as_str()).collect();
-        write!(f, "ScanExec: table={}, columns=[{}]", self.shape.table.name, names.join(", "))?;
-        match self.bounds.partition {
+        write!(f, "{}: table={}", self.name(), self.shape.table.name)?;
+        if let Some(bounds) = &self.index {
+            write!(f, ", index={}", self.shape.indexes[bounds.at].index.name)?;
+        }
+        write!(f, ", columns=[{}]", self.names(&self.columns))?;
+        match self.bounds.partition.or(self.index.as_ref().and_then(|i| i.partition)) {
             Some(p) => write!(f, ", partition={p}")?,
             None => write!(f, ", partitions={}", self.shape.partitions)?,
+        }
+        if let Some(bounds) = &self.index {
+            return self.show_index(bounds, f);
         }
         if self.bounds.empty {
             write!(f, ", keys=none")?;
@@ -111,7 +141,7 @@ impl DisplayAs for ScanExec {
 
 impl ExecutionPlan for ScanExec {
     fn name(&self) -> &'static str {
-        "ScanExec"
+        if self.index.is_some() { "IndexScanExec" } else { "ScanExec" }
     }
 
     fn properties(&self) -> &Arc<PlanProperties> {
@@ -157,10 +187,17 @@ impl ExecutionPlan for ScanExec {
         let group = self.groups.get(partition).cloned().unwrap_or_default();
         let schema = self.properties.eq_properties.schema().clone();
         let (target, nothing) = (schema.clone(), self.columns.is_empty());
+        let (shape, index) = (self.shape.clone(), self.index.clone());
         let stream = futures::stream::iter(group)
             .then(move |p| {
                 let (view, spec) = (view.clone(), spec.clone());
-                async move { view.scan(p, spec).await }
+                let (shape, index) = (shape.clone(), index.clone());
+                async move {
+                    match index {
+                        Some(index) => fetch(view, p, &shape, &index, spec).await,
+                        None => view.scan(p, spec).await,
+                    }
+                }
             })
             .try_flatten()
             .map(move |batch| shaped(batch.map_err(error::wrap)?, &target, nothing));

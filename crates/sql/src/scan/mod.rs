@@ -5,6 +5,7 @@
 //!                                     │ execute: the snapshot comes with the task, not the plan
 //!                                     ▼
 //!                   ReadView::scan(partition, spec) ─▶ batches
+//!                   an index bounds the rows better: its entries ─▶ ReadView::get ─▶ batches
 //! ```
 //!
 //! A plan never holds a snapshot: [`Snapshot`] travels in the task's configuration, so one plan can
@@ -12,6 +13,8 @@
 
 mod bounds;
 mod exec;
+mod fetch;
+mod index;
 mod table;
 
 pub use bounds::Bounds;

@@ -2,6 +2,7 @@
 
 use super::bounds::Bounds;
 use super::exec::ScanExec;
+use super::index::IndexBounds;
 use crate::shape::Shape;
 use ::arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
@@ -62,10 +63,12 @@ impl TableProvider for Table {
             None => self.shown.clone(),
         };
         let bounds = Bounds::of(&self.shape, filters);
+        let index = IndexBounds::choose(&self.shape, filters, &bounds);
         let groups = state.config().target_partitions();
         // A limit may only be pushed down where nothing filters the rows afterwards.
         let limit = limit.filter(|_| filters.is_empty());
-        Ok(Arc::new(ScanExec::new(self.shape.clone(), columns, bounds, limit, groups)?))
+        let shape = self.shape.clone();
+        Ok(Arc::new(ScanExec::new(shape, columns, bounds, index, limit, groups)?))
     }
 
     fn supports_filters_pushdown(

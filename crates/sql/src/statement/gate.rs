@@ -46,7 +46,6 @@ pub(super) fn show_list(input: &mut Input<'_>) -> Result<Stmt, Failure> {
 pub(super) fn noop(input: &mut Input<'_>) -> Stmt {
     let tag = match input.word(0).as_str() {
         "vacuum" => "VACUUM",
-        "checkpoint" => "CHECKPOINT",
         "reindex" => "REINDEX",
         "cluster" => "CLUSTER",
         _ => "ANALYZE",

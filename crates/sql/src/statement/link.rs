@@ -82,6 +82,24 @@ pub(super) fn switchover(input: &mut Input<'_>) -> Result<Stmt, Failure> {
     Ok(Stmt::Switchover { database, to: input.name()? })
 }
 
+/// `FAILOVER DATABASE d [AT TIME '…'] [WITH DATA LOSS]`
+pub(super) fn failover(input: &mut Input<'_>) -> Result<Stmt, Failure> {
+    input.expect_all(&["failover", "database"])?;
+    let database = input.name()?;
+    let at = match input.eat("at") {
+        true => {
+            input.expect("time")?;
+            Some(input.string()?)
+        }
+        false => None,
+    };
+    let data_loss = input.eat("with");
+    if data_loss {
+        input.expect_all(&["data", "loss"])?;
+    }
+    Ok(Stmt::Failover { database, at, data_loss })
+}
+
 /// Takes the tokens that begin before a byte offset.
 fn skip_to(input: &mut Input<'_>, byte: usize) {
     let mut walk = Walk::new(input.sql);

@@ -200,6 +200,15 @@ pub enum Stmt {
         /// The cluster that takes over.
         to: String,
     },
+    /// `FAILOVER DATABASE d [AT TIME '…'] [WITH DATA LOSS]`: promote the standby here.
+    Failover {
+        /// Which.
+        database: String,
+        /// Everything later is given up.
+        at: Option<String>,
+        /// Without it, nothing may be lost.
+        data_loss: bool,
+    },
     /// `SHOW REPLICATION STATUS [ON d]`
     ShowReplicationStatus {
         /// One database; all of them if absent.
@@ -237,7 +246,9 @@ pub enum Stmt {
     },
     /// `COPY … FROM STDIN` and `COPY … TO STDOUT`
     Copy(Copy),
-    /// Accepted, nothing to do: `VACUUM`, `ANALYZE`, `CHECKPOINT` …
+    /// `CHECKPOINT`: writes down all that is only in memory and in the log.
+    Checkpoint,
+    /// Accepted, nothing to do: `VACUUM`, `ANALYZE` …
     Noop {
         /// The command tag to answer with.
         tag: &'static str,
@@ -299,12 +310,15 @@ fn statement(input: &mut Input<'_>) -> Result<Stmt, Failure> {
         ["flush", "tables", _] => gate::flush(input),
         ["unlock", "tables", _] => gate::unlock(input),
         ["switchover", "database", _] => link::switchover(input),
+        ["failover", "database", _] => link::failover(input),
         ["show", "replication", "status"] => gate::show_status(input),
         ["show", "databases" | "tables", _] => gate::show_list(input),
         ["copy", _, _] => copy::copy(input),
-        ["vacuum" | "analyze" | "analyse" | "checkpoint" | "reindex" | "cluster", _, _] => {
-            Ok(gate::noop(input))
+        ["checkpoint", _, _] => {
+            input.expect("checkpoint")?;
+            Ok(Stmt::Checkpoint)
         }
+        ["vacuum" | "analyze" | "analyse" | "reindex" | "cluster", _, _] => Ok(gate::noop(input)),
         ["abort", _, _] => gate::abort(input),
         ["explain", first, second] if is_ours(first, second) => {
             input.expect("explain")?;
@@ -321,6 +335,6 @@ fn is_ours(first: &str, second: &str) -> bool {
         ("replicate", "database")
             | ("pause" | "continue" | "stop", "replicating")
             | ("flush" | "unlock", "tables")
-            | ("switchover", "database")
+            | ("switchover" | "failover", "database")
     )
 }

@@ -179,6 +179,15 @@ fn replicate_verbs_gates_and_lists() {
             "SWITCHOVER DATABASE d TO 'us-west'",
             Stmt::Switchover { database: name("d"), to: name("us-west") },
         ),
+        ("failover database d", Stmt::Failover { database: name("d"), at: None, data_loss: false }),
+        (
+            "FAILOVER DATABASE d AT TIME '2026-01-01 00:00:00' WITH DATA LOSS",
+            Stmt::Failover {
+                database: name("d"),
+                at: Some("2026-01-01 00:00:00".into()),
+                data_loss: true,
+            },
+        ),
         ("show replication status", Stmt::ShowReplicationStatus { database: None }),
         ("show replication status on d", Stmt::ShowReplicationStatus { database: d() }),
         ("show databases", Stmt::ShowDatabases { extended: false }),
@@ -187,7 +196,7 @@ fn replicate_verbs_gates_and_lists() {
         ("vacuum analyze pgbench_branches", Stmt::Noop { tag: "VACUUM" }),
         ("vacuum (verbose, analyze) t", Stmt::Noop { tag: "VACUUM" }),
         ("analyze", Stmt::Noop { tag: "ANALYZE" }),
-        ("CHECKPOINT", Stmt::Noop { tag: "CHECKPOINT" }),
+        ("CHECKPOINT", Stmt::Checkpoint),
     ] {
         assert_eq!(one(sql), expected, "{sql}");
     }

@@ -143,10 +143,14 @@ impl SystemSource for EngineSource {
     async fn history(&self) -> Result<Vec<EventFact>> {
         Ok(self.engine.meta.read(|s| {
             let one = |row: &meta::HistoryRow| EventFact {
+                id: row.id,
                 at_ms: row.at_ms,
                 database: row.database.clone(),
                 event: row.kind.clone(),
                 detail: row.detail.clone(),
+                epoch: row.epoch.map(|e| e.to_string()),
+                cut_ms: row.cut.map(|c| c.ms()),
+                who: row.who.clone(),
             };
             s.history.iter().map(one).collect()
         }))
@@ -194,9 +198,11 @@ impl SystemSource for EngineSource {
         let database = self.engine.database(&self.database)?;
         for partition in database.local_partitions() {
             for chunks in &partition.manifest().tables {
-                if let Some(table) = self.catalog.by_storage(chunks.storage) {
+                let table = self.catalog.by_storage(chunks.storage).map(|t| t.id);
+                let index = self.catalog.index_by_storage(chunks.storage).map(|i| i.id);
+                if let Some(id) = table.or(index) {
                     let bytes: u64 = chunks.files().map(|c| c.bytes).sum();
-                    *sizes.entry(table.id).or_insert(0) += bytes;
+                    *sizes.entry(id).or_insert(0) += bytes;
                 }
             }
         }

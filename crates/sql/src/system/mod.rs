@@ -32,6 +32,7 @@ mod cluster;
 mod columns;
 mod engine;
 mod functions;
+mod indexes;
 mod keys;
 mod mention;
 mod oids;
@@ -50,7 +51,7 @@ mod types;
 mod tests;
 
 pub use engine::EngineSource;
-pub use show::{receipt, show, show_schema};
+pub use show::{explained, failed_over, receipt, show, show_schema};
 pub use source::{
     DatabaseFact, DivergedFact, EventFact, LinkFact, SessionFact, SettingFact, StorageFact,
     SystemSource, UsageFact, UserFact, WindowFact,
@@ -116,11 +117,11 @@ fn fill(facts: &Facts, relation: &Relation, sheet: &mut Sheet) {
         ("pg_catalog", "pg_class") => relations::classes(facts, sheet),
         ("pg_catalog", "pg_attribute") => relations::attributes(facts, sheet),
         ("pg_catalog", "pg_attrdef") => relations::defaults(facts, sheet),
-        ("pg_catalog", "pg_index") => relations::indexes(facts, sheet),
-        ("pg_catalog", "pg_constraint") => relations::constraints(facts, sheet),
+        ("pg_catalog", "pg_index") => indexes::rows(facts, sheet),
+        ("pg_catalog", "pg_constraint") => indexes::constraints(facts, sheet),
         ("pg_catalog", "pg_namespace") => relations::namespaces(facts, sheet),
         ("pg_catalog", "pg_tables") => relations::table_list(facts, sheet),
-        ("pg_catalog", "pg_indexes") => relations::index_list(facts, sheet),
+        ("pg_catalog", "pg_indexes") => indexes::list(facts, sheet),
         ("pg_catalog", "pg_sequence") => sequences::rows(facts, sheet),
         ("pg_catalog", "pg_sequences") => sequences::list(facts, sheet),
         ("pg_catalog", "pg_depend") => sequences::owners(facts, sheet),

@@ -3,12 +3,13 @@
 //!
 //! ```text
 //!   below 16384          PostgreSQL's own objects, with its numbers
-//!   16384 + 4·table      the table; +1 its primary key's index, +2 the constraint
+//!   16384 + 4·table      the table; +1 its primary key's index, +2 the constraint. Indexes and
+//!                        sequences are numbered with the tables; an index + 2 is its constraint
 //!   2^30 + 2048·table + n    the default of its nth column
 //!   2^31 + hash(name)    users and schemas
 //! ```
 
-use base::{TableDescriptor, TableId};
+use base::TableId;
 
 const FIRST: i64 = 16_384;
 const DEFAULTS: i64 = 1 << 30;
@@ -67,11 +68,6 @@ pub(super) fn schema(name: &str) -> i64 {
 /// A user other than the owner of everything.
 pub(super) fn user(name: &str) -> i64 {
     NAMED + hash(name)
-}
-
-/// The name of a table's primary key.
-pub(super) fn key_name(table: &TableDescriptor) -> String {
-    format!("{}_pkey", table.name)
 }
 
 /// FNV-1a, 30 bits of it: simple and the same for ever.

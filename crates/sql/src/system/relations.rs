@@ -1,7 +1,7 @@
 //! Tables, columns, keys and schemas in `pg_catalog`.
 
 use super::columns::{RELATIONS, Relation};
-use super::keys::{index_definition, key};
+use super::keys::indexes;
 use super::oids;
 use super::sequences::{COLUMNS, identity_letter, sequences};
 use super::sheet::{Cell, Sheet};
@@ -30,7 +30,7 @@ pub(super) fn schemas(facts: &Facts) -> BTreeSet<String> {
 /// `pg_class`
 pub(super) fn classes(facts: &Facts, sheet: &mut Sheet) {
     for table in tables(facts) {
-        let key = key(table);
+        let indexes = indexes(table);
         class(
             sheet,
             [
@@ -40,22 +40,22 @@ pub(super) fn classes(facts: &Facts, sheet: &mut Sheet) {
                 ("relam", oids::HEAP.into()),
                 ("relkind", "r".into()),
                 ("relnatts", columns(table).count().into()),
-                ("relhasindex", (!key.is_empty()).into()),
+                ("relhasindex", (!indexes.is_empty()).into()),
                 ("relfilenode", i64::from(table.storage.0).into()),
             ],
         );
-        if !key.is_empty() {
+        for index in indexes {
             class(
                 sheet,
                 [
-                    ("oid", oids::key_index(table.id).into()),
-                    ("relname", oids::key_name(table).into()),
+                    ("oid", index.oid.into()),
+                    ("relname", (&index.name).into()),
                     ("relnamespace", oids::schema(&table.schema).into()),
                     ("relam", oids::BTREE.into()),
                     ("relkind", "i".into()),
-                    ("relnatts", key.len().into()),
+                    ("relnatts", index.columns.len().into()),
                     ("relhasindex", false.into()),
-                    ("relfilenode", i64::from(table.storage.0).into()),
+                    ("relfilenode", i64::from(index.storage).into()),
                 ],
             );
         }
@@ -118,9 +118,9 @@ pub(super) fn attributes(facts: &Facts, sheet: &mut Sheet) {
             let identity = identity_letter(facts, table, column.id);
             attribute(sheet, oids::table(table.id), place as i64, column, identity);
         }
-        for (i, place) in key(table).into_iter().enumerate() {
-            if let Some((_, column)) = columns(table).nth(place as usize - 1) {
-                attribute(sheet, oids::key_index(table.id), i as i64 + 1, column, "");
+        for index in indexes(table) {
+            for (i, member) in index.columns.iter().enumerate() {
+                attribute(sheet, index.oid, i as i64 + 1, member.column, "");
             }
         }
     }
@@ -193,54 +193,6 @@ pub(super) fn defaults(facts: &Facts, sheet: &mut Sheet) {
     }
 }
 
-/// `pg_index`: primary keys.
-pub(super) fn indexes(facts: &Facts, sheet: &mut Sheet) {
-    for table in tables(facts) {
-        let key = key(table);
-        if key.is_empty() {
-            continue;
-        }
-        sheet.row([
-            ("indexrelid", oids::key_index(table.id).into()),
-            ("indrelid", oids::table(table.id).into()),
-            ("indnatts", key.len().into()),
-            ("indnkeyatts", key.len().into()),
-            ("indisunique", true.into()),
-            ("indisprimary", true.into()),
-            ("indimmediate", true.into()),
-            ("indisvalid", true.into()),
-            ("indisready", true.into()),
-            ("indislive", true.into()),
-            ("indcollation", vec![0; key.len()].into()),
-            ("indclass", vec![0; key.len()].into()),
-            ("indoption", vec![0; key.len()].into()),
-            ("indkey", key.into()),
-        ]);
-    }
-}
-
-/// `pg_constraint`: primary keys.
-pub(super) fn constraints(facts: &Facts, sheet: &mut Sheet) {
-    for table in tables(facts) {
-        let key = key(table);
-        if key.is_empty() {
-            continue;
-        }
-        sheet.row([
-            ("oid", oids::key_constraint(table.id).into()),
-            ("conname", oids::key_name(table).into()),
-            ("connamespace", oids::schema(&table.schema).into()),
-            ("contype", "p".into()),
-            ("convalidated", true.into()),
-            ("conrelid", oids::table(table.id).into()),
-            ("conindid", oids::key_index(table.id).into()),
-            ("conislocal", true.into()),
-            ("connoinherit", true.into()),
-            ("conkey", key.into()),
-        ]);
-    }
-}
-
 /// `pg_namespace`
 pub(super) fn namespaces(facts: &Facts, sheet: &mut Sheet) {
     for schema in schemas(facts) {
@@ -254,7 +206,7 @@ pub(super) fn namespaces(facts: &Facts, sheet: &mut Sheet) {
 
 /// `pg_tables`
 pub(super) fn table_list(facts: &Facts, sheet: &mut Sheet) {
-    let own = tables(facts).map(|t| (t.schema.clone(), t.name.clone(), !key(t).is_empty()));
+    let own = tables(facts).map(|t| (t.schema.clone(), t.name.clone(), !indexes(t).is_empty()));
     let system = RELATIONS.values().filter(|r| !r.view);
     let system = system.map(|r| (r.schema.clone(), r.name.clone(), false));
     for (schema, name, has_key) in own.chain(system) {
@@ -263,18 +215,6 @@ pub(super) fn table_list(facts: &Facts, sheet: &mut Sheet) {
             ("tablename", name.into()),
             ("tableowner", owner(facts).into()),
             ("hasindexes", has_key.into()),
-        ]);
-    }
-}
-
-/// `pg_indexes`
-pub(super) fn index_list(facts: &Facts, sheet: &mut Sheet) {
-    for table in tables(facts).filter(|t| !key(t).is_empty()) {
-        sheet.row([
-            ("schemaname", (&table.schema).into()),
-            ("tablename", (&table.name).into()),
-            ("indexname", oids::key_name(table).into()),
-            ("indexdef", index_definition(table).into()),
         ]);
     }
 }

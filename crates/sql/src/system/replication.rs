@@ -1,6 +1,6 @@
 //! Links, their history, and what diverged.
 
-use super::sheet::{Sheet, at_ms};
+use super::sheet::{Cell, Sheet, at_ms};
 use super::source::{DivergedFact, Facts, LinkFact};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,7 +20,7 @@ pub(super) fn status(links: &[LinkFact], sheet: &mut Sheet) {
             ("lag_ms", link.lag_ms.into()),
             ("position", link.position.into()),
             ("source_position", link.source_position.into()),
-            ("replicated_at", link.replicated_ms.map_or(super::sheet::Cell::Null, at_ms)),
+            ("replicated_at", link.replicated_ms.map_or(Cell::Null, at_ms)),
             ("bytes_received", link.bytes_received.into()),
             ("bytes_per_second", link.bytes_per_second.into()),
             ("catch_up_ms", link.catch_up_ms.into()),
@@ -35,10 +35,14 @@ pub(super) fn status(links: &[LinkFact], sheet: &mut Sheet) {
 pub(super) fn history(facts: &Facts, sheet: &mut Sheet) {
     for event in &facts.history {
         sheet.row([
+            ("event_id", event.id.into()),
             ("event_time", at_ms(event.at_ms)),
             ("database_name", (&event.database).into()),
             ("event", (&event.event).into()),
+            ("epoch", event.epoch.clone().into()),
+            ("cut", event.cut_ms.map_or(Cell::Null, at_ms)),
             ("detail", (&event.detail).into()),
+            ("who", event.who.clone().into()),
         ]);
     }
 }

@@ -1,4 +1,5 @@
-//! The results of `SHOW DATABASES`, `SHOW TABLES`, `SHOW REPLICATION STATUS` and `SWITCHOVER`.
+//! The results of `SHOW DATABASES`, `SHOW TABLES`, `SHOW REPLICATION STATUS`, `SWITCHOVER` and
+//! `FAILOVER`.
 
 use super::columns::Kind;
 use super::replication;
@@ -8,7 +9,7 @@ use crate::statement::Stmt;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use base::{Catalog, Error, Result};
-use dr::Switchover;
+use dr::{Explained, Failover, Switchover};
 
 /// The columns of a `SHOW` statement's result; `None` if the statement is another one.
 pub fn show_schema(stmt: &Stmt) -> Option<SchemaRef> {
@@ -76,8 +77,57 @@ fn sheet(stmt: &Stmt) -> Option<Sheet> {
             ("seconds_without_writes", Kind::Float8),
             ("former_primary", Kind::Text),
         ]),
+        Stmt::Failover { .. } => Sheet::new(&[
+            ("database_name", Kind::Text),
+            ("outcome", Kind::Text),
+            ("epoch", Kind::Text),
+            ("cut", Kind::TimestampTz),
+            ("set_aside_transactions", Kind::Int8),
+            ("former_primary", Kind::Text),
+        ]),
+        Stmt::Explain(_) => Sheet::new(&EXPLAINED),
         _ => return None,
     })
+}
+
+/// The columns of `EXPLAIN` of what the SQL parser does not know.
+const EXPLAINED: [(&str, Kind); 4] =
+    [("kind", Kind::Text), ("item", Kind::Text), ("value", Kind::Text), ("number", Kind::Int8)];
+
+/// The result of such an `EXPLAIN`.
+pub fn explained(lines: &[Explained]) -> Result<RecordBatch> {
+    let mut sheet = Sheet::new(&EXPLAINED);
+    for line in lines {
+        let (item, value) = ((&line.item).into(), (&line.value).into());
+        sheet.full_row([line.kind.name().into(), item, value, line.number.into()]);
+    }
+    sheet.batch()
+}
+
+/// The result of `FAILOVER`.
+pub fn failed_over(stmt: &Stmt, database: &str, done: &Failover) -> Result<RecordBatch> {
+    let Some(mut sheet) = sheet(stmt) else {
+        return Err(Error::internal("this statement has no outcome"));
+    };
+    let outcome = match (done.already, done.lossless) {
+        (true, _) => "primary already",
+        (false, true) => "promoted without loss",
+        (false, false) => "promoted",
+    };
+    let former = match (&done.receipt, done.followed) {
+        (None, _) => Cell::Null,
+        (Some(_), true) => "follows".into(),
+        (Some(_), false) => "follows as soon as it is reached".into(),
+    };
+    sheet.full_row([
+        database.into(),
+        outcome.into(),
+        done.epoch.to_string().into(),
+        at_ms(done.cut.ms()),
+        done.set_aside.into(),
+        former,
+    ]);
+    sheet.batch()
 }
 
 /// The result of `SWITCHOVER`.

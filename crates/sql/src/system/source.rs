@@ -123,14 +123,22 @@ pub struct LinkFact {
 /// An event of a database's life.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct EventFact {
+    /// Rises with every event of the cluster; 0 for those of early versions.
+    pub id: u64,
     /// When, in milliseconds since 1970.
     pub at_ms: u64,
     /// The database's name then.
     pub database: String,
-    /// One word.
+    /// One or two words.
     pub event: String,
     /// For people.
     pub detail: String,
+    /// The database's promotion epoch then.
+    pub epoch: Option<String>,
+    /// The consistent point it is about, in milliseconds since 1970.
+    pub cut_ms: Option<u64>,
+    /// Who did it.
+    pub who: Option<String>,
 }
 
 /// One row's change in a transaction that another region never saw.

@@ -1,8 +1,7 @@
 //! The tables of `information_schema` that the SQL standard names.
 
 use super::columns::RELATIONS;
-use super::keys::key_names;
-use super::oids;
+use super::keys::indexes;
 use super::relations::{columns, owner, schemas, tables};
 use super::sheet::{Cell, Sheet};
 use super::source::Facts;
@@ -142,15 +141,16 @@ fn numbers(ty: SqlType) -> (Option<i64>, Option<i64>, Option<i64>) {
 
 /// `information_schema.table_constraints`
 pub(super) fn constraints(facts: &Facts, sheet: &mut Sheet) {
-    for table in tables(facts).filter(|t| !t.has_hidden_key()) {
+    for index in tables(facts).flat_map(|t| indexes(t)).filter(|i| i.constraint) {
+        let kind = if index.primary { "PRIMARY KEY" } else { "UNIQUE" };
         sheet.row([
             ("constraint_catalog", (&facts.database).into()),
-            ("constraint_schema", (&table.schema).into()),
-            ("constraint_name", oids::key_name(table).into()),
+            ("constraint_schema", (&index.table.schema).into()),
+            ("constraint_name", (&index.name).into()),
             ("table_catalog", (&facts.database).into()),
-            ("table_schema", (&table.schema).into()),
-            ("table_name", (&table.name).into()),
-            ("constraint_type", "PRIMARY KEY".into()),
+            ("table_schema", (&index.table.schema).into()),
+            ("table_name", (&index.table.name).into()),
+            ("constraint_type", kind.into()),
             ("is_deferrable", yes_no(false)),
             ("initially_deferred", yes_no(false)),
             ("enforced", yes_no(true)),
@@ -160,16 +160,16 @@ pub(super) fn constraints(facts: &Facts, sheet: &mut Sheet) {
 
 /// `information_schema.key_column_usage`
 pub(super) fn key_columns(facts: &Facts, sheet: &mut Sheet) {
-    for table in tables(facts) {
-        for (i, name) in key_names(table).into_iter().enumerate() {
+    for index in tables(facts).flat_map(|t| indexes(t)).filter(|i| i.constraint) {
+        for (i, member) in index.columns.iter().enumerate() {
             sheet.row([
                 ("constraint_catalog", (&facts.database).into()),
-                ("constraint_schema", (&table.schema).into()),
-                ("constraint_name", oids::key_name(table).into()),
+                ("constraint_schema", (&index.table.schema).into()),
+                ("constraint_name", (&index.name).into()),
                 ("table_catalog", (&facts.database).into()),
-                ("table_schema", (&table.schema).into()),
-                ("table_name", (&table.name).into()),
-                ("column_name", name.into()),
+                ("table_schema", (&index.table.schema).into()),
+                ("table_name", (&index.table.name).into()),
+                ("column_name", (&member.column.name).into()),
                 ("ordinal_position", (i + 1).into()),
             ]);
         }

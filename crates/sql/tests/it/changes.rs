@@ -73,7 +73,7 @@ async fn on_conflict_skips_or_updates() {
         s.fails("INSERT INTO t VALUES (9, 1), (9, 2) ON CONFLICT (id) DO UPDATE SET n = 1").await.0,
         "21000"
     );
-    assert_eq!(s.fails("INSERT INTO t VALUES (9, 1) ON CONFLICT (n) DO NOTHING").await.0, "42P16");
+    assert_eq!(s.fails("INSERT INTO t VALUES (9, 1) ON CONFLICT (n) DO NOTHING").await.0, "42P10");
 }
 
 #[tokio::test]

@@ -25,6 +25,8 @@ async fn bad_definitions_are_refused() {
         ("CREATE TABLE t (a int, PRIMARY KEY (b))", "42703"),
         ("CREATE TABLE t (a nope)", "42704"),
         ("CREATE TABLE t (a int UNIQUE)", "0A000"),
+        ("CREATE TABLE t (a int PRIMARY KEY, b int UNIQUE)", "0A000"),
+        ("CREATE TABLE t (a int PRIMARY KEY, UNIQUE (a, c))", "42703"),
         ("CREATE TABLE t (a int REFERENCES b)", "0A000"),
         ("CREATE TABLE t (a int CHECK (a > 0))", "0A000"),
         ("CREATE TABLE t (a int DEFAULT 'x')", "22P02"),

@@ -94,7 +94,8 @@ impl Session {
     }
 
     async fn one(&mut self, stmt: &statement::Stmt) -> Result<Shown> {
-        if Executor::stands_alone(stmt) {
+        let alone = self.txn.is_none() && Executor::may_stand_alone(stmt);
+        if alone || Executor::stands_alone(stmt) {
             return show(self.executor.execute_alone(stmt).await?).await;
         }
         if let Some(txn) = &mut self.txn {

@@ -123,7 +123,7 @@ fn a_gate_lets_running_writers_end_and_refuses_new_ones_also_after_a_restart() {
         let database = engine.database("bank").expect("there");
         let mut fresh = begin(&database, ReadCommitted).await;
         assert!(put(&mut fresh, &table, 77, 1).await.is_err(), "the gate survives a restart");
-        engine.ungate("bank").expect("open");
+        engine.ungate("bank", "test").expect("open");
         put(&mut fresh, &table, 77, 1).await.expect("open again");
         fresh.commit().await.expect("open again");
     });

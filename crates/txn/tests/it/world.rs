@@ -61,6 +61,7 @@ pub async fn create_table(database: &Arc<Database>, name: &str) -> TableDescript
         columns: vec![column(1, "id"), column(2, "balance")],
         primary_key: vec![1],
         shard_key: vec![1],
+        indexes: Vec::new(),
         next_column_id: 3,
         version: 1,
     };

@@ -52,6 +52,26 @@ fn check(script: &Script, want: &str) {
 }
 
 #[test]
+fn way_back_that_is_too_long_ends_in_a_full_copy() {
+    let mut s = Script::new(DatabaseState::Rewinding { since_ms: 1 }, true);
+    let back = |end| Told::Rewind { common: Lsn(end), cut: Timestamp(9) };
+    s.greet().tell([back(3), go_on(4)]);
+    s.on("too old", Event::TooOld { reason: "chunks".into() }).on("done", Event::Done);
+    let forks = "[Fork { partition: 0, common: Lsn(3), cut: Timestamp(9) }]";
+    check(
+        &s,
+        &format!(
+            "resume -> Connect [connecting]
+             greeted -> Ask [connecting]
+             p0 ->  [connecting]
+             p1 -> Rewind({forks}) [rewinding]
+             too old -> Renew {{ reason: \"chunks\", save: {forks} }} [copying]
+             done -> Ask [connecting]"
+        ),
+    );
+}
+
+#[test]
 fn first_copy_from_the_log() {
     let mut s = Script::new(DatabaseState::Copying, false);
     s.greet().tell([go_on(0), go_on(0)]).reach(49).reach(50);

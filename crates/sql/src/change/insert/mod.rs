@@ -3,8 +3,10 @@
 mod compile;
 mod conflict;
 mod draw;
+mod put;
 mod run;
 
+pub use put::lost_row;
 pub use run::{insert, insert_rows};
 
 use super::returning::Returning;
@@ -33,15 +35,24 @@ impl Source {
     }
 }
 
-/// What to do if the key exists.
+/// What may keep two rows apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arbiter {
+    /// The primary key.
+    Key,
+    /// A unique index, by its place in [`Shape::indexes`].
+    Index(usize),
+}
+
+/// What to do if another row has the key, or the values of a unique index.
 pub enum Conflict {
     /// 23505.
     Fail,
-    /// Leave the row out.
-    Skip,
+    /// Leave the row out; 23505 if it is not this one that is in the way.
+    Skip(Option<Arbiter>),
     /// Change the existing row: `(column, value)`, if the condition holds. Expressions are over the
     /// existing row followed by the one that was to be inserted.
-    Update(Vec<(usize, Cell)>, Option<Computed>),
+    Update(Arbiter, Vec<(usize, Cell)>, Option<Computed>),
 }
 
 /// A compiled INSERT.

@@ -1,15 +1,13 @@
-//! Running INSERT: complete the rows, lock, check, write.
+//! Running INSERT: where the rows come from, and how they get whole.
 
-use super::{Conflict, InsertPlan, Source, draw};
-use crate::cell::{Cell, Computed};
-use crate::change::lock::lock_and_read;
+use super::put::put;
+use super::{InsertPlan, Source, draw};
+use crate::cell::Cell;
 use crate::change::{Changed, Run};
 use crate::plan;
-use crate::shape::Place;
 use crate::types::Assigner;
-use base::{Error, Result, SqlState, Value};
+use base::{Result, Value};
 use futures::StreamExt;
-use std::collections::BTreeSet;
 
 impl InsertPlan {
     /// A whole row: given values, defaults, hidden key.
@@ -112,86 +110,4 @@ fn given(run: &Run<'_>, plan: &InsertPlan, cells: &[Option<Cell>]) -> Result<Vec
             }
         })
         .collect()
-}
-
-/// Locks, checks and writes complete rows.
-async fn put(
-    run: &mut Run<'_>,
-    plan: &InsertPlan,
-    rows: Vec<Vec<Value>>,
-    changed: &mut Changed,
-) -> Result<()> {
-    let shape = &plan.shape;
-    for row in &rows {
-        shape.check(row)?;
-    }
-    run.txn.start_writing()?;
-    let places: Vec<Place> = rows.iter().map(|r| shape.place(r)).collect();
-    // A hidden key is new by construction: nobody else can have it.
-    let found = if shape.table.has_hidden_key() {
-        vec![None; rows.len()]
-    } else {
-        lock_and_read(run, shape.table.storage, &places).await?
-    };
-    let mut seen: BTreeSet<Place> = BTreeSet::new();
-    let several = rows.len() > 1;
-    for ((row, place), found) in rows.into_iter().zip(places).zip(found) {
-        let twice = several && !seen.insert(place.clone());
-        if found.is_none() && !twice {
-            run.txn.write(place.0, place.1, Some(shape.encode(&row)))?;
-            changed.count += 1;
-            if plan.returning.is_some() {
-                changed.rows.push(row);
-            }
-            continue;
-        }
-        match &plan.conflict {
-            Conflict::Fail => return Err(shape.duplicate(&row)),
-            Conflict::Skip => {}
-            Conflict::Update(..) if twice => {
-                return Err(Error::new(
-                    SqlState::CARDINALITY_VIOLATION,
-                    "ON CONFLICT DO UPDATE command cannot affect row a second time",
-                ));
-            }
-            Conflict::Update(sets, condition) => {
-                let Some(found) = found else { continue };
-                let old = shape.decode(&found.row)?;
-                if let Some(new) = merged(run, plan, old, row, sets, condition.as_ref())? {
-                    run.txn.write(place.0, place.1, Some(shape.encode(&new)))?;
-                    changed.count += 1;
-                    if plan.returning.is_some() {
-                        changed.rows.push(new);
-                    }
-                }
-            }
-        }
-    }
-    Ok(())
-}
-
-/// The existing row as DO UPDATE changes it; `None` if its condition does not hold.
-fn merged(
-    run: &Run<'_>,
-    plan: &InsertPlan,
-    old: Vec<Value>,
-    proposed: Vec<Value>,
-    sets: &[(usize, Cell)],
-    condition: Option<&Computed>,
-) -> Result<Option<Vec<Value>>> {
-    let width = old.len();
-    let mut both = old;
-    both.extend(proposed);
-    if let Some(condition) = condition
-        && !condition.holds(&both, run.frame)?
-    {
-        return Ok(None);
-    }
-    let mut new = both[..width].to_vec();
-    for (position, cell) in sets {
-        let column = &plan.shape.columns()[*position];
-        new[*position] = cell.assign(&both, run.frame, column.ty, &column.name)?;
-    }
-    plan.shape.check(&new)?;
-    Ok(Some(new))
 }

@@ -2,11 +2,11 @@
 
 use super::call::{Args, Result};
 use crate::system::columns::RELATIONS;
-use crate::system::keys::{self, key_list, key_names, quoted};
+use crate::system::keys::quoted;
 use crate::system::sequences::sequences;
 use crate::system::sheet::Cell;
 use crate::system::source::Facts;
-use crate::system::{cluster, oids, relations, types};
+use crate::system::{cluster, indexes, oids, relations, types};
 use base::{Error, SequenceDescriptor, SqlState, TableDescriptor};
 use std::sync::Arc;
 
@@ -85,22 +85,19 @@ pub(super) fn table_is_visible(facts: &Facts, args: &Args<'_>) -> Result {
 
 pub(super) fn index_definition(facts: &Facts, args: &Args<'_>) -> Result {
     let Some(oid) = args.int(0) else { return Ok(Cell::Null) };
-    let Some(table) = table_of(facts, oid - 1).filter(|t| !t.has_hidden_key()) else {
-        return Ok(Cell::Null);
-    };
+    let Some(index) = indexes::by_oid(facts, oid) else { return Ok(Cell::Null) };
     match args.int(1) {
-        None | Some(0) => Ok(keys::index_definition(table).into()),
+        None | Some(0) => Ok(index.definition().into()),
         Some(n) => {
-            let names = key_names(table);
-            Ok(usize::try_from(n - 1).ok().and_then(|i| names.get(i)).map(|n| quoted(n)).into())
+            let member = usize::try_from(n - 1).ok().and_then(|i| index.columns.get(i));
+            Ok(member.map(|m| quoted(&m.column.name)).into())
         }
     }
 }
 
 pub(super) fn constraint_definition(facts: &Facts, args: &Args<'_>) -> Result {
     let Some(oid) = args.int(0) else { return Ok(Cell::Null) };
-    let table = table_of(facts, oid - 2).filter(|t| !t.has_hidden_key());
-    Ok(table.map(|t| format!("PRIMARY KEY ({})", key_list(t))).into())
+    Ok(indexes::by_constraint(facts, oid).map(|i| i.constraint_definition()).into())
 }
 
 /// The sequence that belongs to a column, ready for `nextval`.
@@ -124,7 +121,10 @@ pub(super) fn relation_size(facts: &Facts, args: &Args<'_>) -> Result {
     if args.int(0).is_some_and(|oid| sequence_of(facts, oid).is_some()) {
         return Ok(0_i64.into());
     }
-    let size = args.int(0).and_then(|oid| table_of(facts, oid)).map(|t| t.id);
+    let Some(oid) = args.int(0) else { return Ok(Cell::Null) };
+    let known = table_of(facts, oid).map(|t| t.id);
+    let secondary = || facts.catalog.tables.values().flat_map(|t| &t.indexes);
+    let size = known.or_else(|| secondary().find(|i| oids::table(i.id) == oid).map(|i| i.id));
     Ok(size.map(|id| facts.sizes.get(&id).copied().unwrap_or(0)).into())
 }
 
@@ -239,8 +239,8 @@ fn class(facts: &Facts, oid: i64) -> Option<(String, String)> {
     if let Some(table) = table_of(facts, oid) {
         return Some((table.schema.clone(), table.name.clone()));
     }
-    if let Some(table) = table_of(facts, oid - 1).filter(|t| !t.has_hidden_key()) {
-        return Some((table.schema.clone(), oids::key_name(table)));
+    if let Some(index) = indexes::by_oid(facts, oid) {
+        return Some((index.table.schema.clone(), index.name));
     }
     let system = RELATIONS.values().find(|r| r.oid == oid)?;
     Some((system.schema.clone(), system.name.clone()))
@@ -271,11 +271,9 @@ fn class_named(facts: &Facts, text: &str) -> Option<i64> {
     let mut numbered = sequences(facts).filter(|s| fits(&s.schema, "public") && s.name == *name);
     let sequence = numbered.next().map(|s| oids::table(s.id));
     system.map(|r| r.oid).or(sequence).or_else(|| {
-        own.find_map(|t| match t {
-            t if t.name == *name => Some(oids::table(t.id)),
-            t if oids::key_name(t) == *name => Some(oids::key_index(t.id)),
-            _ => None,
-        })
+        let table = own.find(|t| t.name == *name).map(|t| oids::table(t.id));
+        let schema = schema.map_or("public", String::as_str);
+        table.or_else(|| indexes::by_name(facts, schema, name).map(|i| i.oid))
     })
 }
 

@@ -31,6 +31,7 @@ fn table(id: u32, name: &str, columns: Vec<Column>, primary_key: Vec<u32>) -> Ta
         schema: "public".into(),
         name: name.into(),
         storage: StorageId(100 + id),
+        indexes: Vec::new(),
         next_column_id: columns.len() as u32 + 1,
         columns,
         shard_key: primary_key.clone(),
@@ -106,8 +107,16 @@ impl SystemSource for Fake {
     }
 
     async fn history(&self) -> Result<Vec<EventFact>> {
-        let detail = "cut 5".to_string();
-        Ok(vec![EventFact { at_ms: 0, database: "shop".into(), event: "promote".into(), detail }])
+        Ok(vec![EventFact {
+            id: 1,
+            at_ms: 0,
+            database: "shop".into(),
+            event: "promote".into(),
+            detail: "cut 5".into(),
+            epoch: Some("2@1.1".into()),
+            cut_ms: Some(5),
+            who: Some("ann".into()),
+        }])
     }
 
     async fn diverged(&self) -> Result<Vec<DivergedFact>> {

@@ -1,0 +1,140 @@
+//! `EXPLAIN` of what moves a database between clusters: steps, estimate, loss and blockers, as known
+//! at this moment. Nothing changes, on either side.
+//!
+//! What the other side says is asked for anew, for a short time; what it does not answer is told as
+//! last known, with the age of that knowledge.
+
+mod come_back;
+mod promote;
+
+use super::{FailoverRequest, Links, ReplicateRequest};
+use base::{Error, Result, SqlState};
+use std::time::Duration;
+
+/// How long the other side is given to answer.
+pub(super) const ANSWER: Duration = Duration::from_secs(2);
+
+/// What is to be explained.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Verb {
+    /// `FAILOVER DATABASE …`
+    Failover(FailoverRequest),
+    /// `SWITCHOVER DATABASE … TO …`
+    Switchover {
+        /// The database.
+        database: String,
+        /// The cluster that is to take over.
+        to: String,
+    },
+    /// `STOP REPLICATING …`
+    Stop {
+        /// The standby here.
+        database: String,
+    },
+    /// `REPLICATE DATABASE …`
+    Replicate(ReplicateRequest),
+}
+
+/// What an [`Explained`] line is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// What would be done, in this order.
+    Step,
+    /// How long it would take, and what would travel.
+    Estimate,
+    /// What would be given up.
+    Loss,
+    /// Why it would be refused.
+    Blocker,
+}
+
+impl Kind {
+    /// In one word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Step => "step",
+            Kind::Estimate => "estimate",
+            Kind::Loss => "loss",
+            Kind::Blocker => "blocker",
+        }
+    }
+}
+
+/// One line of an explanation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Explained {
+    /// What it is about.
+    pub kind: Kind,
+    /// Which step or figure.
+    pub item: String,
+    /// For people.
+    pub value: String,
+    /// For programs, where it is a number.
+    pub number: Option<i64>,
+}
+
+/// An explanation being written.
+#[derive(Debug, Default)]
+pub(super) struct Lines(pub(super) Vec<Explained>);
+
+impl Lines {
+    fn add(&mut self, kind: Kind, item: impl Into<String>, value: impl Into<String>) {
+        let (item, value) = (item.into(), value.into());
+        self.0.push(Explained { kind, item, value, number: None });
+    }
+
+    fn step(&mut self, value: impl Into<String>) {
+        let n = self.0.iter().filter(|line| line.kind == Kind::Step).count() + 1;
+        self.add(Kind::Step, n.to_string(), value);
+    }
+
+    fn figure(&mut self, kind: Kind, item: &str, number: u64, note: &str) {
+        let value = if note.is_empty() { number.to_string() } else { format!("{number} {note}") };
+        let number = Some(i64::try_from(number).unwrap_or(i64::MAX));
+        self.0.push(Explained { kind, item: item.to_owned(), value, number });
+    }
+
+    fn blocker(&mut self, error: &Error) {
+        let mut value = error.message.clone();
+        for more in [&error.detail, &error.hint].into_iter().flatten() {
+            value += &format!(" ({more})");
+        }
+        self.add(Kind::Blocker, error.state.0, value);
+    }
+}
+
+impl Links {
+    /// What a statement would do, and cost.
+    ///
+    /// # Errors
+    /// 3D000 for a database that is not there; whatever else stands in the way is a line of the
+    /// answer.
+    pub async fn explain(&self, verb: &Verb) -> Result<Vec<Explained>> {
+        let mut lines = Lines::default();
+        match verb {
+            Verb::Failover(request) => self.explain_failover(request, &mut lines).await?,
+            Verb::Switchover { database, to } => {
+                self.explain_switchover(database, to, &mut lines).await?;
+            }
+            Verb::Stop { database } => self.explain_stop(database, &mut lines).await?,
+            Verb::Replicate(request) if request.differential => {
+                self.explain_come_back(request, &mut lines).await?;
+            }
+            Verb::Replicate(request) => self.explain_copy(request, &mut lines).await?,
+        }
+        // Steps, then figures, then what stands in the way: stable within each.
+        lines.0.sort_by_key(|line| line.kind as u8);
+        Ok(lines.0)
+    }
+
+    pub(super) async fn at_once<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        tokio::select! {
+            biased;
+            done = work => done,
+            () = self.engine.env.sleep(ANSWER) => Err(Error::new(
+                SqlState::CONNECTION_FAILURE,
+                format!("the other cluster did not answer in {} s", ANSWER.as_secs()),
+            )),
+        }
+    }
+}
