@@ -67,6 +67,7 @@ pub(super) fn show_list(input: &mut Input<'_>) -> Result<Stmt, Failure> {
 pub(super) fn noop(input: &mut Input<'_>) -> Stmt {
     let tag = match input.word(0).as_str() {
         "vacuum" => "VACUUM",
+        "reindex" => "REINDEX",
         "cluster" => "CLUSTER",
         _ => "ANALYZE",
     };
