@@ -37,7 +37,7 @@ async fn look_back(stage: &Stage, region: usize, old: &Picture, dice: &Dice) {
         return;
     }
     let pauses = Pauses::new(stage.outside.clone(), dice.clone(), 20, 20);
-    let read = picture::read_as_of(&database, Some(old.at), &pauses, dice.chance(40));
+    let read = picture::read_as_of(&database, Some(old.at), &pauses, dice.chance(15));
     match place.while_alive(access.life, read).await {
         Some(Ok(again)) if again.same_epoch && again.epoch == old.epoch => {
             stage.trace.say(format_args!("reader {} looks back to {}", place.name, old.at));
@@ -57,7 +57,7 @@ async fn look(stage: &Stage, region: usize, dice: &Dice) -> Option<Picture> {
     let began = stage.now();
     let (percent, ms_max) = if dice.chance(20) { (100, 400) } else { (20, 20) };
     let pauses = Pauses::new(stage.outside.clone(), dice.clone(), percent, ms_max);
-    let read = picture::read(&database, &pauses, dice.chance(40));
+    let read = picture::read(&database, &pauses, dice.chance(15));
     match place.while_alive(access.life, read).await {
         Some(Ok(picture)) => {
             let seen = picture.transfers().len();

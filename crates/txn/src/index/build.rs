@@ -6,6 +6,12 @@ use crate::view::ReadView;
 use base::{Error, IndexDescriptor, Result, SqlState, TableDescriptor, TableId};
 use partition::{LockMode, LockWait};
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How long the last step of making an index holds up those who want to write the table.
+const PATIENCE: Duration = Duration::from_millis(200);
+/// How long it lets them through then.
+const PAUSE: Duration = Duration::from_millis(300);
 
 impl Transaction {
     /// What is there now, with own changes, whatever the transaction's own snapshot: for who has
@@ -25,10 +31,10 @@ impl Transaction {
     /// Locks a table against all who use it and gives its newest descriptor.
     ///
     /// # Errors
-    /// 42P01 if it is gone.
-    pub(super) async fn take_table(&mut self, id: TableId) -> Result<Arc<TableDescriptor>> {
+    /// 42P01 if it is gone, 55P03 if others use it for too long.
+    async fn take_table(&mut self, id: TableId, wait: LockWait) -> Result<Arc<TableDescriptor>> {
         loop {
-            let stale = self.lock_table(id, LockMode::Exclusive, LockWait::Block(None)).await?;
+            let stale = self.lock_table(id, LockMode::Exclusive, wait).await?;
             if stale {
                 self.start_statement().await?;
             }
@@ -92,19 +98,32 @@ impl Database {
         );
     }
 
+    /// Changes a descriptor when nobody uses the table. Whoever comes while that is waited for waits
+    /// too, so it is never waited for long at a time.
     async fn change_table(
         self: &Arc<Self>,
         id: TableId,
-        change: impl FnOnce(&mut TableDescriptor) -> Result<()>,
+        change: impl Fn(&mut TableDescriptor) -> Result<()>,
     ) -> Result<()> {
-        let mut txn = self.begin(TxnOptions::default());
-        txn.start_statement().await?;
-        txn.begin_ddl().await?;
-        let mut table = txn.take_table(id).await?.as_ref().clone();
-        change(&mut table)?;
-        table.version += 1;
-        txn.put_table(&table).await?;
-        txn.commit().await.map(drop)
+        loop {
+            let mut txn = self.begin(TxnOptions::default());
+            txn.start_statement().await?;
+            txn.begin_ddl().await?;
+            match txn.take_table(id, LockWait::Block(Some(PATIENCE))).await {
+                Ok(table) => {
+                    let mut table = table.as_ref().clone();
+                    change(&mut table)?;
+                    table.version += 1;
+                    txn.put_table(&table).await?;
+                    return txn.commit().await.map(drop);
+                }
+                Err(error) if error.state == SqlState::LOCK_NOT_AVAILABLE => {
+                    txn.rollback().await;
+                    self.env.sleep(PAUSE).await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod bank;
 mod crash;
+mod indexes;
 mod isolation;
 mod past;
 mod room;
