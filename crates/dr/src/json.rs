@@ -1,7 +1,7 @@
 //! Rows as JSON for people who look into the vault. Nothing reads it back: what counts is the
 //! raw row beside it.
 
-use base::{SqlType, TableDescriptor, Value};
+use base::{SqlType, TableDescriptor, Timestamp, Value};
 use format::row;
 use std::fmt::Write as _;
 
@@ -39,6 +39,12 @@ pub(crate) fn key(table: &TableDescriptor, stored: &[u8]) -> String {
 /// A storage key of a table that is not known any more.
 pub(crate) fn unknown_key(stored: &[u8]) -> String {
     object(&[("key".to_owned(), text(&hex(stored)))])
+}
+
+/// A time for people.
+pub(crate) fn moment(at: Timestamp) -> String {
+    let micros = i64::try_from(at.ms()).unwrap_or(i64::MAX / 1_000).saturating_mul(1_000);
+    value(SqlType::TimestampTz, &Value::Micros(micros)).trim_matches('"').to_owned()
 }
 
 fn object(fields: &[(String, String)]) -> String {

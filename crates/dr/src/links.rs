@@ -70,7 +70,7 @@ impl Links {
             heeding: Mutex::default(),
             this: this.clone(),
         });
-        links.watch_gates();
+        links.keep_watch();
         let records: Vec<Record> =
             links.engine.meta.read(|s| s.databases.values().cloned().collect());
         for record in records.iter().filter(|r| r.state != DatabaseState::Dropping) {

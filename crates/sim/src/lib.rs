@@ -14,8 +14,9 @@
 //! # How a run goes
 //! 1. The seed draws a [`plan::Plan`] and gives every actor chance of its own.
 //! 2. East is created with a bank, west replicates it, clients make transfers.
-//! 3. For some rounds the operator loses a region, is cut off from it, or plans a switch; the other
-//!    one is promoted; the old one comes back `WITH FORCE DIFFERENTIAL`. Meanwhile mischief.
+//! 3. For some rounds the operator loses a region, is cut off from it, or plans a switch (by hand, by
+//!    `SWITCHOVER` on either side, by `FAILOVER` without loss); the other one is promoted, now and
+//!    then at an older time; the old one comes back `WITH FORCE DIFFERENTIAL`. Meanwhile mischief.
 //! 4. Everything is healed; then all must hold that [`invariants`] states.
 //!
 //! # Why a failed run can be repeated
@@ -28,7 +29,7 @@
 //! ```
 //! A second kind of run looks for broken isolation in one region: [`histories`].
 //!
-//! Seeds that once found something are in `tests/seeds.txt` and run for ever.
+//! Seeds that once found something, or do something rare, are in `tests/seeds.txt` and run for ever.
 
 pub mod bank;
 mod biography;

@@ -8,7 +8,8 @@ mod come_back;
 mod promote;
 
 use super::{FailoverRequest, Links, ReplicateRequest};
-use base::{Error, Result, SqlState};
+use crate::json;
+use base::{Error, Result, SqlState, Timestamp};
 use std::time::Duration;
 
 /// How long the other side is given to answer.
@@ -91,6 +92,13 @@ impl Lines {
     fn figure(&mut self, kind: Kind, item: &str, number: u64, note: &str) {
         let value = if note.is_empty() { number.to_string() } else { format!("{number} {note}") };
         let number = Some(i64::try_from(number).unwrap_or(i64::MAX));
+        self.0.push(Explained { kind, item: item.to_owned(), value, number });
+    }
+
+    /// A moment; the number is in milliseconds since 1970.
+    fn moment(&mut self, kind: Kind, item: &str, at: Timestamp, note: &str) {
+        let value = format!("{}{note}", json::moment(at));
+        let number = i64::try_from(at.ms()).ok();
         self.0.push(Explained { kind, item: item.to_owned(), value, number });
     }
 

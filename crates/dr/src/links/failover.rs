@@ -11,6 +11,7 @@
 use super::Links;
 use super::promote::{Order, Promoted, check_held, check_standby};
 use crate::diverged::is_shown;
+use crate::json;
 use crate::peer::Receipt;
 use base::{Epoch, Error, Lsn, Result, SqlState, Timestamp, TxnId};
 use meta::DatabaseState;
@@ -229,10 +230,10 @@ impl Links {
         if request.at.is_some_and(|at| at != promotion.cut) {
             let message = format!("database \"{name}\" is the primary here already");
             return Err(prerequisite(message).detail(format!(
-                "{}: epoch {}, cut at {} ms since 1970. A primary does not go back in time.",
+                "{}: epoch {}, cut at {}. A primary does not go back in time.",
                 promotion.reason,
                 promotion.epoch,
-                promotion.cut.ms()
+                json::moment(promotion.cut)
             )));
         }
         let database = self.engine.database(name)?;

@@ -62,19 +62,20 @@ impl Links {
         self.engine.ungate(name, by)
     }
 
-    /// Opens what is to open by itself, for as long as this node runs.
-    pub(super) fn watch_gates(self: &Arc<Self>) {
+    /// Opens what is to open by itself, and ends what nobody has ended, for as long as this node runs.
+    pub(super) fn keep_watch(self: &Arc<Self>) {
         let (links, env) = (Arc::downgrade(self), self.engine.env.clone());
         let watch = async move {
             loop {
                 env.sleep(LOOK_EVERY).await;
                 let Some(links) = links.upgrade() else { return };
+                links.replication.end_idle_sessions();
                 if let Err(error) = links.open_expired() {
                     tracing::warn!(%error, "opening a database whose gate has expired");
                 }
             }
         };
-        self.engine.env.tasks.spawn("gates", Box::pin(watch));
+        self.engine.env.tasks.spawn("watch", Box::pin(watch));
     }
 
     fn open_expired(&self) -> Result<()> {

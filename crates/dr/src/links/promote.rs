@@ -17,6 +17,7 @@
 
 use super::Links;
 use crate::diverged::{Fork, Witness, collect};
+use crate::json;
 use crate::peer::Positions;
 use base::{Epoch, Error, Result, SqlState, Timestamp};
 use meta::{Command, DatabaseState, Slot};
@@ -228,11 +229,11 @@ pub(super) fn check_held(database: &Database, at: Timestamp) -> Result<Timestamp
     if oldest <= at && at <= newest {
         return Ok(at);
     }
-    let message = format!("this standby cannot be promoted at {} ms since 1970", at.ms());
+    let message = format!("this standby cannot be promoted at {}", json::moment(at));
     Err(prerequisite(message).detail(format!(
-        "It holds what was from {} to {} ms since 1970. Nothing has happened.",
-        oldest.ms(),
-        newest.ms()
+        "It holds what was from {} to {}. Nothing has happened.",
+        json::moment(oldest),
+        json::moment(newest)
     )))
 }
 

@@ -73,13 +73,18 @@ impl Replication {
         Ok(answer)
     }
 
+    /// Ends sessions in which nobody asks any more: each keeps old row versions.
+    pub(crate) fn end_idle_sessions(&self) {
+        let now = self.engine.env.clock.monotonic();
+        self.verifying.lock().open.retain(|_, s| now.saturating_sub(s.used) < IDLE_MAX);
+    }
+
     async fn begin_verify(&self, name: &str, now: Duration) -> Result<Verified> {
         let database = self.primary(name)?;
         let snapshot = database.snapshot()?;
         let catalog = database.catalog(snapshot.ts()).await?;
         let (at, layouts) = (snapshot.ts(), Arc::new(fingerprint::layouts(&catalog)));
         let mut sessions = self.verifying.lock();
-        sessions.open.retain(|_, s| now.saturating_sub(s.used) < IDLE_MAX);
         sessions.last += 1;
         let number = sessions.last;
         sessions.open.insert(number, Session { database, snapshot, layouts, used: now });

@@ -8,6 +8,7 @@ use crate::verdict::Violation;
 use base::{Error, SqlState, Timestamp};
 use dr::{FailoverRequest, LinkStatus, ReplicateRequest, Verb};
 use meta::{DatabaseState, Durability};
+use std::cell::Cell;
 
 /// How an attempt to promote ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,8 +20,14 @@ pub(crate) enum Promotion {
 }
 
 /// `EXPLAIN FAILOVER …` and `FAILOVER DATABASE … WITH DATA LOSS`; the cut.
-async fn lossy(access: &Access) -> base::Result<Timestamp> {
-    let request = FailoverRequest { database: DATABASE.to_owned(), at: None, data_loss: true };
+async fn lossy(access: &Access, at: &Cell<Option<Timestamp>>) -> base::Result<Timestamp> {
+    let older = at.get();
+    if older.is_some() && access.links.loss(DATABASE, older).await.is_err() {
+        // Its chunks are newer by now.
+        at.set(None);
+    }
+    let (database, data_loss) = (DATABASE.to_owned(), true);
+    let request = FailoverRequest { database, at: at.get(), data_loss };
     access.links.explain(&Verb::Failover(request.clone())).await?;
     access.links.failover(request, OPERATOR).await.map(|done| done.cut)
 }
@@ -152,9 +159,20 @@ impl Operator {
     pub(crate) async fn promote(
         &self,
         region: usize,
+        ready: impl AsyncFnMut() -> Result<Option<()>, String>,
+    ) -> Result<Promotion, Violation> {
+        self.promote_at(region, None, ready).await
+    }
+
+    /// As [`Operator::promote`]; at an older time, if the standby still holds it.
+    pub(crate) async fn promote_at(
+        &self,
+        region: usize,
+        at: Option<Timestamp>,
         mut ready: impl AsyncFnMut() -> Result<Option<()>, String>,
     ) -> Result<Promotion, Violation> {
-        let failover = self.dice.chance(50);
+        let failover = at.is_some() || self.dice.chance(50);
+        let at = Cell::new(at);
         let what = if failover { "FAILOVER WITH DATA LOSS" } else { "STOP REPLICATING" };
         let promotion = self
             .until(what, async || {
@@ -170,7 +188,7 @@ impl Operator {
                 }
                 let done = async {
                     match failover {
-                        true => lossy(&access).await,
+                        true => lossy(&access, &at).await,
                         false => access.links.stop(DATABASE, OPERATOR).await.map(|p| p.cut),
                     }
                 };

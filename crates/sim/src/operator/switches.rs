@@ -5,6 +5,7 @@ use super::{OPERATOR, Operator};
 use crate::invariants::{one_primary, stranded_once};
 use crate::stage::Route;
 use crate::verdict::Violation;
+use base::Timestamp;
 use std::time::Duration;
 
 /// For so long a link's figures may be older than the gate.
@@ -108,7 +109,8 @@ impl Operator {
         self.stage.trace.say(format_args!("operator: split (cut: {cut})"));
         self.stage.weather.split(cut);
         self.stage.sleep(self.dice.ms(0, 1_000)).await;
-        if self.promote(new, async || Ok(Some(()))).await? == Promotion::Impossible {
+        let at = if self.dice.chance(40) { self.older(old, new) } else { None };
+        if self.promote_at(new, at, async || Ok(Some(()))).await? == Promotion::Impossible {
             self.stage.weather.split(false);
             return Ok(());
         }
@@ -123,6 +125,17 @@ impl Operator {
         self.come_back(old).await?;
         self.stage.set_route(Route { to: Some(new), stale: None });
         self.await_standby(old).await
+    }
+
+    /// A time before what the standby has, to which the old primary can go back, too: not before
+    /// what it knows the standby to have.
+    fn older(&self, old: usize, new: usize) -> Option<Timestamp> {
+        let floor = self.access(old).ok()?.record().ok()?.slot_time()?;
+        let newest = self.access(new).ok()?.database().ok()?.replicated_time();
+        let back = Timestamp(self.dice.range(0, 600) << 16);
+        let at = Timestamp(newest.0.saturating_sub(back.0)).max(floor);
+        self.stage.trace.say(format_args!("operator: back to {at} of {newest}"));
+        (at < newest).then_some(at)
     }
 
     /// The new primary is told to follow the old one: that must be refused, whatever else happens.

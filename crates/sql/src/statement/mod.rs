@@ -62,6 +62,9 @@ impl Parsed {
     pub fn shown(&self) -> &str {
         match &self.stmt {
             Stmt::Replicate(r) if r.password.is_some() => "REPLICATE DATABASE <hidden>",
+            Stmt::Explain(inner) if matches!(inner.as_ref(), Stmt::Replicate(r) if r.password.is_some()) => {
+                "EXPLAIN REPLICATE DATABASE <hidden>"
+            }
             Stmt::CreateUser { options, .. } if options.password.is_some() => {
                 "CREATE USER <hidden>"
             }

@@ -451,3 +451,10 @@ fn what_clients_send_is_read() {
         parse(sql).unwrap_or_else(|e| panic!("{sql}: {e:?}"));
     }
 }
+
+#[test]
+fn explained_links_show_no_password_either() {
+    let sql = "EXPLAIN REPLICATE DATABASE d FROM root:'secret'@east:5432/d";
+    let shown = parse(sql).expect("reads")[0].shown().to_owned();
+    assert!(shown.starts_with("EXPLAIN REPLICATE") && !shown.contains("secret"), "{shown}");
+}

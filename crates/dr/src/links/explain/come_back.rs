@@ -124,8 +124,7 @@ impl Links {
         lines.figure(Kind::Loss, "transactions", seen.len() as u64, &note);
         lines.figure(Kind::Loss, "rows", rows, "");
         if let Some(oldest) = seen.values().map(|(_, ts)| *ts).min() {
-            let note = "ms since 1970: the oldest commit of these";
-            lines.figure(Kind::Loss, "oldest commit", oldest.ms(), note);
+            lines.moment(Kind::Loss, "oldest commit", oldest, " of these");
         }
         Ok(())
     }

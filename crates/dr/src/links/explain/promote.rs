@@ -1,6 +1,7 @@
 //! What promotions would do: `FAILOVER`, `STOP REPLICATING`, `SWITCHOVER`.
 
 use super::{Kind, Lines};
+use crate::json;
 use crate::links::{FailoverRequest, Links, Loss, check_standby};
 use crate::peer::Positions;
 use base::{Error, Result, SqlState};
@@ -61,7 +62,10 @@ impl Links {
             lines.step("wait until everything of the source, which takes no writes, is here");
         }
         lines.step("end the link");
-        lines.step(format!("keep what is later than the cut ({}) in the vault", loss.cut));
+        lines.step(format!(
+            "keep what is later than the cut ({}) in the vault",
+            json::moment(loss.cut)
+        ));
         lines.step("begin a new epoch at the cut, durably: from here on it has happened");
         lines.step("take writes here");
         let drop = "keep the log from here on for the former source, so that it can come back by \
@@ -160,11 +164,9 @@ fn loss_lines(loss: &Loss, lines: &mut Lines) {
         &format!("({} rows) that are here, but later than the cut", loss.set_aside_rows),
     );
     if let Some(since) = loss.set_aside_since {
-        let note = "ms since 1970: the oldest commit of these";
-        lines.figure(Kind::Loss, "oldest commit set aside", since.ms(), note);
+        lines.moment(Kind::Loss, "oldest commit set aside", since, "");
     }
-    let note = "ms since 1970: nothing up to here is lost";
-    lines.figure(Kind::Loss, "cut", loss.cut.ms(), note);
+    lines.moment(Kind::Loss, "cut", loss.cut, ": nothing up to here is lost");
     lines.figure(Kind::Loss, "milliseconds at most", loss.ms, "from the cut to now");
 }
 
