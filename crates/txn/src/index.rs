@@ -15,11 +15,11 @@
 //! # Making an index of a table with rows
 //! 1. It enters the catalog, not `ready`, under the exclusive lock of the table's descriptor. Who
 //!    writes the table shares that lock until it ends: so from here on everybody keeps the index up.
-//! 2. [`Database::fill_index`] goes over the rows of a snapshot in small transactions. Each locks its
+//! 2. [`crate::Database::fill_index`] goes over the rows of a snapshot in small transactions. Each locks its
 //!    rows, looks at their newest versions, and writes the entries of these: it neither overwrites
 //!    what is newer nor brings back what is gone. It never waits while it holds a lock, so nobody
 //!    has to give way to it.
-//! 3. [`Database::finish_index`] marks it ready: statements whose snapshot shows that may read it.
+//! 3. [`crate::Database::finish_index`] marks it ready: statements whose snapshot shows that may read it.
 //!
 //! # Invariants
 //! * At every timestamp at which a ready index is in the catalog, it has exactly one entry for every

@@ -15,7 +15,7 @@
 //! result of an ordinary query.
 //!
 //! # Invariants
-//! * Whoever writes a row writes its index entries in the same step: see [`entries`].
+//! * Whoever writes a row writes its index entries in the same step: see `entries`.
 //! * Conditions and new values are always computed from the very row versions that are overwritten:
 //!   if a row changed between the snapshot and the lock, the query runs again with the locks held.
 
