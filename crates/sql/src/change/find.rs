@@ -66,11 +66,16 @@ pub async fn find(
             })
             .collect());
     }
-    Err(Error::new(
+    Err(kept_changing(shape))
+}
+
+/// The error after [`TRIES`].
+pub(super) fn kept_changing(shape: &Shape) -> Error {
+    Error::new(
         SqlState::SERIALIZATION_FAILURE,
         format!("rows of {} kept changing while they were locked", shape.table.name),
     )
-    .hint("run the transaction again"))
+    .hint("run the transaction again")
 }
 
 /// The rows the query finds at the snapshot, by place; of several matches of a row one is kept.

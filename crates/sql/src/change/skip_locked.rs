@@ -10,7 +10,8 @@
 //! PostgreSQL the rows that OFFSET leaves out are locked too.
 
 use super::ast::select;
-use super::find::{TRIES, places};
+use super::find::{TRIES, kept_changing, places};
+use super::lock::in_order;
 use super::query_lock::LockPlan;
 use super::{Run, Scope, Target};
 use crate::plan::{self, Rows};
@@ -66,23 +67,15 @@ pub(super) fn compile(
     if query.fetch.is_some() {
         return Err(Error::unsupported("FETCH FIRST with SKIP LOCKED").hint("use LIMIT"));
     }
-    let number = |e: Option<Expr>| {
+    let number = |e: Option<Expr>, name: &str| {
         let expr = Box::new(e.unwrap_or(Expr::Value(Value::Null.into())));
         let (kind, data_type) = (CastKind::Cast, DataType::BigInt(None));
-        SelectItem::UnnamedExpr(Expr::Cast { kind, expr, data_type, array: false, format: None })
+        let expr = Expr::Cast { kind, expr, data_type, array: false, format: None };
+        SelectItem::ExprWithAlias { expr, alias: Ident::new(name) }
     };
-    let bounds = select(|s| s.projection = vec![number(limit), aliased(number(offset))])?;
+    let numbers = vec![number(limit, "wanted"), number(offset, "skipped")];
+    let bounds = select(|s| s.projection = numbers)?;
     Ok((rows, Box::new(scope.plan(Statement::Query(Box::new(bounds)))?)))
-}
-
-/// Two columns of one query must differ in their names.
-fn aliased(item: SelectItem) -> SelectItem {
-    match item {
-        SelectItem::UnnamedExpr(expr) => {
-            SelectItem::ExprWithAlias { expr, alias: Ident::new("skipped") }
-        }
-        other => other,
-    }
 }
 
 /// The answer's rows must be rows of the table.
@@ -114,11 +107,7 @@ pub(super) async fn rows(run: &mut Run<'_>, plan: &LockPlan, bounds: &Bounds) ->
         }
         run.txn.start_statement().await?;
     }
-    Err(Error::new(
-        SqlState::SERIALIZATION_FAILURE,
-        format!("rows of {} kept changing while they were locked", plan.shape.table.name),
-    )
-    .hint("run the transaction again"))
+    Err(kept_changing(&plan.shape))
 }
 
 /// LIMIT and OFFSET.
@@ -171,8 +160,7 @@ async fn attempt(
 /// Locks those of the places that are free; their positions, in order. `None` if one of them has
 /// changed since the snapshot.
 async fn lock(run: &mut Run<'_>, plan: &LockPlan, places: &[Place]) -> Result<Option<Vec<usize>>> {
-    let mut order: Vec<usize> = (0..places.len()).collect();
-    order.sort_by(|a, b| places[*a].cmp(&places[*b]));
+    let mut order = in_order(places);
     if !run.private.contains(&plan.shape.table.storage) {
         let sorted: Vec<Place> = order.iter().map(|i| places[*i].clone()).collect();
         let free = run.txn.lock(&sorted, plan.mode, LockWait::SkipLocked).await?;

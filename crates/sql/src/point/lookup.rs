@@ -1,12 +1,12 @@
 //! Queries for the rows with certain values of all columns of an index, without planning.
 
 use super::compile::{comparable, equal, plain};
+use super::run::exact_values;
 use crate::cell::{Cell, Compiler, Computed, Frame};
 use crate::change::{Returning, Run, Scope, Target};
 use crate::executor::Outcome;
 use crate::scan::{IndexBounds, fetch};
 use crate::shape::{IndexShape, Shape};
-use crate::types::{Exact, exact};
 use ::arrow::array::{Array, AsArray, RecordBatch};
 use base::{Result, Value};
 use datafusion::logical_expr::utils::split_conjunction_owned;
@@ -114,19 +114,9 @@ pub fn lookup(run: &Run<'_>, plan: &Arc<LookupPlan>) -> Result<Outcome> {
 fn bounds(run: &Run<'_>, plan: &LookupPlan) -> Result<Option<(IndexBounds, Vec<u16>)>> {
     let shape = &plan.shape;
     let index = &shape.indexes[plan.index];
-    let mut values: Vec<Value> = Vec::with_capacity(plan.values.len());
-    for (cell, position) in plan.values.iter().zip(&index.columns) {
-        let ty = shape.columns()[*position].ty;
-        match exact(&cell.value(&[], run.frame)?, ty) {
-            Exact::Value(value) => values.push(value),
-            Exact::Nothing => return Ok(None),
-            Exact::Unknown => {
-                return Err(base::Error::internal(format!(
-                    "an index on {ty} is compared with another type"
-                )));
-            }
-        }
-    }
+    let Some(values) = exact_values(&plan.values, shape, &index.columns, run.frame)? else {
+        return Ok(None);
+    };
     let mut prefix = key::encode(index.index.storage, &[]).to_vec();
     for (column, value) in index.index.columns.iter().zip(&values) {
         put_column(&mut prefix, column, value);

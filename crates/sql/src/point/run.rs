@@ -1,8 +1,9 @@
 //! Running statements about one row.
 
 use super::compile::{Action, PointPlan};
+use crate::cell::{Cell, Frame};
 use crate::change::{Changed, Run, apply, in_relation};
-use crate::shape::Place;
+use crate::shape::{Place, Shape};
 use crate::types::{Exact, exact};
 use base::{Result, Value};
 
@@ -68,20 +69,31 @@ pub async fn run(run: &mut Run<'_>, plan: &PointPlan) -> Result<Answer> {
 
 /// Where the row is; `None` if no row can have the key asked for.
 fn place(run: &Run<'_>, plan: &PointPlan) -> Result<Option<Place>> {
-    let mut key = Vec::with_capacity(plan.key.len());
-    for (cell, position) in plan.key.iter().zip(&plan.shape.key) {
-        let ty = plan.shape.columns()[*position].ty;
-        match exact(&cell.value(&[], run.frame)?, ty) {
-            Exact::Value(value) => key.push(value),
+    let key = exact_values(&plan.key, &plan.shape, &plan.shape.key, run.frame)?;
+    Ok(key.map(|key| plan.shape.place_of_key(&key)))
+}
+
+/// The values that these columns are asked for; `None` if no row can have them.
+pub(super) fn exact_values(
+    cells: &[Cell],
+    shape: &Shape,
+    columns: &[usize],
+    frame: &Frame,
+) -> Result<Option<Vec<Value>>> {
+    let mut values = Vec::with_capacity(cells.len());
+    for (cell, position) in cells.iter().zip(columns) {
+        let ty = shape.columns()[*position].ty;
+        match exact(&cell.value(&[], frame)?, ty) {
+            Exact::Value(value) => values.push(value),
             Exact::Nothing => return Ok(None),
             Exact::Unknown => {
                 return Err(base::Error::internal(format!(
-                    "a key of type {ty} is compared with another type"
+                    "a column of type {ty} is compared with another type"
                 )));
             }
         }
     }
-    Ok(Some(plan.shape.place_of_key(&key)))
+    Ok(Some(values))
 }
 
 /// The newest version of a locked row, if it fulfils the condition.
