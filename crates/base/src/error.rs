@@ -35,6 +35,8 @@ macro_rules! states {
 states! {
     /// No error: the code of notices.
     SUCCESSFUL_COMPLETION = "00000";
+    /// It happened, but not as well as was asked for: the code of warnings.
+    WARNING = "01000";
     /// Connection broke off.
     CONNECTION_FAILURE = "08006";
     /// A client spoke the protocol wrongly.

@@ -53,7 +53,7 @@ impl Door {
     fn begin(&self, message: &str) -> Result<Step> {
         let user = scram::Server::user_of(message)?;
         let verifier = match peer_of(&user) {
-            Some(cluster) => self.meta.peer_verifier(cluster),
+            Some(_) => self.meta.peer_verifier(&user),
             None => self.meta.verifier(&user).0,
         };
         let mut nonce = [0; 18];

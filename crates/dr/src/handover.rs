@@ -26,23 +26,20 @@
 //!   acknowledgement. After 3: it is the primary, and tells the former one until that has heard.
 //! * The connection of whoever typed the statement: does not matter, the handover goes on.
 
+mod take;
 mod tell;
 
 pub(crate) use tell::{history, receipt_of};
 
 use crate::SlotStatus;
 use crate::link::{Link, Phase};
-use crate::links::{Links, Order};
-use crate::peer::{Acked, HandoverAnswer, HandoverStep, Receipt};
-use base::{Error, Result, SqlState, Timestamp};
-use meta::{Command, DatabaseState, Handover, HandoverSide, Source};
+use crate::links::Links;
+use crate::peer::{Acked, Receipt};
+use base::{Error, Result, SqlState};
+use meta::DatabaseState;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long transactions that have written are given to end.
-const GATE: Duration = Duration::from_secs(10);
-/// How long any other answer may take.
-const ANSWER: Duration = Duration::from_secs(5);
 /// How long the former primary waits for the standby to begin and to end.
 const WANTED: Duration = Duration::from_secs(40);
 
@@ -64,16 +61,18 @@ impl Links {
     /// message says that the outcome is not known yet.
     pub async fn switchover(&self, name: &str, to: &str, by: &str) -> Result<Switchover> {
         let record = self.engine.record(name)?;
+        crate::links::check_alone(&record, "SWITCHOVER")?;
         if to == self.engine.meta.read(|s| s.cluster.name.clone()) {
             let (links, name, by) = (self.this()?, name.to_owned(), by.to_owned());
             let work = async move { links.take_over(&name, &by).await };
-            return self.apart("handover", work).await;
+            let mut done = self.apart("handover", work).await?;
+            return done.pop().map(|(_, done)| done).ok_or_else(unknown);
         }
         self.give_away(&record, to).await
     }
 
     /// Lets a standby of this primary take over.
-    async fn give_away(&self, record: &meta::Database, to: &str) -> Result<Switchover> {
+    pub(crate) async fn give_away(&self, record: &meta::Database, to: &str) -> Result<Switchover> {
         let slot = self.check_giving(record, to)?;
         let of_slot = record.slots.get(&slot.slot).map(|s| s.target_cluster);
         let cluster = of_slot.ok_or_else(|| Error::internal("a slot without a cluster"))?;
@@ -129,15 +128,16 @@ impl Links {
     }
 
     /// What the primary says about handovers: that it wants one, or that it is bound by one.
-    pub(crate) fn heed(&self, name: &str, said: Acked) {
-        if said == Acked::default() || !self.heeding.lock().insert(name.to_owned()) {
+    pub(crate) fn heed(&self, name: &str, said: &Acked) {
+        let nothing = !said.handover_wanted && said.handover_bound == 0;
+        if nothing || !self.heeding.lock().insert(name.to_owned()) {
             return;
         }
         let Ok(links) = self.this() else { return };
-        let name = name.to_owned();
+        let (name, bound) = (name.to_owned(), said.handover_bound);
         let work = async move {
-            if said.handover_bound != 0 {
-                links.answer_bound(&name, said.handover_bound).await;
+            if bound != 0 {
+                links.answer_bound(&name, bound).await;
             } else if let Err(error) = links.take_over(&name, "its primary").await {
                 tracing::warn!(database = name, %error, "switchover");
             }
@@ -145,111 +145,6 @@ impl Links {
         };
         self.engine.env.tasks.spawn("handover", Box::pin(work));
     }
-
-    /// The standby's part, from beginning to end.
-    async fn take_over(&self, name: &str, by: &str) -> Result<Switchover> {
-        let _changing = self.changing.lock().await;
-        let record = self.engine.record(name)?;
-        if record.state == DatabaseState::Primary {
-            return self.already(&record).await;
-        }
-        let link = self.can_take_over(&record)?;
-        let source = link.shared.link()?.source;
-        let handing = Handing {
-            by: by.to_owned(),
-            id: self.engine.oracle.next().0,
-            began: self.engine.env.clock.monotonic(),
-            at_ms: self.engine.env.clock.now_ms(),
-            source,
-        };
-        self.open.lock().insert(name.to_owned(), handing.id);
-        let taken = self.take(&record, &handing).await;
-        self.open.lock().remove(name);
-        match taken {
-            Ok(receipt) => self.tell(name, receipt).await,
-            Err(error) => {
-                // A primary that does not hear it now is told when it says that it is bound.
-                self.abort(&handing.source, handing.id, &record, &error.message).await;
-                Err(error)
-            }
-        }
-    }
-
-    /// Steps 1 to 3. An error means that it was not taken over and will not be.
-    async fn take(&self, record: &meta::Database, handing: &Handing) -> Result<Receipt> {
-        let name = &record.name;
-        let step = HandoverStep::Gate { limit_ms: GATE.as_millis() as u64 };
-        let gate = self.ask_handover(&handing.source, handing.id, record, step);
-        let given = self.in_time(GATE + ANSWER, gate).await?;
-        self.await_positions(name, &given.positions).await?;
-        let newest = given.positions.partitions.iter().map(|p| p.1).max().unwrap_or_default();
-        let link = self.running.lock().remove(name.as_str());
-        if let Some(link) = link {
-            link.stop().await;
-        }
-        let promoted = self.promote_by(record, handing, &given, newest).await;
-        let now = self.engine.record(name)?;
-        if now.link.is_some() {
-            // Nothing has happened: go on following.
-            self.start(name)?;
-            return promoted;
-        }
-        // The commit point is behind: an error after it does not change that.
-        match promoted {
-            Ok(receipt) => Ok(receipt),
-            Err(error) => {
-                tracing::error!(database = name, %error, "opening after a handover failed");
-                receipt_of(&now, &self.own_name(), self.engine.env.clock.now_ms())
-            }
-        }
-    }
-
-    async fn promote_by(
-        &self,
-        record: &meta::Database,
-        handing: &Handing,
-        given: &HandoverAnswer,
-        newest: Timestamp,
-    ) -> Result<Receipt> {
-        let former = record.link.as_ref().map(|l| l.source_cluster);
-        let former = former.ok_or_else(|| Error::internal("a standby without a source"))?;
-        let verifier = given.verifier.clone();
-        let verifier = verifier.ok_or_else(|| Error::internal("a handover without a verifier"))?;
-        let handover = Handover {
-            id: handing.id,
-            peer: former,
-            peer_name: given.cluster_name.clone(),
-            at_ms: handing.at_ms,
-            side: HandoverSide::Taken { former: handing.source.clone() },
-        };
-        let with = vec![
-            Command::PutPeer { cluster: former, verifier },
-            Command::PutHandover { database: record.id, handover },
-        ];
-        let reason = format!("SWITCHOVER from {}", given.cluster_name);
-        let order = Order { reason, by: handing.by.clone(), floor: newest, at: None, with };
-        let promoted = self.promote(&record.name, order).await?;
-        let took = self.engine.env.clock.monotonic().saturating_sub(handing.began);
-        Ok(Receipt {
-            id: handing.id,
-            from: given.cluster_name.clone(),
-            to: self.own_name(),
-            epoch: promoted.epoch,
-            cut: promoted.cut,
-            positions: given.positions.partitions.iter().map(|p| p.0).collect(),
-            without_writes_ms: took.as_millis() as u64,
-        })
-    }
-}
-
-/// A handover that this standby has begun.
-#[derive(Debug)]
-struct Handing {
-    by: String,
-    id: u64,
-    began: Duration,
-    at_ms: u64,
-    source: Source,
 }
 
 fn prerequisite(message: impl Into<String>) -> Error {

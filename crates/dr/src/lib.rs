@@ -26,12 +26,14 @@
 //!    when both are durable it is taken out, then 2 again. Only the difference travels.
 //! 6. **Promotion**: see [`Links::stop`] and [`Links::failover`]. **Planned handover**: see
 //!    [`handover`].
+//!    Databases of a replication group do both together: see [`Links::group`].
 //! 7. **Verification**: see [`Links::verify`].
 //!
 //! # Invariants
 //! * A target acknowledges only what is durable; a source keeps what no live slot has acknowledged.
 //! * Nothing is taken out of a database before both vaults have it, once, durably.
 //! * A target shows only consistent cuts: its role says so, and its replicated time.
+//! * The databases of a group are promoted by one metadata record, at one cut; none without the others.
 //! * A message from a lower promotion epoch is refused by whoever knows better.
 //!
 //! # On a crash
@@ -60,8 +62,8 @@ mod vaults;
 pub use handover::Switchover;
 pub use link::{LinkStatus, PartitionLag};
 pub use links::{
-    Difference, Explained, ExplainedKind, Failover, FailoverRequest, Links, Loss, Promoted,
-    ReplicateRequest, Verb, Verification, VerifiedTable,
+    Difference, Explained, ExplainedKind, Failover, FailoverRequest, GroupRequest, Grouped, Links,
+    Loss, Promoted, ReplicateRequest, Verb, Verification, VerifiedTable,
 };
 pub use peer::Receipt;
 pub use source::{Replication, SlotStatus};

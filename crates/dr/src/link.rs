@@ -25,7 +25,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use txn::{Database, Engine};
 
 /// What a link's tasks share.
@@ -38,6 +38,8 @@ pub(crate) struct Shared {
     pub name: String,
     pub phase: Mutex<Phase>,
     pub figures: Mutex<Figures>,
+    /// What has become durable here is waited for at the source.
+    pub awaited: Notify,
     /// The user wants the link to pause or end: a long copy stops at the next piece.
     pub leaving: AtomicBool,
 }

@@ -4,6 +4,7 @@ mod explain;
 mod failover;
 mod fence;
 mod gates;
+mod groups;
 mod promote;
 mod replicate;
 mod status;
@@ -11,6 +12,8 @@ mod verify;
 
 pub use explain::{Explained, Kind as ExplainedKind, Verb};
 pub use failover::{Failover, FailoverRequest, Loss};
+pub(crate) use groups::check_alone;
+pub use groups::{GroupRequest, Grouped};
 pub(crate) use promote::Order;
 pub use promote::Promoted;
 pub(crate) use promote::check_standby;
@@ -82,6 +85,7 @@ impl Links {
                 links.start(&record.name)?;
             }
             links.go_on_telling(record)?;
+            links.fence(record);
         }
         Ok(links)
     }
@@ -127,6 +131,7 @@ impl Links {
             name: name.to_owned(),
             phase: Mutex::new(Phase::Paused),
             figures: Mutex::default(),
+            awaited: tokio::sync::Notify::new(),
             leaving: AtomicBool::new(false),
         });
         let link = Arc::new(Link::start(shared)?);

@@ -139,6 +139,8 @@ pub struct FrameBatch {
     pub last_commit: Timestamp,
     /// True if the source takes no writes: what is here is all there is.
     pub gated: bool,
+    /// A client of the source waits until a standby has this: it wants an [`Ack`] at once.
+    pub awaited: bool,
 }
 
 /// A granted subscription.
@@ -168,16 +170,20 @@ pub struct Ack {
     pub replicated: Timestamp,
     /// As in [`HelloRequest::promotion_epoch`].
     pub promotion_epoch: Epoch,
+    /// It could be promoted now, with everything up to [`Ack::replicated`].
+    pub promotable: bool,
 }
 
 /// The source's answer to an [`Ack`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Acked {
     /// An operator at the source wants this target to take over.
     pub handover_wanted: bool,
     /// The handover with this target that the source is bound by; 0 for none. A target that has
     /// no such one open says so ([`HandoverStep::Abort`]): it will never take over by it.
     pub handover_bound: u64,
+    /// The replication group that the database is in; empty if it is in none.
+    pub group: String,
 }
 
 /// A step of a planned handover, told by the target that takes over. See [`crate::handover`].
@@ -250,6 +256,8 @@ pub struct HandoverAnswer {
     pub positions: Positions,
     /// What checks the source's login at the target, later.
     pub verifier: Option<Verifier>,
+    /// It will log in as [`meta::peer_login`]; sources of early versions as [`meta::peer_user`].
+    pub by_database: bool,
 }
 
 /// How far a source's database is.

@@ -133,6 +133,9 @@ impl Replication {
         let database = self.primary(&ack.database)?;
         self.check_epoch(&database, ack.promotion_epoch)?;
         let answer = self.handover_with(database.id(), &ack.slot);
+        if ack.promotable {
+            database.cover().replicated(ack.replicated);
+        }
         self.move_slot(&database, ack)?;
         Ok(answer)
     }

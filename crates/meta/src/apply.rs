@@ -38,12 +38,26 @@ fn step(state: &mut State, command: Command) -> Result<Response> {
         Command::SetVersionRetention { database, ms, at_ms } => {
             databases::retain(state, database, ms, at_ms)
         }
+        Command::SetGroup { databases, group, at_ms, by } => {
+            databases::group(state, &databases, group.as_ref(), at_ms, by.as_ref())
+        }
+        Command::SetMaxLag { database, limit, at_ms, by } => {
+            databases::limit_lag(state, database, limit, at_ms, by)
+        }
         Command::RaiseEpoch { database, epoch, at_ms } => {
             databases::raise(state, database, epoch, at_ms)
         }
-        Command::Promote { database, cut, epoch, reason, at_ms, keep, by } => {
-            let promotion = crate::Promotion { cut, epoch, reason, at_ms };
+        Command::Promote { database, cut, epoch, reason, at_ms, keep, by, former } => {
+            let promotion = crate::Promotion { cut, epoch, reason, at_ms, former };
             databases::promote(state, database, promotion, keep, by)
+        }
+        Command::FormerHeard { database, epoch } => {
+            if let Some(promotion) = &mut find(state, database)?.promotion
+                && promotion.epoch == epoch
+            {
+                promotion.former = None;
+            }
+            Ok(Response::Done)
         }
         Command::SetGate { database, gate } => databases::gate(state, database, gate),
         Command::ClearGate { database, at_ms, by } => databases::ungate(state, database, at_ms, by),
@@ -56,6 +70,10 @@ fn step(state: &mut State, command: Command) -> Result<Response> {
         }
         Command::PutPeer { cluster, verifier } => {
             state.peers.insert(cluster, verifier);
+            Ok(Response::Done)
+        }
+        Command::PutPeerLogin { user, verifier } => {
+            state.peer_logins.insert(user, verifier);
             Ok(Response::Done)
         }
         Command::PutLink { database, link, state: role, by } => {

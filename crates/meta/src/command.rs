@@ -2,7 +2,9 @@
 //! drawn while applying, so that every replica of the state machine reaches the same state.
 
 use crate::scram::Verifier;
-use crate::state::{DatabaseState, Durability, Gate, Handover, HistoryRow, Link, Slot};
+use crate::state::{
+    DatabaseState, Durability, Gate, Handover, HistoryRow, Link, MaxLag, Slot, Source,
+};
 use base::{ClusterId, DatabaseId, Epoch, LineId, LogId, Lsn, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -67,6 +69,28 @@ pub enum Command {
         /// When.
         at_ms: u64,
     },
+    /// Sets or removes the limit of what a lost region may take with it.
+    SetMaxLag {
+        /// Which.
+        database: DatabaseId,
+        /// The limit.
+        limit: Option<MaxLag>,
+        /// When.
+        at_ms: u64,
+        /// Who.
+        by: Option<String>,
+    },
+    /// Puts databases into a replication group, or takes them out of theirs.
+    SetGroup {
+        /// Which.
+        databases: Vec<DatabaseId>,
+        /// The group.
+        group: Option<String>,
+        /// When.
+        at_ms: u64,
+        /// Who.
+        by: Option<String>,
+    },
     /// Notes a higher promotion epoch of the line, learnt from another cluster.
     RaiseEpoch {
         /// Which.
@@ -95,6 +119,16 @@ pub enum Command {
         /// Who ordered it.
         #[serde(default)]
         by: Option<String>,
+        /// The source it followed, if it is to be told.
+        #[serde(default)]
+        former: Option<Source>,
+    },
+    /// The former source has heard of the promotion, or need not any more.
+    FormerHeard {
+        /// Which.
+        database: DatabaseId,
+        /// The epoch of the promotion; of no meaning after a later one.
+        epoch: Epoch,
     },
     /// Closes a database for writes.
     SetGate {
@@ -139,6 +173,13 @@ pub enum Command {
     PutPeer {
         /// Which.
         cluster: ClusterId,
+        /// From its password.
+        verifier: Verifier,
+    },
+    /// Lets another cluster's database log in as [`peer_login`](crate::peer_login).
+    PutPeerLogin {
+        /// The name.
+        user: String,
         /// From its password.
         verifier: Verifier,
     },

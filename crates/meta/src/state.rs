@@ -32,6 +32,10 @@ pub struct State {
     /// user [`peer_user`].
     #[serde(default)]
     pub peers: BTreeMap<ClusterId, Verifier>,
+    /// The same for one database each, by [`peer_login`]: handovers of several databases to the same
+    /// cluster do not change each other's passwords.
+    #[serde(default)]
+    pub peer_logins: BTreeMap<String, Verifier>,
     /// What happened to databases, oldest first, at most [`HISTORY_ROWS`].
     pub history: Vec<HistoryRow>,
     /// How many events were noted since the folder was made: the newest one's [`HistoryRow::id`].
@@ -141,6 +145,22 @@ pub struct Database {
     /// For how long old row versions stay readable, if it is not the node's setting.
     #[serde(default)]
     pub version_retention_ms: Option<u64>,
+    /// How old the oldest commit without a copy on a standby may be. Of this cluster only: a
+    /// standby that is promoted does not stop writing for want of a standby of its own.
+    #[serde(default)]
+    pub max_lag: Option<MaxLag>,
+    /// The replication group it is in: its databases are promoted together, at one cut.
+    #[serde(default)]
+    pub group: Option<String>,
+}
+
+/// A limit of what a lost region may take with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MaxLag {
+    /// Milliseconds.
+    pub ms: u64,
+    /// New writers wait while it is exceeded; otherwise it is only told.
+    pub blocks: bool,
 }
 
 impl Database {
@@ -168,6 +188,9 @@ pub struct Promotion {
     pub reason: String,
     /// When it was decided.
     pub at_ms: u64,
+    /// The source it followed until then, while that is still to be told that it is none any more.
+    #[serde(default)]
+    pub former: Option<Source>,
 }
 
 /// A durable read-only state.
@@ -182,6 +205,9 @@ pub struct Gate {
     /// When it opens by itself.
     #[serde(default)]
     pub expires_ms: Option<u64>,
+    /// New writers wait until it opens, instead of being refused.
+    #[serde(default)]
+    pub queues: bool,
 }
 
 /// A planned handover between two clusters, from the moment one of them is bound by it.
@@ -221,9 +247,17 @@ pub fn peer_user(cluster: ClusterId) -> String {
     format!("{PEER_PREFIX}{cluster}")
 }
 
-/// The cluster that logs in under this name, if [`peer_user`] made it.
+/// The user that a cluster logs in as to follow, with its database of this name, one that it has
+/// handed over.
+pub fn peer_login(cluster: ClusterId, database: &str) -> String {
+    format!("{PEER_PREFIX}{cluster}/{database}")
+}
+
+/// The cluster that logs in under this name, if [`peer_user`] or [`peer_login`] made it.
 pub fn peer_of(user: &str) -> Option<ClusterId> {
-    user.strip_prefix(PEER_PREFIX)?.parse().ok().map(ClusterId)
+    let rest = user.strip_prefix(PEER_PREFIX)?;
+    let cluster = rest.split_once('/').map_or(rest, |(cluster, _)| cluster);
+    cluster.parse().ok().map(ClusterId)
 }
 
 /// Names that begin so belong to clusters; no user can be made with one.
@@ -343,6 +377,7 @@ impl State {
             users: BTreeMap::new(),
             databases: BTreeMap::new(),
             peers: BTreeMap::new(),
+            peer_logins: BTreeMap::new(),
             history: Vec::new(),
             events: 0,
         }

@@ -42,6 +42,7 @@ mod command;
 pub mod copy;
 mod copy_in;
 mod copy_out;
+mod cover;
 mod cursors;
 mod front;
 mod interrupt;

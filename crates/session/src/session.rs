@@ -28,6 +28,8 @@ pub struct Session {
     pub(crate) parsed: Parsed,
     pub(crate) notices: Vec<Notice>,
     pub(crate) interrupts: Interrupts,
+    /// The client knows that the standbys are too far behind.
+    pub(crate) warned_of_lag: bool,
     /// Tells of changes of the database's role, gate and epoch.
     roles: watch::Receiver<u64>,
     /// Settings as the client was last told.
@@ -66,6 +68,7 @@ impl Session {
             portals: BTreeMap::new(),
             notices: Vec::new(),
             interrupts,
+            warned_of_lag: false,
             parsed: Parsed::default(),
             roles: front.engine().meta.watch(),
             told: BTreeMap::new(),
@@ -221,13 +224,15 @@ impl Session {
     /// Commits; cancelling does not reach here, so that the outcome is always known.
     pub(crate) async fn commit(&mut self, running: Box<Running>) -> Result<()> {
         self.portals.clear();
+        let (database, wait) = (running.txn.database().clone(), self.settings.obeyed().commit_wait);
         let done = running.txn.commit().await;
         match &done {
             Ok(_) => self.settings.end_transaction(),
             Err(_) => self.settings.back_to(&running.mark),
         }
         self.obey_settings();
-        done.map(|_| ())
+        self.after_commit(&database, done?.ts, wait).await;
+        Ok(())
     }
 
     pub(crate) async fn roll_back(&mut self, running: Option<Box<Running>>, mark: &settings::Mark) {

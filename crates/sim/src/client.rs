@@ -6,13 +6,16 @@ use crate::invariants::one_primary;
 use crate::ledger::Told;
 use crate::region::Access;
 use crate::stage::Stage;
-use base::Outcome;
+use base::{Outcome, Timestamp};
 use std::sync::Arc;
 use std::time::Duration;
 use txn::Isolation;
 
 /// The longest a client waits for the answer to a COMMIT before it hangs up.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The longest a client waits for a standby.
+const CONFIRMED_IN: Duration = Duration::from_secs(3);
 
 /// Works until the run is over. `number` tells whether it clings to a stale region.
 pub async fn run(stage: Arc<Stage>, number: u64, dice: Dice) {
@@ -38,7 +41,26 @@ async fn attempt(stage: &Stage, region: usize, access: &Access, dice: &Dice) {
         stage.verdict.check(one_primary::check(&stage.ledger, id));
     }
     stage.ledger.end(id, told, stage.now());
+    if let Told::Acknowledged(ts) = told
+        && dice.chance(25)
+        && is_covered(stage, region, access, ts).await
+    {
+        stage.ledger.cover(id);
+    }
     stage.trace.say(format_args!("client {} {id} {told:?}", stage.regions[region].name));
+}
+
+/// `commit_wait = remote`
+async fn is_covered(stage: &Stage, region: usize, access: &Access, ts: Timestamp) -> bool {
+    let Ok(database) = access.database() else { return false };
+    let wait = async {
+        tokio::select! {
+            biased;
+            () = database.cover().covered(ts) => true,
+            () = stage.sleep(CONFIRMED_IN) => false,
+        }
+    };
+    stage.regions[region].while_alive(access.life, wait).await.unwrap_or(false)
 }
 
 /// Makes one transfer and returns what its client was told.

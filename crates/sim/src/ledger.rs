@@ -34,6 +34,8 @@ pub struct Entry {
     pub ended: Duration,
     /// What its client was told.
     pub told: Told,
+    /// Its client waited until a standby had it.
+    pub covered: bool,
 }
 
 /// Everything the clients know.
@@ -55,7 +57,9 @@ impl Ledger {
         let mut inner = self.inner.lock();
         let id = inner.entries.len() as i64 + 1;
         let told = Told::Nothing;
-        inner.entries.insert(id, Entry { id, region, epoch, began: now, ended: now, told });
+        inner
+            .entries
+            .insert(id, Entry { id, region, epoch, began: now, ended: now, told, covered: false });
         id
     }
 
@@ -64,6 +68,13 @@ impl Ledger {
         if let Some(entry) = self.inner.lock().entries.get_mut(&id) {
             entry.told = told;
             entry.ended = now;
+        }
+    }
+
+    /// A standby has confirmed it.
+    pub fn cover(&self, id: i64) {
+        if let Some(entry) = self.inner.lock().entries.get_mut(&id) {
+            entry.covered = true;
         }
     }
 

@@ -24,6 +24,6 @@ mod wait;
 
 pub use pair::Pair;
 pub use server::{PASSWORD, Server};
-pub use sql::{connect, error_of, one, rows, script, try_rows};
+pub use sql::{connect, connect_hearing, error_of, one, rows, script, try_rows};
 pub use tool::{Output, Tool, pgbench, psql};
 pub use wait::{eventually, free_port};

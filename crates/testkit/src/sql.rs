@@ -1,7 +1,10 @@
 //! SQL over the wire in few words.
 
+use std::future::poll_fn;
 use std::time::Duration;
-use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage};
+use tokio::sync::mpsc;
+use tokio_postgres::error::DbError;
+use tokio_postgres::{AsyncMessage, Client, Config, NoTls, SimpleQueryMessage};
 
 /// Connects with a password.
 pub async fn connect(
@@ -10,17 +13,40 @@ pub async fn connect(
     password: &str,
     database: &str,
 ) -> Result<Client, tokio_postgres::Error> {
-    let (client, connection) = Config::new()
+    let (client, connection) = config(port, user, password, database).connect(NoTls).await?;
+    tokio::spawn(connection);
+    Ok(client)
+}
+
+fn config(port: u16, user: &str, password: &str, database: &str) -> Config {
+    let mut config = Config::new();
+    config
         .host("127.0.0.1")
         .port(port)
         .user(user)
         .password(password)
         .dbname(database)
-        .connect_timeout(Duration::from_secs(10))
-        .connect(NoTls)
-        .await?;
-    tokio::spawn(connection);
-    Ok(client)
+        .connect_timeout(Duration::from_secs(10));
+    config
+}
+
+/// As [`connect`], with the notices that the server sends.
+pub async fn connect_hearing(
+    port: u16,
+    user: &str,
+    password: &str,
+    database: &str,
+) -> Result<(Client, mpsc::UnboundedReceiver<DbError>), tokio_postgres::Error> {
+    let (client, mut connection) = config(port, user, password, database).connect(NoTls).await?;
+    let (tell, heard) = mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        while let Some(Ok(message)) = poll_fn(|cx| connection.poll_message(cx)).await {
+            if let AsyncMessage::Notice(notice) = message {
+                let _ = tell.send(notice);
+            }
+        }
+    });
+    Ok((client, heard))
 }
 
 /// All rows as text, NULL as `NULL`.

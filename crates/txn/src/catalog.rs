@@ -151,7 +151,7 @@ impl Transaction {
 
     /// One schema change at a time per database; sees all earlier ones.
     pub async fn begin_ddl(&mut self) -> Result<()> {
-        self.start_writing()?;
+        self.begin_writing().await?;
         if self.ddl {
             return Ok(());
         }

@@ -84,6 +84,7 @@ impl Job {
             self.database.partition(*partition)?.release(self.id).await;
         }
         let ts = result?;
+        self.database.cover.committed(ts);
         self.database.room.note(self.pending.bytes());
         Ok(Committed { ts })
     }

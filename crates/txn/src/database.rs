@@ -1,5 +1,6 @@
 //! One open database: its partitions, its role, and what keeps readers and upkeep apart.
 
+use crate::cover::{Cover, LagLimit};
 use crate::gate::Writers;
 use crate::oracle::Oracle;
 use crate::room::Room;
@@ -44,6 +45,7 @@ pub struct Database {
     pub(crate) room: Arc<Room>,
     pub(crate) settings: DatabaseSettings,
     pub(crate) writers: Arc<Writers>,
+    pub(crate) cover: Cover,
     pub(crate) catalogs: Mutex<BTreeMap<Timestamp, Arc<Catalog>>>,
     /// Values of sequences that are reserved, by sequence and generation.
     sequences: Mutex<BTreeMap<(TableId, u32), Arc<Open>>>,
@@ -58,6 +60,8 @@ pub struct Database {
     pub(crate) readers: Mutex<Readers>,
     /// For how long old row versions stay readable, in milliseconds.
     pub(crate) retention_ms: AtomicU64,
+    /// What may be written to chunks ends here; see `group`.
+    pub(crate) hold: AtomicU64,
     incarnation: u64,
     transactions: AtomicU64,
     /// How often it has begun to go back: snapshots from before show nothing any more.
@@ -81,8 +85,10 @@ impl Database {
     ) -> Database {
         let writers = Arc::new(Writers::default());
         if let Some(gate) = &record.gate {
-            writers.close(&gate.reason);
+            writers.close_as(&gate.reason, gate.queues);
         }
+        let cover = Cover::default();
+        cover.set_limit(record.max_lag.map(LagLimit::of));
         let incarnation = env.rng.next_u64();
         Database {
             env,
@@ -90,6 +96,7 @@ impl Database {
             room,
             settings,
             writers,
+            cover,
             catalogs: Mutex::new(BTreeMap::new()),
             sequences: Mutex::new(BTreeMap::new()),
             id: record.id,
@@ -102,6 +109,8 @@ impl Database {
             handles,
             readers: Mutex::default(),
             retention_ms: AtomicU64::new(settings.retention_ms(record)),
+            // Not known before upkeep has looked.
+            hold: AtomicU64::new(if record.group.is_some() { 0 } else { u64::MAX }),
             incarnation,
             transactions: AtomicU64::new(0),
             rewinds: AtomicU64::new(0),
@@ -163,6 +172,11 @@ impl Database {
     /// Why it takes no writes, if it is gated.
     pub fn gated(&self) -> Option<String> {
         self.writers.closed()
+    }
+
+    /// What of it has a living copy elsewhere.
+    pub fn cover(&self) -> &Cover {
+        &self.cover
     }
 
     /// Handles of all its partitions.

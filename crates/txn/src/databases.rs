@@ -76,6 +76,7 @@ impl Engine {
         self.meta.apply(Command::SetDatabaseState { database, state })?;
         if let Some(open) = self.detach(name).await {
             open.set_state(DatabaseState::Dropping);
+            open.writers.close("it is being dropped");
         }
         self.remove_database(&record)
     }

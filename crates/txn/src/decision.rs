@@ -15,7 +15,7 @@ impl Transaction {
     /// What was decided about a diverged transaction, as it is now; nobody else decides until this
     /// transaction ends.
     pub async fn decision(&mut self, about: TxnId, wait: LockWait) -> Result<Option<Decision>> {
-        self.start_writing()?;
+        self.begin_writing().await?;
         let place = [(0, decision::key(about))];
         self.lock(&place, LockMode::Exclusive, wait).await?;
         match self.latest(&place).await?.into_iter().next().flatten() {

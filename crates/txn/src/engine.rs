@@ -1,6 +1,7 @@
 //! The databases of this node and what they share: metadata, physical log, oracle, page cache.
 
 use crate::database::Database;
+use crate::gate::GateRequest;
 use crate::oracle::Oracle;
 use crate::room::Room;
 use crate::settings::EngineSettings;
@@ -179,27 +180,18 @@ impl Engine {
     /// Closes a database for writes: new writers fail from now on, durably; returns when the
     /// running ones have ended. Safe to repeat.
     pub async fn gate(&self, name: &str, owner: &str, reason: &str) -> Result<()> {
-        self.gate_until(name, owner, reason, None).await
+        let (owner, reason) = (owner.to_owned(), reason.to_owned());
+        self.gate_as(name, GateRequest { owner, reason, ..GateRequest::default() }).await
     }
 
-    /// As [`Engine::gate`]; whoever looks after it opens it again at a time in milliseconds since
-    /// 1970.
-    pub async fn gate_until(
-        &self,
-        name: &str,
-        owner: &str,
-        reason: &str,
-        expires_ms: Option<u64>,
-    ) -> Result<()> {
+    /// As [`Engine::gate`], in all its forms. Whoever looks after it opens it again when it expires.
+    pub async fn gate_as(&self, name: &str, request: GateRequest) -> Result<()> {
         let database = self.database(name)?;
-        let gate = Gate {
-            reason: reason.to_owned(),
-            owner: owner.to_owned(),
-            at_ms: self.env.clock.now_ms(),
-            expires_ms,
-        };
+        let GateRequest { owner, reason, expires_ms, queues } = request;
+        let at_ms = self.env.clock.now_ms();
+        let gate = Gate { reason: reason.clone(), owner, at_ms, expires_ms, queues };
         self.meta.apply(Command::SetGate { database: database.id(), gate })?;
-        database.writers.close(reason);
+        database.writers.close_as(&reason, queues);
         database.writers.drain().await;
         Ok(())
     }
@@ -233,7 +225,7 @@ impl Engine {
     pub fn heed_gate(&self, name: &str) -> Result<()> {
         let database = self.database(name)?;
         match self.record(name)?.gate {
-            Some(gate) => database.writers.close(&gate.reason),
+            Some(gate) => database.writers.close_as(&gate.reason, gate.queues),
             None => database.writers.open(),
         }
         Ok(())

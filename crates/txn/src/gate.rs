@@ -10,12 +10,34 @@ use tokio::sync::Notify;
 pub(crate) struct Writers {
     state: Mutex<WritersState>,
     drained: Notify,
+    /// A gate closed or opened.
+    moved: Notify,
 }
 
 #[derive(Debug, Default)]
 struct WritersState {
     running: usize,
-    closed: Option<String>,
+    closed: Option<Closed>,
+}
+
+#[derive(Clone, Debug)]
+struct Closed {
+    reason: String,
+    /// New writers wait for the end of it.
+    queues: bool,
+}
+
+/// How a database is closed for writes, and for whom.
+#[derive(Clone, Debug, Default)]
+pub struct GateRequest {
+    /// Who wants it.
+    pub owner: String,
+    /// Shown to those who are refused or wait.
+    pub reason: String,
+    /// When it opens by itself, in milliseconds since 1970.
+    pub expires_ms: Option<u64>,
+    /// New writers wait until it opens, instead of being refused.
+    pub queues: bool,
 }
 
 /// One transaction that writes, from its first write to its end.
@@ -41,7 +63,7 @@ impl Writers {
     /// 25006 with the reason if the database is gated.
     pub fn enter(self: &Arc<Self>, database: &str) -> Result<WriterGuard> {
         let mut state = self.state.lock();
-        if let Some(reason) = &state.closed {
+        if let Some(Closed { reason, .. }) = &state.closed {
             return Err(Error::new(
                 SqlState::READ_ONLY_SQL_TRANSACTION,
                 format!("database \"{database}\" is read-only: {reason}"),
@@ -60,17 +82,38 @@ impl Writers {
 
     /// Keeps new writers out from now on.
     pub fn close(&self, reason: &str) {
-        self.state.lock().closed = Some(reason.to_owned());
+        self.close_as(reason, false);
+    }
+
+    /// Keeps new writers out from now on; if it `queues`, those of [`Writers::queue`] wait.
+    pub fn close_as(&self, reason: &str, queues: bool) {
+        self.state.lock().closed = Some(Closed { reason: reason.to_owned(), queues });
+        self.moved.notify_waiters();
     }
 
     /// Lets writers in again.
     pub fn open(&self) {
         self.state.lock().closed = None;
+        self.moved.notify_waiters();
     }
 
     /// Why writers are kept out.
     pub fn closed(&self) -> Option<String> {
-        self.state.lock().closed.clone()
+        self.state.lock().closed.as_ref().map(|c| c.reason.clone())
+    }
+
+    /// Waits while there is a gate at which writers queue. One that refuses them is not waited for:
+    /// [`Writers::enter`] tells.
+    pub async fn queue(&self) {
+        loop {
+            let moved = self.moved.notified();
+            tokio::pin!(moved);
+            moved.as_mut().enable();
+            if !self.state.lock().closed.as_ref().is_some_and(|c| c.queues) {
+                return;
+            }
+            moved.await;
+        }
     }
 
     /// Waits until the writers that were let in have ended.

@@ -54,11 +54,13 @@
 
 mod catalog;
 mod commit;
+mod cover;
 mod database;
 mod databases;
 mod decision;
 mod engine;
 mod gate;
+mod group;
 mod index;
 mod oracle;
 mod recover;
@@ -72,9 +74,10 @@ mod upkeep;
 mod view;
 mod writes;
 
+pub use cover::{Cover, LagLimit};
 pub use database::{Database, DatabaseSettings};
 pub use engine::Engine;
-pub use gate::WriterGuard;
+pub use gate::{GateRequest, WriterGuard};
 pub use index::{Duplicate, EntryMove};
 pub use oracle::Oracle;
 pub use room::Room;

@@ -112,7 +112,7 @@ impl Database {
     /// the horizon.
     pub(crate) fn bounds(&self) -> Bounds {
         let mut readers = self.readers.lock();
-        let at = self.durable_time();
+        let at = self.promotable_time();
         let kept = at.ms().saturating_sub(self.retention_ms.load(Ordering::Relaxed));
         let kept = if kept < at.ms() { Timestamp::from_ms(kept) } else { at };
         let oldest = readers.living.keys().next().copied().unwrap_or(at);

@@ -201,7 +201,8 @@ impl Transaction {
     }
 
     /// Locks rows in the order given; `false` for a row left out by [`LockWait::SkipLocked`]. Who
-    /// locks exclusively is going to write, and waits first until there is room for that.
+    /// locks exclusively is going to write, and waits first until there is room for that, and until
+    /// the standbys are as near as the database wants them.
     pub async fn lock(
         &mut self,
         keys: &[(u16, Bytes)],
@@ -215,6 +216,7 @@ impl Transaction {
             ));
         }
         if mode == LockMode::Exclusive {
+            self.wait_to_write().await;
             self.database.room.wait(&self.database.env).await?;
         }
         let mut answers = Vec::with_capacity(keys.len());
@@ -320,6 +322,26 @@ impl Transaction {
         self.start_writing()?;
         let limit = self.database.settings.transaction_limit;
         Arc::make_mut(&mut self.writes).put(partition, key, row, Some(Timestamp::ZERO), limit)
+    }
+
+    /// As [`Transaction::start_writing`], after waiting while writers are to wait: at a gate at which
+    /// they queue, or for standbys that are too far behind.
+    ///
+    /// # Errors
+    /// Those of [`Transaction::start_writing`].
+    pub async fn begin_writing(&mut self) -> Result<()> {
+        if !self.options.read_only {
+            self.wait_to_write().await;
+        }
+        self.start_writing()
+    }
+
+    async fn wait_to_write(&self) {
+        if self.writer.is_none() {
+            let Database { env, oracle, writers, cover, .. } = self.database.as_ref();
+            writers.queue().await;
+            cover.hold_back(env, || oracle.now()).await;
+        }
     }
 
     /// Checks that it may write, and counts it among the running writers until its end.

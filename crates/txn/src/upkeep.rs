@@ -83,9 +83,11 @@ struct Done {
 
 impl Engine {
     async fn close_due(&self, database: &Arc<Database>, done: &mut Done) -> Result<()> {
+        self.hold_group(database);
         if database.state() != DatabaseState::Primary {
             return Ok(());
         }
+        self.tell_lag(database)?;
         let now = self.env.clock.monotonic();
         let followed = self.meta.read(|s| {
             s.databases

@@ -1,10 +1,8 @@
 //! The verbs of disaster recovery over SQL: explained, done, told in a notice, and in the history.
 
 use crate::BINARY;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use testkit::{PASSWORD, Pair, Server, error_of, eventually, one, rows, script};
-use tokio_postgres::{AsyncMessage, Config, NoTls};
+use testkit::{PASSWORD, Pair, Server, connect_hearing, error_of, eventually, one, rows, script};
 
 const CHECK: &str = "SELECT count(*), sum(n) FROM t";
 const HISTORY: &str = "SELECT event, who FROM information_schema.replication_history \
@@ -35,22 +33,13 @@ async fn streams(server: &Server) {
 
 /// The rows of a statement, and the notices that came with it.
 async fn with_notices(server: &Server, sql: &str) -> (Vec<Vec<String>>, Vec<String>) {
-    let mut config = Config::new();
-    config.host("127.0.0.1").port(server.port()).user("root").password(PASSWORD);
-    let (client, mut connection) = config.dbname("antipode").connect(NoTls).await.unwrap();
-    let notices: Arc<Mutex<Vec<String>>> = Arc::default();
-    let heard = notices.clone();
-    tokio::spawn(async move {
-        while let Some(Ok(message)) =
-            std::future::poll_fn(|context| connection.poll_message(context)).await
-        {
-            if let AsyncMessage::Notice(notice) = message {
-                heard.lock().unwrap().push(format!("{} {}", notice.severity(), notice.message()));
-            }
-        }
-    });
+    let (client, mut heard) =
+        connect_hearing(server.port(), "root", PASSWORD, "antipode").await.unwrap();
     let answer = rows(&client, sql).await;
-    let told = notices.lock().unwrap().clone();
+    let mut told = Vec::new();
+    while let Ok(notice) = heard.try_recv() {
+        told.push(format!("{} {}", notice.severity(), notice.message()));
+    }
     (answer, told)
 }
 
@@ -185,4 +174,43 @@ async fn standby_is_verified_against_its_source() {
     assert_eq!(pair.east.admin_error("VERIFY DATABASE d").await.0, "55000");
     let told = history(&pair.west).await;
     assert!(told.contains(&"verify root".to_owned()), "{told:?}");
+}
+
+/// A writer is not refused, and does not write.
+async fn writers_wait(client: &tokio_postgres::Client) {
+    script(client, &["SET statement_timeout = '500ms'"]).await;
+    let (state, message) = error_of(client, "UPDATE t SET n = 2 WHERE id = 1").await;
+    assert_eq!(state, "57014", "{message}");
+    script(client, &["SET statement_timeout = 0"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn writers_queue_behind_a_read_lock_and_go_on_after_it() {
+    let mut pair = followed().await;
+    pair.east.admin("FLUSH TABLES ON d WITH READ LOCK").await;
+    let client = pair.east.connect("d").await;
+    assert_eq!(one(&client, CHECK).await, "500", "readers do not wait");
+    writers_wait(&client).await;
+
+    // The lock outlives the session that took it, and the process.
+    pair.east.kill();
+    pair.east.run();
+    let client = pair.east.connect("d").await;
+    writers_wait(&client).await;
+    let write = tokio::spawn(async move {
+        let done = client.batch_execute("UPDATE t SET n = 2 WHERE id = 1").await;
+        (client, done)
+    });
+    assert_eq!(one(&pair.east.connect("d").await, CHECK).await, "500");
+    pair.east.admin("UNLOCK TABLES ON d").await;
+    let (client, done) = write.await.unwrap();
+    done.unwrap();
+    assert_eq!(rows(&client, CHECK).await, [["500", "501"]]);
+
+    // A gate that refuses takes the place of one at which they queue: those who wait are told.
+    pair.east.admin("FLUSH TABLES ON d WITH READ LOCK").await;
+    let write =
+        tokio::spawn(async move { error_of(&client, "UPDATE t SET n = 3 WHERE id = 1").await });
+    pair.east.admin("FLUSH TABLES ON d WITH READ ONLY").await;
+    assert_eq!(write.await.unwrap().0, "25006");
 }

@@ -305,6 +305,7 @@ mod tests {
             source_now: Timestamp::from_ms(now_ms),
             last_commit: Timestamp::from_ms(last_commit_ms),
             gated: false,
+            awaited: false,
         }
     }
 

@@ -8,7 +8,7 @@ use format::frame::decode_batch;
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use meta::DatabaseState;
-use partition::Partition;
+use partition::{Partition, PartitionHandle};
 use std::sync::Arc;
 use std::time::Duration;
 use txn::Database;
@@ -73,6 +73,10 @@ async fn take(shared: &Shared, partition: &Arc<Partition>, batch: FrameBatch) ->
     shared.engine.oracle.advance(partition.newest_timestamp());
     let now = shared.engine.env.clock.monotonic();
     shared.figures.lock().heard(index, received, &batch, now);
+    if batch.awaited && received > Lsn::ZERO {
+        partition.await_durable(received).await?;
+        shared.awaited.notify_one();
+    }
     Ok(())
 }
 
@@ -103,7 +107,11 @@ pub(super) async fn report(
             reached(time, time >= database.consistent_from());
             acked = Some((now, durable));
         }
-        shared.engine.env.sleep(LOOK_EVERY).await;
+        tokio::select! {
+            biased;
+            () = shared.awaited.notified() => {}
+            () = shared.engine.env.sleep(LOOK_EVERY) => {}
+        }
     }
 }
 
@@ -118,11 +126,14 @@ async fn acknowledge(
         database: shared.link()?.source.database,
         slot: slot_name(&shared.engine, &shared.name),
         durable,
-        replicated,
+        replicated: replicated.min(database.held_at()),
         promotion_epoch: database.promotion_epoch(),
+        promotable: database.state() == DatabaseState::Standby
+            && replicated >= database.consistent_from(),
     };
     let answer = peer.ack(ack).await?;
     let Some(links) = shared.links.upgrade() else { return Ok(()) };
-    links.heed(&shared.name, answer);
+    links.join_group(&shared.name, &answer.group)?;
+    links.heed(&shared.name, &answer);
     Ok(())
 }

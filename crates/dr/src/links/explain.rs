@@ -5,9 +5,10 @@
 //! last known, with the age of that knowledge.
 
 mod come_back;
+mod group;
 mod promote;
 
-use super::{FailoverRequest, Links, ReplicateRequest};
+use super::{FailoverRequest, GroupRequest, Links, ReplicateRequest, check_alone};
 use crate::json;
 use base::{Error, Result, SqlState, Timestamp};
 use std::time::Duration;
@@ -34,6 +35,8 @@ pub enum Verb {
     },
     /// `REPLICATE DATABASE …`
     Replicate(ReplicateRequest),
+    /// `FAILOVER` or `SWITCHOVER` of a replication group.
+    Group(GroupRequest),
 }
 
 /// What an [`Explained`] line is about.
@@ -119,6 +122,17 @@ impl Links {
     /// answer.
     pub async fn explain(&self, verb: &Verb) -> Result<Vec<Explained>> {
         let mut lines = Lines::default();
+        let alone = match verb {
+            Verb::Failover(request) => Some((&request.database, "FAILOVER")),
+            Verb::Switchover { database, .. } => Some((database, "SWITCHOVER")),
+            Verb::Stop { database } => Some((database, "STOP REPLICATING")),
+            Verb::Replicate(_) | Verb::Group(_) => None,
+        };
+        if let Some((database, word)) = alone
+            && let Err(error) = check_alone(&self.engine.record(database)?, word)
+        {
+            lines.blocker(&error);
+        }
         match verb {
             Verb::Failover(request) => self.explain_failover(request, &mut lines).await?,
             Verb::Switchover { database, to } => {
@@ -129,6 +143,7 @@ impl Links {
                 self.explain_come_back(request, &mut lines).await?;
             }
             Verb::Replicate(request) => self.explain_copy(request, &mut lines).await?,
+            Verb::Group(request) => self.explain_group(request, &mut lines).await?,
         }
         // Steps, then figures, then what stands in the way: stable within each.
         lines.0.sort_by_key(|line| line.kind as u8);

@@ -9,7 +9,8 @@
 //! completes what an error after the commit point may have left undone.
 
 use super::Links;
-use super::promote::{Order, Promoted, check_held, check_standby};
+use super::groups::check_alone;
+use super::promote::{Order, Promoted, check_held, check_standby, only};
 use crate::diverged::is_shown;
 use crate::json;
 use crate::peer::Receipt;
@@ -158,6 +159,7 @@ impl Links {
             return self.apart("promotion", work).await;
         }
         check_standby(&record)?;
+        check_alone(&record, "FAILOVER")?;
         if !request.data_loss {
             if request.at.is_some() {
                 let message = "a promotion at an older time gives up what was committed after it";
@@ -171,7 +173,7 @@ impl Links {
             let _changing = links.changing.lock().await;
             let reason = format!("FAILOVER DATABASE {} WITH DATA LOSS", request.database);
             let order = Order { reason, by, at: request.at, ..Order::default() };
-            links.end_and_promote(&request.database, order).await
+            only(links.end_and_promote(&[request.database], order).await?)
         });
         let Promoted { cut, epoch, transactions, .. } = promoted.await?;
         Ok(Failover {

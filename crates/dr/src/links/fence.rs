@@ -4,7 +4,7 @@
 use super::Links;
 use crate::peer::Ack;
 use base::{Epoch, Result, SqlState, Timestamp};
-use meta::{Command, DatabaseState, HistoryRow, Source};
+use meta::{Command, Database as Record, DatabaseState, HistoryRow, Source};
 use std::time::Duration;
 
 /// How long an answer may take.
@@ -13,13 +13,29 @@ const ANSWER: Duration = Duration::from_secs(5);
 const RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
 
 impl Links {
-    /// Tells the former source until it has heard, as long as this node runs and is the primary.
-    pub(super) fn fence(&self, name: &str, former: Source, epoch: Epoch) {
-        let (Ok(links), name) = (self.this(), name.to_owned()) else { return };
+    /// Tells the former source, if there is one to be told, until it has heard, as long as this is
+    /// the primary. A restart takes it up again.
+    pub(super) fn fence(&self, record: &Record) {
+        let Some((former, epoch)) =
+            record.promotion.as_ref().and_then(|p| Some((p.former.clone()?, p.epoch)))
+        else {
+            return;
+        };
+        let (links, name, database) = (self.this.clone(), record.name.clone(), record.id);
+        let env = self.engine.env.clone();
         let work = async move {
             let mut pause = RETRY.0;
-            while links.is_unheard(&name, &former, epoch).await {
-                links.engine.env.sleep(pause).await;
+            loop {
+                let Some(links) = links.upgrade() else { return };
+                if !links.is_unheard(&name, &former, epoch).await {
+                    let heard = Command::FormerHeard { database, epoch };
+                    if let Err(error) = links.engine.meta.apply(heard) {
+                        tracing::warn!(database = name, %error, "a fence will be told again");
+                    }
+                    return;
+                }
+                drop(links);
+                env.sleep(pause).await;
                 pause = (pause * 2).min(RETRY.1);
             }
         };
@@ -57,7 +73,9 @@ impl Links {
             let peer = self.connect.connect(former).await?;
             let (database, slot) = (former.database.clone(), String::new());
             let (durable, replicated) = (Vec::new(), Timestamp::ZERO);
-            peer.ack(Ack { database, slot, durable, replicated, promotion_epoch }).await
+            let ack =
+                Ack { database, slot, durable, replicated, promotion_epoch, promotable: false };
+            peer.ack(ack).await
         };
         self.in_time(ANSWER, told).await.map(drop)
     }

@@ -5,24 +5,19 @@ use base::{Error, Result, SqlState};
 use meta::{Command, Database as Record, HandoverSide};
 use std::sync::Arc;
 use std::time::Duration;
+use txn::GateRequest;
 
 /// How often gates are looked at that open by themselves.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 impl Links {
     /// Closes a primary for writes, durably, for a reason; running writers may end. Opens it again
-    /// at `expires_ms` (milliseconds since 1970).
+    /// when the request expires.
     ///
     /// # Errors
     /// 55000 if it is no primary, 55006 while a handover is under way, 22023 for a time that is
     /// over.
-    pub async fn gate(
-        &self,
-        name: &str,
-        reason: &str,
-        expires_ms: Option<u64>,
-        by: &str,
-    ) -> Result<()> {
+    pub async fn gate(&self, name: &str, request: GateRequest) -> Result<()> {
         let record = self.engine.record(name)?;
         check_writable(&record, "it takes no writes anyway")?;
         if let Some(open) = giving(&record) {
@@ -31,11 +26,11 @@ impl Links {
             return Err(Error::new(SqlState::OBJECT_IN_USE, message)
                 .detail("The database takes no writes until it is over."));
         }
-        if expires_ms.is_some_and(|at| at <= self.engine.env.clock.now_ms()) {
+        if request.expires_ms.is_some_and(|at| at <= self.engine.env.clock.now_ms()) {
             let message = "a database cannot be read-only until a time that is over";
             return Err(Error::new(SqlState::INVALID_PARAMETER_VALUE, message));
         }
-        self.engine.gate_until(name, by, reason, expires_ms).await
+        self.engine.gate_as(name, request).await
     }
 
     /// `UNLOCK TABLES`: opens a gated database. With `force` also one that is bound by a handover

@@ -18,6 +18,7 @@
 use super::Links;
 use crate::diverged::{Fork, Witness, collect};
 use crate::json;
+use crate::link::Link;
 use crate::peer::Positions;
 use base::{Epoch, Error, Result, SqlState, Timestamp};
 use meta::{Command, DatabaseState, Slot};
@@ -55,6 +56,8 @@ pub(crate) struct Order {
     pub floor: Timestamp,
     /// The cut, if it is not to be the newest one.
     pub at: Option<Timestamp>,
+    /// The source is to be told of the promotion until it has heard.
+    pub fence: bool,
     /// Changes that become durable with the promotion itself.
     pub with: Vec<Command>,
 }
@@ -64,38 +67,54 @@ impl Links {
     ///
     /// # Errors
     /// 55000 if the database is no standby: a first copy or a way back that is not complete cannot
-    /// be promoted.
+    /// be promoted; or if it is one of a group.
     pub async fn stop(&self, name: &str, by: &str) -> Result<Promoted> {
+        super::groups::check_alone(&self.engine.record(name)?, "STOP REPLICATING")?;
         let (links, name) = (self.this()?, name.to_owned());
         let reason = format!("STOP REPLICATING {name}");
         let order = Order { reason, by: by.to_owned(), ..Order::default() };
         let work = async move {
             let _changing = links.changing.lock().await;
-            links.end_and_promote(&name, order).await
+            only(links.end_and_promote(&[name], order).await?)
         };
         self.apart("promotion", work).await
     }
 
-    /// Ends the link and promotes. An error leaves a standby that follows as before, unless the
-    /// commit point was behind it already.
-    pub(super) async fn end_and_promote(&self, name: &str, order: Order) -> Result<Promoted> {
-        let link = self.running(name)?;
-        check_standby(&self.engine.record(name)?)?;
-        let former = link.shared.link()?.source;
+    /// Ends the links and promotes, all at one cut. An error leaves standbys that follow as before,
+    /// unless the commit point was behind it already.
+    pub(super) async fn end_and_promote(
+        &self,
+        names: &[String],
+        order: Order,
+    ) -> Result<Vec<Promoted>> {
+        let mut links = Vec::with_capacity(names.len());
+        for name in names {
+            links.push(self.running(name)?);
+            check_standby(&self.engine.record(name)?)?;
+        }
         if order.at.is_none() {
-            self.drain(name).await?;
+            for name in names {
+                self.drain(name).await?;
+            }
         }
-        link.stop().await;
-        self.running.lock().remove(name);
-        let promoted = self.promote(name, order).await;
-        if promoted.is_err() && self.engine.record(name).is_ok_and(|r| r.link.is_some()) {
-            // Nothing has happened: go on following.
-            self.start(name)?;
-        }
-        if let Ok(promoted) = &promoted {
-            self.fence(name, former, promoted.epoch);
+        self.end_links(&links).await;
+        let promoted = self.promote(names, Order { fence: true, ..order }).await;
+        for name in names {
+            let record = self.engine.record(name)?;
+            if record.link.is_some() {
+                // Nothing has happened: go on following.
+                self.start(name)?;
+            }
+            self.fence(&record);
         }
         promoted
+    }
+
+    pub(crate) async fn end_links(&self, links: &[Arc<Link>]) {
+        for link in links {
+            link.stop().await;
+            self.running.lock().remove(&link.shared.name);
+        }
     }
 
     /// Gives a gated source that can be heard the time to send everything: nothing is lost then.
@@ -111,15 +130,23 @@ impl Links {
             () = env.sleep(ANSWER) => return Ok(()),
         };
         match positions {
-            Ok(positions) if positions.gated => self.await_positions(name, &positions).await,
+            Ok(positions) if positions.gated => {
+                let newest = positions.partitions.iter().map(|p| p.1).max().unwrap_or_default();
+                self.await_positions(name, &positions, newest).await
+            }
             _ => Ok(()),
         }
     }
 
-    /// Waits until everything that a gated source has is here, and readable at one moment.
-    pub(crate) async fn await_positions(&self, name: &str, want: &Positions) -> Result<()> {
+    /// Waits until everything that a gated source has is here, and readable at a moment at or after
+    /// `newest`.
+    pub(crate) async fn await_positions(
+        &self,
+        name: &str,
+        want: &Positions,
+        newest: Timestamp,
+    ) -> Result<()> {
         let env = &self.engine.env;
-        let newest = want.partitions.iter().map(|p| p.1).max().unwrap_or_default();
         let end = env.clock.monotonic() + DRAIN;
         while env.clock.monotonic() < end {
             let database = self.engine.database(name)?;
@@ -146,67 +173,88 @@ impl Links {
         peer.positions(&link.source.database).await
     }
 
-    /// Makes a standby whose link has ended a primary.
-    pub(crate) async fn promote(&self, name: &str, order: Order) -> Result<Promoted> {
-        let database = self.engine.database(name)?;
-        check_standby(&self.engine.record(name)?)?;
-        for partition in database.local_partitions() {
-            partition.settled(partition.end()).await?;
-        }
-        let newest = database.replicated_time();
-        let cut = match order.at {
-            Some(at) => check_held(&database, at)?,
-            None if newest < database.consistent_from().max(order.floor) => {
-                return Err(prerequisite("the partitions are not consistent with each other yet"));
+    /// Makes standbys whose links have ended primaries, all at one cut and by one record.
+    pub(crate) async fn promote(&self, names: &[String], order: Order) -> Result<Vec<Promoted>> {
+        let mut databases = Vec::with_capacity(names.len());
+        for name in names {
+            let database = self.engine.database(name)?;
+            check_standby(&self.engine.record(name)?)?;
+            for partition in database.local_partitions() {
+                partition.settled(partition.end()).await?;
             }
-            None => newest,
-        };
-        if cut == newest {
-            return self.promote_at(&database, cut, order).await;
+            databases.push(database);
         }
+        let cut = cut_of(&databases, &order)?;
+        let below = |d: &&Arc<Database>| cut < d.replicated_time();
+        let going_back: Vec<Arc<Database>> = databases.iter().filter(below).cloned().collect();
         // Readers may be above the cut, and chunks must not get there meanwhile.
-        database.set_state(DatabaseState::Rewinding { since_ms: self.engine.env.clock.now_ms() });
-        for partition in database.local_partitions() {
-            partition.limit_chunks(Some(cut));
+        let since_ms = self.engine.env.clock.now_ms();
+        for database in &going_back {
+            database.set_state(DatabaseState::Rewinding { since_ms });
+            limit_chunks(database, Some(cut));
         }
-        let promoted = self.promote_at(&database, cut, order).await;
-        for partition in database.local_partitions() {
-            partition.limit_chunks(None);
-        }
-        if promoted.is_err() && check_standby(&self.engine.record(name)?).is_ok() {
-            database.set_state(DatabaseState::Standby);
+        let promoted = self.promote_at(&databases, cut, order).await;
+        for database in &going_back {
+            limit_chunks(database, None);
+            if promoted.is_err() && check_standby(&self.engine.record(database.name())?).is_ok() {
+                database.set_state(DatabaseState::Standby);
+            }
         }
         promoted
     }
 
     async fn promote_at(
         &self,
-        database: &Arc<Database>,
+        databases: &[Arc<Database>],
         cut: Timestamp,
         order: Order,
-    ) -> Result<Promoted> {
-        let name = database.name();
-        let record = self.engine.record(name)?;
-        let epoch = self.next_epoch(database);
-        let vault = self.vaults.of(record.id)?;
-        let forks: Vec<Fork> = database
-            .local_partitions()
-            .iter()
-            .map(|p| Fork { partition: p.number(), common: p.end(), cut })
-            .collect();
-        let parts = collect(database, &forks, Witness::Target).await?;
-        vault.stage(epoch, &parts)?;
-        let at_ms = self.engine.env.clock.now_ms();
-        let keep = former_source(&record, database, cut, at_ms);
-        let (reason, by) = (order.reason, Some(order.by));
-        let promote = Command::Promote { database: record.id, cut, epoch, reason, at_ms, keep, by };
-        let changes = [promote].into_iter().chain(order.with).collect();
+    ) -> Result<Vec<Promoted>> {
+        let mut promoted = Vec::with_capacity(databases.len());
+        let mut changes = Vec::with_capacity(databases.len());
+        for database in databases {
+            let record = self.engine.record(database.name())?;
+            let epoch = self.next_epoch(database);
+            let forks: Vec<Fork> = database
+                .local_partitions()
+                .iter()
+                .map(|p| Fork { partition: p.number(), common: p.end(), cut })
+                .collect();
+            let parts = collect(database, &forks, Witness::Target).await?;
+            self.vaults.of(record.id)?.stage(epoch, &parts)?;
+            let transactions: BTreeSet<_> = parts.iter().map(|p| p.txn).collect();
+            let transactions = transactions.len();
+            promoted.push(Promoted { cut, epoch, set_aside: parts.len(), transactions });
+            changes.push(self.command(&record, database, (cut, epoch), &order));
+        }
+        changes.extend(order.with);
         self.engine.meta.apply(Command::Batch(changes))?;
-        self.engine.finish_promotion(database).await?;
-        self.engine.heed_gate(name)?;
-        vault.unstage(Some(epoch))?;
-        let transactions: BTreeSet<_> = parts.iter().map(|p| p.txn).collect();
-        Ok(Promoted { cut, epoch, set_aside: parts.len(), transactions: transactions.len() })
+        for (database, done) in databases.iter().zip(&promoted) {
+            self.engine.finish_promotion(database).await?;
+            self.engine.heed_gate(database.name())?;
+            self.vaults.of(database.id())?.unstage(Some(done.epoch))?;
+        }
+        Ok(promoted)
+    }
+
+    fn command(
+        &self,
+        record: &meta::Database,
+        database: &Arc<Database>,
+        (cut, epoch): (Timestamp, Epoch),
+        order: &Order,
+    ) -> Command {
+        let at_ms = self.engine.env.clock.now_ms();
+        let source = record.link.as_ref().map(|l| l.source.clone());
+        Command::Promote {
+            database: record.id,
+            cut,
+            epoch,
+            reason: order.reason.clone(),
+            at_ms,
+            keep: former_source(record, database, cut, at_ms),
+            by: Some(order.by.clone()),
+            former: source.filter(|_| order.fence),
+        }
     }
 
     fn next_epoch(&self, database: &Arc<Database>) -> Epoch {
@@ -220,6 +268,33 @@ fn prerequisite(message: impl Into<String>) -> Error {
     Error::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message.into())
 }
 
+/// The one promotion of an order for one database.
+pub(crate) fn only(promoted: Vec<Promoted>) -> Result<Promoted> {
+    let first = promoted.into_iter().next();
+    first.ok_or_else(|| Error::internal("a promotion of nothing"))
+}
+
+/// The cut of a promotion: what was asked for, or the newest that all can be promoted at.
+fn cut_of(databases: &[Arc<Database>], order: &Order) -> Result<Timestamp> {
+    let newest = databases.iter().map(|d| d.replicated_time()).min().unwrap_or_default();
+    let cut = order.at.unwrap_or(newest);
+    for database in databases {
+        if order.at.is_none() && cut < database.consistent_from().max(order.floor) {
+            return Err(prerequisite("the partitions are not consistent with each other yet"));
+        }
+        if cut != database.replicated_time() {
+            check_held(database, cut)?;
+        }
+    }
+    Ok(cut)
+}
+
+fn limit_chunks(database: &Database, cut: Option<Timestamp>) {
+    for partition in database.local_partitions() {
+        partition.limit_chunks(cut);
+    }
+}
+
 /// The cut for an order `AT TIME at`, if the standby holds everything up to there and can still
 /// show what was then.
 pub(super) fn check_held(database: &Database, at: Timestamp) -> Result<Timestamp> {
@@ -229,7 +304,8 @@ pub(super) fn check_held(database: &Database, at: Timestamp) -> Result<Timestamp
     if oldest <= at && at <= newest {
         return Ok(at);
     }
-    let message = format!("this standby cannot be promoted at {}", json::moment(at));
+    let (name, at) = (database.name(), json::moment(at));
+    let message = format!("the standby of database \"{name}\" cannot be promoted at {at}");
     Err(prerequisite(message).detail(format!(
         "It holds what was from {} to {}. Nothing has happened.",
         json::moment(oldest),

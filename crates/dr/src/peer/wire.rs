@@ -149,6 +149,8 @@ pub struct FrameBatch {
     last_commit: u64,
     #[prost(bool, tag = "5")]
     gated: bool,
+    #[prost(bool, tag = "6")]
+    awaited: bool,
 }
 
 /// See [`peer::Ack`].
@@ -164,15 +166,19 @@ pub struct Ack {
     replicated: u64,
     #[prost(fixed64, tag = "5")]
     promotion_epoch: u64,
+    #[prost(bool, tag = "6")]
+    promotable: bool,
 }
 
 /// See [`peer::Acked`].
-#[derive(Clone, Copy, PartialEq, prost::Message)]
+#[derive(Clone, PartialEq, prost::Message)]
 pub struct Acked {
     #[prost(bool, tag = "1")]
     handover_wanted: bool,
     #[prost(fixed64, tag = "2")]
     handover_bound: u64,
+    #[prost(string, tag = "3")]
+    group: String,
 }
 
 /// A database's name.
@@ -369,6 +375,7 @@ impl From<peer::FrameBatch> for StreamItem {
             source_now: m.source_now.0,
             last_commit: m.last_commit.0,
             gated: m.gated,
+            awaited: m.awaited,
         };
         StreamItem { answer: None, batch: Some(batch) }
     }
@@ -401,6 +408,7 @@ impl StreamItem {
             source_now: Timestamp(m.source_now),
             last_commit: Timestamp(m.last_commit),
             gated: m.gated,
+            awaited: m.awaited,
         })
     }
 }
@@ -413,6 +421,7 @@ impl From<peer::Ack> for Ack {
             durable: m.durable.into_iter().map(|l| l.0).collect(),
             replicated: m.replicated.0,
             promotion_epoch: m.promotion_epoch.to_u64(),
+            promotable: m.promotable,
         }
     }
 }
@@ -425,19 +434,28 @@ impl From<Ack> for peer::Ack {
             durable: m.durable.into_iter().map(Lsn).collect(),
             replicated: Timestamp(m.replicated),
             promotion_epoch: Epoch::from_u64(m.promotion_epoch),
+            promotable: m.promotable,
         }
     }
 }
 
 impl From<peer::Acked> for Acked {
     fn from(m: peer::Acked) -> Self {
-        Acked { handover_wanted: m.handover_wanted, handover_bound: m.handover_bound }
+        Acked {
+            handover_wanted: m.handover_wanted,
+            handover_bound: m.handover_bound,
+            group: m.group,
+        }
     }
 }
 
 impl From<Acked> for peer::Acked {
     fn from(m: Acked) -> Self {
-        peer::Acked { handover_wanted: m.handover_wanted, handover_bound: m.handover_bound }
+        peer::Acked {
+            handover_wanted: m.handover_wanted,
+            handover_bound: m.handover_bound,
+            group: m.group,
+        }
     }
 }
 

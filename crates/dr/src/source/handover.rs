@@ -3,7 +3,7 @@
 use super::Replication;
 use crate::peer::{HandoverAnswer, HandoverRequest, HandoverStep, Positions, Receipt};
 use base::{ClusterId, DatabaseId, Error, Result, SqlState};
-use meta::{Command, Gate, Handover, HandoverSide, HistoryRow, Slot, Source, peer_user};
+use meta::{Command, Gate, Handover, HandoverSide, HistoryRow, Slot, Source, peer_login};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -50,7 +50,7 @@ impl Replication {
         let verifier = given.as_ref().map(|(_, password)| self.engine.meta.new_verifier(password));
         let none = Positions { gated: false, partitions: Vec::new() };
         let positions = given.map_or(none, |(positions, _)| positions);
-        Ok(HandoverAnswer { cluster_name, positions, verifier })
+        Ok(HandoverAnswer { cluster_name, positions, verifier, by_database: true })
     }
 
     /// Takes no more writes, durably, and tells how far the database is.
@@ -109,7 +109,7 @@ impl Replication {
             side: HandoverSide::Giving { password: password.clone(), gate: gate_before },
         };
         let reason = format!("a handover to {} is under way", request.cluster_name);
-        let gate = Gate { reason, owner: OWNER.to_owned(), at_ms, expires_ms: None };
+        let gate = Gate { reason, owner: OWNER.to_owned(), at_ms, expires_ms: None, queues: false };
         self.engine.meta.apply(Command::Batch(vec![
             Command::PutHandover { database: record.id, handover },
             Command::SetGate { database: record.id, gate },
@@ -167,7 +167,7 @@ impl Replication {
         let source = Source {
             host: address.0.clone(),
             port: address.1,
-            user: peer_user(self.engine.cluster()),
+            user: peer_login(self.engine.cluster(), &request.database),
             password: password.clone(),
             database: database.clone(),
         };
@@ -198,15 +198,17 @@ impl Replication {
 
     /// What a target is told with each acknowledgement.
     pub(super) fn handover_with(&self, id: DatabaseId, slot: &str) -> crate::peer::Acked {
-        let (cluster, bound) = self.engine.meta.read(|s| {
+        let (cluster, bound, group) = self.engine.meta.read(|s| {
             let record = s.databases.get(&id);
             let cluster = record.and_then(|r| r.slots.get(slot)).map(|s| s.target_cluster);
             let open = record.and_then(|r| r.handover.as_ref());
             let open = open.filter(|h| matches!(h.side, HandoverSide::Giving { .. }));
-            (cluster, open.filter(|h| Some(h.peer) == cluster).map_or(0, |h| h.id))
+            let bound = open.filter(|h| Some(h.peer) == cluster).map_or(0, |h| h.id);
+            (cluster, bound, record.and_then(|r| r.group.clone()))
         });
         let wanted = self.handovers.lock().wanted.get(&id).is_some_and(|w| Some(w.by) == cluster);
-        crate::peer::Acked { handover_wanted: wanted, handover_bound: bound }
+        let group = group.unwrap_or_default();
+        crate::peer::Acked { handover_wanted: wanted, handover_bound: bound, group }
     }
 }
 

@@ -121,6 +121,7 @@ impl Sender {
             source_now: self.engine.oracle.now(),
             last_commit: status.last_commit,
             gated: self.database.gated().is_some(),
+            awaited: self.database.cover().is_awaited(),
         })
     }
 }

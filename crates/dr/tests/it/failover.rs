@@ -304,12 +304,28 @@ fn operator_who_goes_away_leaves_nothing_half_done() {
 /// also says so; what it took meanwhile is kept when it comes back.
 #[test]
 fn cut_off_primary_is_fenced_as_soon_as_it_can_be_reached() {
-    run(9, |world| async move {
+    fenced(9, false);
+}
+
+/// Also if the one that took over has been restarted meanwhile.
+#[test]
+fn cut_off_primary_is_fenced_by_a_primary_that_was_restarted() {
+    fenced(10, true);
+}
+
+fn fenced(seed: u64, restart: bool) {
+    run(seed, move |world| async move {
         let (east, west, table) = followed(&world).await;
         east.network.leave("east:5432");
         fail_over(&west, None, true).await.expect("promotes");
         wait(30_000).await;
         set(&east.bank(), &table, &[1], 111).await.expect("it knows of nothing");
+        let west = if restart {
+            west.crash();
+            west.restart().await
+        } else {
+            west
+        };
         set(&west.bank(), &table, &[2], 222).await.expect("writable");
         east.network.listen("east:5432", east.links.replication());
         wait(6_000).await;

@@ -9,6 +9,7 @@ mod failback;
 mod failover;
 mod faults;
 mod follow;
+mod groups;
 mod grpc;
 mod handover;
 mod indexes;

@@ -158,7 +158,10 @@ async fn act(scene: &Scene, verb: &str) -> Result<()> {
         "failover at 1970" => links.failover(failover(Some(1), true), "test").await.map(drop),
         "switchover here" => links.switchover(BANK, here.name, "test").await.map(drop),
         "switchover there" => links.switchover(BANK, other, "test").await.map(drop),
-        "gate" => links.gate(BANK, "another reason", None, "test").await,
+        "gate" => {
+            let (owner, reason) = ("test".to_owned(), "another reason".to_owned());
+            links.gate(BANK, txn::GateRequest { owner, reason, ..Default::default() }).await
+        }
         "unlock" => links.unlock(BANK, false, "test"),
         "unlock force" => links.unlock(BANK, true, "test"),
         "verify" => links.verify(BANK, "test").await.map(drop),

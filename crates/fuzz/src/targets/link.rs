@@ -100,6 +100,7 @@ fn links() -> Vec<Vec<u8>> {
         source_now: Timestamp(10),
         last_commit: Timestamp(9),
         gated: true,
+        awaited: true,
     };
     let save =
         peer::SaveDiverged { database: "bank".into(), parts: vec![a_part()], settled: vec![epoch] };

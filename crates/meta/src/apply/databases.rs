@@ -2,7 +2,9 @@
 
 use super::{find, note};
 use crate::command::{NewDatabase, Response};
-use crate::state::{Database, DatabaseState, Gate, Handover, HistoryRow, Promotion, Slot, State};
+use crate::state::{
+    Database, DatabaseState, Gate, Handover, HistoryRow, MaxLag, Promotion, Slot, State,
+};
 use base::{DatabaseId, Epoch, Error, LineId, LogId, Result, SqlState};
 use std::collections::BTreeMap;
 
@@ -39,6 +41,8 @@ pub(super) fn create(state: &mut State, new: NewDatabase) -> Result<Response> {
         slots: BTreeMap::new(),
         handover: None,
         version_retention_ms: None,
+        max_lag: None,
+        group: None,
     };
     state.databases.insert(id, database);
     note(state, row);
@@ -116,7 +120,8 @@ pub(super) fn promote(
     by: Option<String>,
 ) -> Result<Response> {
     let database = find(state, id)?;
-    if database.promotion.as_ref() == Some(&promotion) {
+    let same = |p: &Promotion| (p.epoch, p.cut) == (promotion.epoch, promotion.cut);
+    if database.promotion.as_ref().is_some_and(same) {
         return Ok(Response::Done);
     }
     if database.state != DatabaseState::Standby {
@@ -159,6 +164,48 @@ pub(super) fn retain(
     let name = database.name.clone();
     let detail = ms.map_or("the node's setting".into(), |ms| format!("{ms} ms"));
     note(state, HistoryRow::new(at_ms, name, "version retention", detail));
+    Ok(Response::Done)
+}
+
+pub(super) fn group(
+    state: &mut State,
+    ids: &[DatabaseId],
+    group: Option<&String>,
+    at_ms: u64,
+    by: Option<&String>,
+) -> Result<Response> {
+    for id in ids {
+        let database = find(state, *id)?;
+        if database.group.as_ref() == group {
+            continue;
+        }
+        let detail = match (&database.group, group) {
+            (_, Some(now)) => format!("in {now} from now on"),
+            (before, None) => format!("in {} no longer", before.as_deref().unwrap_or_default()),
+        };
+        database.group = group.cloned();
+        let row = HistoryRow::new(at_ms, database.name.as_str(), "group", detail);
+        note(state, row.by(by.cloned()));
+    }
+    Ok(Response::Done)
+}
+
+pub(super) fn limit_lag(
+    state: &mut State,
+    id: DatabaseId,
+    limit: Option<MaxLag>,
+    at_ms: u64,
+    by: Option<String>,
+) -> Result<Response> {
+    let database = find(state, id)?;
+    database.max_lag = limit;
+    let name = database.name.clone();
+    let told = |l: MaxLag| {
+        let then = if l.blocks { "new writers wait" } else { "a warning" };
+        format!("at most {} ms, else {then}", l.ms)
+    };
+    let detail = limit.map_or("none".to_owned(), told);
+    note(state, HistoryRow::new(at_ms, name, "max replication lag", detail).by(by));
     Ok(Response::Done)
 }
 

@@ -68,6 +68,7 @@ fn promote(number: u32) -> Command {
         at_ms: 9,
         keep: Some(("2/d".into(), slot())),
         by: Some("ann".into()),
+        former: None,
     }
 }
 
@@ -147,7 +148,13 @@ fn gate_expires_when_it_is_time_and_not_before() {
     let mut s = state();
     apply(&mut s, create("d", false)).unwrap();
     let database = DatabaseId(1);
-    let gate = Gate { reason: "r".into(), owner: "bob".into(), at_ms: 10, expires_ms: Some(20) };
+    let gate = Gate {
+        reason: "r".into(),
+        owner: "bob".into(),
+        at_ms: 10,
+        expires_ms: Some(20),
+        queues: false,
+    };
     apply(&mut s, Command::SetGate { database, gate }).unwrap();
     for (at_ms, gated) in [(19, true), (20, false), (21, false)] {
         apply(&mut s, Command::ExpireGate { database, at_ms }).unwrap();
@@ -194,7 +201,13 @@ fn history_tells_who_did_what_in_which_epoch_at_which_cut() {
     apply(&mut s, pause(false)).unwrap();
     apply(&mut s, Command::SetDatabaseState { database, state: DatabaseState::Standby }).unwrap();
     apply(&mut s, promote(2)).unwrap();
-    let gate = Gate { reason: "moving".into(), owner: "bob".into(), at_ms: 10, expires_ms: None };
+    let gate = Gate {
+        reason: "moving".into(),
+        owner: "bob".into(),
+        at_ms: 10,
+        expires_ms: None,
+        queues: false,
+    };
     apply(&mut s, Command::SetGate { database, gate }).unwrap();
     apply(&mut s, Command::ClearGate { database, at_ms: 11, by: by.clone() }).unwrap();
     let raise = |number| Command::RaiseEpoch { database, epoch: epoch(number, 2), at_ms: 12 };

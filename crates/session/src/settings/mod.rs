@@ -14,6 +14,7 @@ mod table;
 mod value;
 
 use crate::command::IsolationLevel;
+use crate::cover::CommitWait;
 use base::{Error, Result, SqlState};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -37,6 +38,7 @@ pub(crate) struct Obeyed {
     pub(crate) idle_in_transaction_timeout: Option<Duration>,
     pub(crate) isolation: IsolationLevel,
     pub(crate) read_only: bool,
+    pub(crate) commit_wait: CommitWait,
 }
 
 /// A point to come back to.
@@ -210,6 +212,10 @@ fn obeyed(values: &BTreeMap<String, String>) -> Obeyed {
         isolation: IsolationLevel::parse(get("default_transaction_isolation"))
             .unwrap_or(IsolationLevel::ReadCommitted),
         read_only: get("default_transaction_read_only") == "on",
+        commit_wait: match get("commit_wait") {
+            "remote" => CommitWait::Remote(duration("commit_wait_timeout")),
+            _ => CommitWait::Local,
+        },
     }
 }
 

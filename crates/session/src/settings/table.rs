@@ -71,6 +71,13 @@ pub(super) const ALL: &[Definition] = &[
     one("check_function_bodies", "on", Bool, NO_EFFECT),
     told("client_encoding", "UTF8", Encoding, "Encoding of the client; only UTF8."),
     one("client_min_messages", "notice", OneOf(LEVELS), NO_EFFECT),
+    one(
+        "commit_wait",
+        "local",
+        OneOf(&["local", "remote"]),
+        "Whether COMMIT waits until a standby in another region has it.",
+    ),
+    one("commit_wait_timeout", "10s", Millis, "Longest such wait; then a warning. 0: no limit."),
     one("cursor_tuple_fraction", "0.1", Any, NO_EFFECT),
     told("DateStyle", "ISO, MDY", DateStyle, "How dates are written; only ISO."),
     one("deadlock_timeout", "1s", Millis, NO_EFFECT),

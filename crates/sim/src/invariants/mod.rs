@@ -3,6 +3,7 @@
 pub mod acknowledged;
 pub mod closed;
 pub mod consistent_cut;
+pub mod covered;
 pub mod equal_sides;
 pub mod files;
 pub mod index_matches;

@@ -1,7 +1,7 @@
 //! The statements an operator has, each repeated until it is known to have worked.
 
 use super::{OPERATOR, Operator};
-use crate::invariants::log_prefix;
+use crate::invariants::{covered, log_prefix};
 use crate::plan::DATABASE;
 use crate::region::{Access, PORT, USER};
 use crate::verdict::Violation;
@@ -204,9 +204,21 @@ impl Operator {
         let name = self.stage.regions[region].name;
         self.stage.trace.say(format_args!("operator: promotion of {name}: {promotion:?}"));
         if promotion == Promotion::Done {
+            if at.get().is_none() {
+                self.check_covered(region)?;
+            }
             self.stage.ledger.open(region);
         }
         Ok(promotion)
+    }
+
+    /// What this region had confirmed as a standby is there now.
+    fn check_covered(&self, region: usize) -> Result<(), Violation> {
+        let record = self.access(region).ok().and_then(|access| access.record().ok());
+        match record.and_then(|r| r.promotion) {
+            Some(p) => covered::check(&self.stage.ledger, 1 - region, p.epoch, p.cut),
+            None => Ok(()),
+        }
     }
 
     /// How many transactions are in both vaults, if both can be asked.

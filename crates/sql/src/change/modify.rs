@@ -182,7 +182,7 @@ pub fn target_query(
 
 /// Runs an UPDATE or DELETE.
 pub async fn modify(run: &mut Run<'_>, plan: &ModifyPlan) -> Result<Changed> {
-    run.txn.start_writing()?;
+    run.txn.begin_writing().await?;
     let found = find(run, &plan.shape, &plan.query, LockMode::Exclusive).await?;
     let mut rows = Vec::with_capacity(found.len());
     for Found { place, version, computed } in found {

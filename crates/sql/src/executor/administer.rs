@@ -24,6 +24,8 @@ impl Executor {
             Stmt::CreateDatabase { .. }
                 | Stmt::DropDatabase { .. }
                 | Stmt::SetVersionRetention { .. }
+                | Stmt::SetMaxReplicationLag { .. }
+                | Stmt::Group(_)
                 | Stmt::Replicate(_)
                 | Stmt::PauseReplicating { .. }
                 | Stmt::ContinueReplicating { .. }
@@ -65,6 +67,7 @@ impl Executor {
         }
         match stmt {
             Stmt::Explain(inner) => return self.explain(inner).await,
+            Stmt::Group(group) => return self.group(stmt, group).await,
             Stmt::Verify { database } => {
                 let done = self.links()?.verify(database, &self.user).await?;
                 return Ok(rows_of(system::verified(&done)?, "VERIFY"));
@@ -85,6 +88,10 @@ impl Executor {
             Stmt::DropDatabase { name, if_exists } => self.drop_database(name, *if_exists).await?,
             Stmt::SetVersionRetention { database, retention } => {
                 self.engine.set_version_retention(database, *retention)?;
+                "ALTER DATABASE"
+            }
+            Stmt::SetMaxReplicationLag { database, limit } => {
+                self.engine.set_lag_limit(database, *limit, &self.user)?;
                 "ALTER DATABASE"
             }
             Stmt::FlushTables { database, mode } => self.flush(database.as_deref(), *mode).await?,

@@ -32,7 +32,7 @@ impl Executor {
         table: &ObjectName,
         columns: &[String],
     ) -> Result<CopyTarget> {
-        txn.start_writing()?;
+        txn.begin_writing().await?;
         loop {
             self.snapshot(txn).await?;
             let catalog = txn.catalog().await?;

@@ -2,10 +2,10 @@
 
 use super::administer::{request, rows_of};
 use super::{Executor, Outcome};
-use crate::statement::Stmt;
+use crate::statement::{GroupAction, GroupStmt, Stmt};
 use crate::{system, text};
 use base::{Error, Result, SqlState, SqlType, Timestamp, Value};
-use dr::{FailoverRequest, Verb};
+use dr::{FailoverRequest, GroupRequest, Verb};
 
 impl Executor {
     pub(super) async fn failover(
@@ -28,7 +28,27 @@ impl Executor {
             let message = format!("database \"{database}\" is the primary here already");
             self.notice(Error::new(SqlState::SUCCESSFUL_COMPLETION, message));
         }
-        Ok(rows_of(system::failed_over(stmt, database, &done)?, "FAILOVER"))
+        Ok(rows_of(system::failed_over(stmt, [(database, &done)])?, "FAILOVER"))
+    }
+
+    /// A statement about a replication group; a lossy one says first what it costs.
+    pub(super) async fn group(&self, stmt: &Stmt, group: &GroupStmt) -> Result<Outcome> {
+        let links = self.links()?;
+        let request = group_request(group)?;
+        if let GroupRequest::Failover { group, at, data_loss: true } = &request
+            && let Ok(losses) = links.group_loss(group, *at).await
+        {
+            for (database, loss) in losses {
+                let message = format!("database \"{database}\" is promoted: {}", loss.text());
+                self.notice(Error::new(SqlState::SUCCESSFUL_COMPLETION, message));
+            }
+        }
+        let done = links.group(request, &self.user).await?;
+        if !group.promotes() {
+            return Ok(Outcome::command(group.tag()));
+        }
+        let rows = done.iter().map(|g| (g.database.as_str(), &g.done));
+        Ok(rows_of(system::failed_over(stmt, rows)?, group.tag()))
     }
 
     pub(super) async fn explain(&self, stmt: &Stmt) -> Result<Outcome> {
@@ -43,11 +63,33 @@ impl Executor {
             }
             Stmt::StopReplicating { database } => Verb::Stop { database: database.clone() },
             Stmt::Replicate(r) => Verb::Replicate(request(r)),
+            Stmt::Group(group) => Verb::Group(group_request(group)?),
             _ => return Err(Error::unsupported("EXPLAIN of this statement")),
         };
         let lines = self.links()?.explain(&verb).await?;
         Ok(rows_of(system::explained(&lines)?, "EXPLAIN"))
     }
+}
+
+fn group_request(stmt: &GroupStmt) -> Result<GroupRequest> {
+    let group = stmt.group.clone();
+    Ok(match &stmt.action {
+        GroupAction::Create(databases) => {
+            GroupRequest::Create { group, databases: databases.clone() }
+        }
+        GroupAction::Add(databases) => {
+            GroupRequest::Alter { group, add: true, databases: databases.clone() }
+        }
+        GroupAction::Remove(databases) => {
+            GroupRequest::Alter { group, add: false, databases: databases.clone() }
+        }
+        GroupAction::Drop { if_exists } => GroupRequest::Drop { group, if_exists: *if_exists },
+        GroupAction::Failover { at, data_loss } => {
+            let at = at.as_deref().map(moment).transpose()?;
+            GroupRequest::Failover { group, at, data_loss: *data_loss }
+        }
+        GroupAction::Switchover { to } => GroupRequest::Switchover { group, to: to.clone() },
+    })
 }
 
 /// A time that somebody has typed: everything that was committed in that millisecond, or before.

@@ -6,6 +6,7 @@ use crate::statement::{Expiry, GateMode};
 use crate::text;
 use base::{Error, Result, SqlState, SqlType, Value};
 use meta::DatabaseState;
+use txn::GateRequest;
 
 impl Executor {
     /// The database named, or all that take writes.
@@ -25,12 +26,11 @@ impl Executor {
         database: Option<&str>,
         mode: GateMode,
     ) -> Result<&'static str> {
-        if mode == GateMode::ReadLock {
-            return Err(Error::unsupported("FLUSH TABLES WITH READ LOCK")
-                .hint("FLUSH TABLES WITH READ ONLY lets writers fail instead of waiting"));
-        }
+        let queues = mode == GateMode::ReadLock;
+        let what =
+            if queues { "FLUSH TABLES WITH READ LOCK" } else { "FLUSH TABLES WITH READ ONLY" };
         for name in self.named_or_all(database)? {
-            self.gate(&name, "FLUSH TABLES WITH READ ONLY", None).await?;
+            self.gate(&name, what, None, queues).await?;
         }
         Ok("FLUSH TABLES")
     }
@@ -69,14 +69,22 @@ impl Executor {
                 format!("{reason} (until {until})")
             }
         };
-        self.gate(database, &reason, at_ms).await?;
+        self.gate(database, &reason, at_ms, false).await?;
         Ok("SET DATABASE")
     }
 
-    async fn gate(&self, name: &str, reason: &str, expires_ms: Option<u64>) -> Result<()> {
+    async fn gate(
+        &self,
+        name: &str,
+        reason: &str,
+        expires_ms: Option<u64>,
+        queues: bool,
+    ) -> Result<()> {
+        let (owner, reason) = (self.user.clone(), reason.to_owned());
+        let request = GateRequest { owner, reason, expires_ms, queues };
         match &self.links {
-            Some(links) => links.gate(name, reason, expires_ms, &self.user).await,
-            None => self.engine.gate_until(name, &self.user, reason, expires_ms).await,
+            Some(links) => links.gate(name, request).await,
+            None => self.engine.gate_as(name, request).await,
         }
     }
 }

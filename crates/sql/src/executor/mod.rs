@@ -164,7 +164,7 @@ impl Executor {
     /// What a statement draws from sequences.
     async fn draws(&self, txn: &mut Transaction, what: &Sequences) -> Result<Arc<Draws>> {
         if what.drawn {
-            txn.start_writing()?;
+            txn.begin_writing().await?;
         }
         let catalog = txn.catalog().await?;
         let handle = txn.sequences(self.wait())?;

@@ -40,7 +40,7 @@ pub async fn run(run: &mut Run<'_>, plan: &PointPlan) -> Result<Answer> {
             Ok(Answer::Row(latest(run, plan, &place).await?))
         }
         Action::Update(_) | Action::Delete => {
-            run.txn.start_writing()?;
+            run.txn.begin_writing().await?;
             let Some(place) = place else { return Ok(Answer::Changed(Changed::default())) };
             let one = std::slice::from_ref(&place);
             if !run.private.contains(&plan.shape.table.storage) {

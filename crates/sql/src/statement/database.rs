@@ -6,6 +6,7 @@ use super::{Durability, Stmt};
 use base::{Error, SqlState};
 use datafusion::sql::sqlparser::tokenizer::Token;
 use std::time::Duration;
+use txn::LagLimit;
 
 /// The partition index is 16 bit; this many is far beyond any sensible number on a node.
 const PARTITIONS_MAX: u64 = 1024;
@@ -51,6 +52,8 @@ pub(super) fn create(input: &mut Input<'_>) -> Result<Stmt, Failure> {
 }
 
 /// `ALTER DATABASE d {SET version_retention {= | TO} {'1 h' | DEFAULT} | RESET version_retention}`
+/// and `ALTER DATABASE d {SET MAX_REPLICATION_LAG [= | TO] {'5 s' [ON EXCEED {WARN | BLOCK}] |
+/// DEFAULT} | RESET MAX_REPLICATION_LAG}`
 pub(super) fn alter(input: &mut Input<'_>) -> Result<Stmt, Failure> {
     input.expect_all(&["alter", "database"])?;
     let database = input.name()?;
@@ -58,11 +61,16 @@ pub(super) fn alter(input: &mut Input<'_>) -> Result<Stmt, Failure> {
     if !reset && !input.eat("set") {
         return Err(Failure::Final(Error::unsupported("this form of ALTER DATABASE")));
     }
+    if input.eat("max_replication_lag") {
+        let limit = if reset { None } else { lag_limit(input)? };
+        return Ok(Stmt::SetMaxReplicationLag { database, limit });
+    }
     if !input.eat("version_retention") {
         let name = input.name()?;
         let what = format!("setting \"{name}\" for a database");
         return Err(Failure::Final(
-            Error::unsupported(what).hint("what can be set is version_retention"),
+            Error::unsupported(what)
+                .hint("what can be set is version_retention and max_replication_lag"),
         ));
     }
     if reset {
@@ -72,21 +80,43 @@ pub(super) fn alter(input: &mut Input<'_>) -> Result<Stmt, Failure> {
         input.expect("to")?;
     }
     let at = super::error::position(input.sql, input.byte());
-    let retention =
-        if input.eat("default") { None } else { Some(retention(&input.string()?, at)?) };
+    let retention = match input.eat("default") {
+        true => None,
+        false => Some(time(&input.string()?, "version_retention", at)?),
+    };
     Ok(Stmt::SetVersionRetention { database, retention })
 }
 
-fn retention(text: &str, at: usize) -> Result<Duration, Failure> {
+fn lag_limit(input: &mut Input<'_>) -> Result<Option<LagLimit>, Failure> {
+    if !input.eat_sign(&Token::Eq) {
+        input.eat("to");
+    }
+    if input.eat("default") {
+        return Ok(None);
+    }
+    let at = super::error::position(input.sql, input.byte());
+    let max = time(&input.string()?, "max_replication_lag", at)?;
+    let mut blocks = false;
+    if input.eat_all(&["on", "exceed"]) {
+        blocks = input.eat("block");
+        if !blocks {
+            input.expect("warn")?;
+        }
+    }
+    Ok(Some(LagLimit { max, blocks }))
+}
+
+/// A length of time, for the setting of this name.
+fn time(text: &str, name: &str, at: usize) -> Result<Duration, Failure> {
     match super::as_of::interval_ms(text) {
         Some(ms) => Ok(Duration::from_millis(ms)),
         None if text.trim() == "0" => Ok(Duration::ZERO),
         None => Err(Failure::Final(
             Error::new(
                 SqlState::INVALID_PARAMETER_VALUE,
-                format!("invalid value for parameter \"version_retention\": \"{text}\""),
+                format!("invalid value for parameter \"{name}\": \"{text}\""),
             )
-            .hint("give a time with its unit: '10 min', '1 h', '7 days', or '0'")
+            .hint("give a time with its unit: '5 s', '10 min', '1 h', '7 days', or '0'")
             .at(at),
         )),
     }

@@ -86,6 +86,12 @@ pub(super) fn switchover(input: &mut Input<'_>) -> Result<Stmt, Failure> {
 pub(super) fn failover(input: &mut Input<'_>) -> Result<Stmt, Failure> {
     input.expect_all(&["failover", "database"])?;
     let database = input.name()?;
+    let (at, data_loss) = how(input)?;
+    Ok(Stmt::Failover { database, at, data_loss })
+}
+
+/// `[AT TIME '…'] [WITH DATA LOSS]`
+pub(super) fn how(input: &mut Input<'_>) -> Result<(Option<String>, bool), Failure> {
     let at = match input.eat("at") {
         true => {
             input.expect("time")?;
@@ -97,7 +103,7 @@ pub(super) fn failover(input: &mut Input<'_>) -> Result<Stmt, Failure> {
     if data_loss {
         input.expect_all(&["data", "loss"])?;
     }
-    Ok(Stmt::Failover { database, at, data_loss })
+    Ok((at, data_loss))
 }
 
 /// `VERIFY DATABASE d`

@@ -21,6 +21,7 @@ mod copy;
 mod database;
 mod error;
 mod gate;
+mod group;
 mod identity;
 mod input;
 mod insert;
@@ -35,6 +36,7 @@ mod tests;
 
 pub use as_of::{SystemTime, interval_ms};
 pub use copy::{Copy, CopyFormat, CopyOptions, CopySource, Force};
+pub use group::{GroupAction, GroupStmt};
 pub use identity::IdentityChange;
 pub use input::fold;
 pub use insert::{Overriding, overriding};
@@ -166,6 +168,13 @@ pub enum Stmt {
         database: String,
         /// For how long old row versions stay readable; as the node's setting says if absent.
         retention: Option<Duration>,
+    },
+    /// `ALTER DATABASE d {SET MAX_REPLICATION_LAG '5 s' [ON EXCEED {WARN | BLOCK}] | RESET …}`
+    SetMaxReplicationLag {
+        /// Its name.
+        database: String,
+        /// How much of it may have no copy on a standby; any amount if absent.
+        limit: Option<txn::LagLimit>,
     },
     /// `DROP DATABASE [IF EXISTS] d`
     DropDatabase {
@@ -305,6 +314,8 @@ pub enum Stmt {
         /// The command tag to answer with.
         tag: &'static str,
     },
+    /// Anything about a replication group.
+    Group(GroupStmt),
     /// `EXPLAIN` of a statement the SQL parser does not know.
     Explain(Box<Stmt>),
 }
@@ -365,6 +376,9 @@ fn statement(input: &mut Input<'_>) -> Result<Stmt, Failure> {
         ["set", "database", _] => gate::set_database(input),
         ["switchover", "database", _] => link::switchover(input),
         ["failover", "database", _] => link::failover(input),
+        ["create" | "alter" | "drop" | "switchover" | "failover", "replication", "group"] => {
+            group::group(input)
+        }
         ["verify", "database", _] => link::verify(input),
         ["reapply", "diverged", "transaction"] => link::reapply(input),
         ["dismiss", "diverged", "transaction"] => link::dismiss(input),
@@ -393,6 +407,6 @@ fn is_ours(first: &str, second: &str) -> bool {
         ("replicate", "database")
             | ("pause" | "continue" | "stop", "replicating")
             | ("flush" | "unlock", "tables")
-            | ("switchover" | "failover", "database")
+            | ("switchover" | "failover", "database" | "replication")
     )
 }

@@ -1,8 +1,8 @@
 //! The facts of a running node.
 
 use super::source::{
-    DatabaseFact, DivergedFact, EventFact, Fate, LinkFact, SessionFact, SettingFact, StorageFact,
-    SystemSource, UsageFact, UserFact, WindowFact,
+    DatabaseFact, DivergedFact, EventFact, Fate, GroupFact, LinkFact, ProtectionFact, SessionFact,
+    SettingFact, StorageFact, SystemSource, UsageFact, UserFact, WindowFact,
 };
 use async_trait::async_trait;
 use base::{Catalog, Result, SqlState, TableId, TxnId};
@@ -186,6 +186,14 @@ impl SystemSource for EngineSource {
 
     async fn windows(&self) -> Result<Vec<WindowFact>> {
         Ok(super::storage::windows_of(&self.engine))
+    }
+
+    async fn protection(&self) -> Result<Vec<ProtectionFact>> {
+        Ok(super::protection::of(&self.engine, self.links.as_deref()))
+    }
+
+    async fn groups(&self) -> Result<Vec<GroupFact>> {
+        Ok(super::protection::groups_of(&self.engine))
     }
 
     async fn storage(&self) -> Result<Vec<StorageFact>> {

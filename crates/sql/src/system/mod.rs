@@ -36,6 +36,7 @@ mod indexes;
 mod keys;
 mod mention;
 mod oids;
+mod protection;
 mod relations;
 mod replication;
 mod rewrite;
@@ -53,8 +54,8 @@ mod tests;
 pub use engine::EngineSource;
 pub use show::{explained, failed_over, receipt, show, show_schema, verified};
 pub use source::{
-    DatabaseFact, DivergedFact, EventFact, Fate, LinkFact, SessionFact, SettingFact, StorageFact,
-    SystemSource, UsageFact, UserFact, WindowFact,
+    DatabaseFact, DivergedFact, EventFact, Fate, GroupFact, LinkFact, ProtectionFact, SessionFact,
+    SettingFact, StorageFact, SystemSource, UsageFact, UserFact, WindowFact,
 };
 
 pub(crate) use functions::answers::split_name;
@@ -146,6 +147,8 @@ fn fill(facts: &Facts, relation: &Relation, sheet: &mut Sheet) {
         ("information_schema", "diverged_transactions") => {
             replication::diverged_transactions(facts, sheet);
         }
+        ("information_schema", "protection_status") => protection::status(facts, sheet),
+        ("information_schema", "replication_groups") => protection::groups(facts, sheet),
         ("information_schema", "storage_status") => storage::status(facts, sheet),
         ("information_schema", "engine_status") => storage::usage(facts, sheet),
         ("information_schema", "version_windows") => storage::windows(facts, sheet),

@@ -78,19 +78,23 @@ fn sheet(stmt: &Stmt) -> Option<Sheet> {
             ("seconds_without_writes", Kind::Float8),
             ("former_primary", Kind::Text),
         ]),
-        Stmt::Failover { .. } => Sheet::new(&[
-            ("database_name", Kind::Text),
-            ("outcome", Kind::Text),
-            ("epoch", Kind::Text),
-            ("cut", Kind::TimestampTz),
-            ("set_aside_transactions", Kind::Int8),
-            ("former_primary", Kind::Text),
-        ]),
+        Stmt::Failover { .. } => Sheet::new(&FAILED_OVER),
+        Stmt::Group(group) if group.promotes() => Sheet::new(&FAILED_OVER),
         Stmt::Explain(_) => Sheet::new(&EXPLAINED),
         Stmt::Verify { .. } => Sheet::new(&VERIFIED),
         _ => return None,
     })
 }
+
+/// The columns of `FAILOVER`.
+const FAILED_OVER: [(&str, Kind); 6] = [
+    ("database_name", Kind::Text),
+    ("outcome", Kind::Text),
+    ("epoch", Kind::Text),
+    ("cut", Kind::TimestampTz),
+    ("set_aside_transactions", Kind::Int8),
+    ("former_primary", Kind::Text),
+];
 
 /// The columns of `EXPLAIN` of what the SQL parser does not know.
 const EXPLAINED: [(&str, Kind); 4] =
@@ -154,29 +158,34 @@ pub fn explained(lines: &[Explained]) -> Result<RecordBatch> {
     sheet.batch()
 }
 
-/// The result of `FAILOVER`.
-pub fn failed_over(stmt: &Stmt, database: &str, done: &Failover) -> Result<RecordBatch> {
+/// The result of `FAILOVER`, for each database.
+pub fn failed_over<'a>(
+    stmt: &Stmt,
+    all: impl IntoIterator<Item = (&'a str, &'a Failover)>,
+) -> Result<RecordBatch> {
     let Some(mut sheet) = sheet(stmt) else {
         return Err(Error::internal("this statement has no outcome"));
     };
-    let outcome = match (done.already, done.lossless) {
-        (true, _) => "primary already",
-        (false, true) => "promoted without loss",
-        (false, false) => "promoted",
-    };
-    let former = match (&done.receipt, done.followed) {
-        (None, _) => Cell::Null,
-        (Some(_), true) => "follows".into(),
-        (Some(_), false) => "follows as soon as it is reached".into(),
-    };
-    sheet.full_row([
-        database.into(),
-        outcome.into(),
-        done.epoch.to_string().into(),
-        at_ms(done.cut.ms()),
-        done.set_aside.into(),
-        former,
-    ]);
+    for (database, done) in all {
+        let outcome = match (done.already, done.lossless) {
+            (true, _) => "primary already",
+            (false, true) => "promoted without loss",
+            (false, false) => "promoted",
+        };
+        let former = match (&done.receipt, done.followed) {
+            (None, _) => Cell::Null,
+            (Some(_), true) => "follows".into(),
+            (Some(_), false) => "follows as soon as it is reached".into(),
+        };
+        sheet.full_row([
+            database.into(),
+            outcome.into(),
+            done.epoch.to_string().into(),
+            at_ms(done.cut.ms()),
+            done.set_aside.into(),
+            former,
+        ]);
+    }
     sheet.batch()
 }
 

@@ -42,6 +42,38 @@ pub struct WindowFact {
     pub window: Option<(Timestamp, Timestamp)>,
 }
 
+/// Whether what a database has would outlive the loss of this region.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ProtectionFact {
+    /// The database.
+    pub database: String,
+    /// `primary`, `standby` …
+    pub role: String,
+    /// How many standbys were heard of lately, and how many there are.
+    pub standbys: (usize, usize),
+    /// How old the oldest commit is that no standby has; `None` for what is not a primary.
+    pub lag_ms: Option<u64>,
+    /// How old it may be, and whether writers wait if it is older.
+    pub limit: Option<(u64, bool)>,
+    /// It is older.
+    pub exceeded: bool,
+}
+
+/// A database of a replication group.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GroupFact {
+    /// The group.
+    pub group: String,
+    /// The database.
+    pub database: String,
+    /// `primary`, `standby` …
+    pub role: String,
+    /// On a standby: up to where it has everything.
+    pub replicated: Option<Timestamp>,
+    /// On a standby: where the group could be promoted now.
+    pub cut: Option<Timestamp>,
+}
+
 /// What one partition holds, and what reading and writing it costs.
 #[derive(Clone, Debug, Default)]
 pub struct StorageFact {
@@ -243,6 +275,14 @@ pub trait SystemSource: Send + Sync {
     async fn windows(&self) -> Result<Vec<WindowFact>> {
         Ok(Vec::new())
     }
+    /// How well the databases are protected.
+    async fn protection(&self) -> Result<Vec<ProtectionFact>> {
+        Ok(Vec::new())
+    }
+    /// The replication groups.
+    async fn groups(&self) -> Result<Vec<GroupFact>> {
+        Ok(Vec::new())
+    }
     /// What the partitions hold.
     async fn storage(&self) -> Result<Vec<StorageFact>> {
         Ok(Vec::new())
@@ -280,6 +320,8 @@ pub(super) struct Facts {
     pub(super) history: Vec<EventFact>,
     pub(super) diverged: Vec<DivergedFact>,
     pub(super) windows: Vec<WindowFact>,
+    pub(super) protection: Vec<ProtectionFact>,
+    pub(super) groups: Vec<GroupFact>,
     pub(super) storage: Vec<StorageFact>,
     pub(super) usage: Vec<UsageFact>,
     pub(super) settings: Vec<SettingFact>,
@@ -313,6 +355,12 @@ impl Facts {
         }
         if wants(&["version_windows"]) {
             facts.windows = source.windows().await?;
+        }
+        if wants(&["protection_status"]) {
+            facts.protection = source.protection().await?;
+        }
+        if wants(&["replication_groups"]) {
+            facts.groups = source.groups().await?;
         }
         if wants(&["storage_status"]) {
             facts.storage = source.storage().await?;

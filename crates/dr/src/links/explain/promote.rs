@@ -144,7 +144,7 @@ fn handover_steps(lines: &mut Lines) {
     lines.step("the former primary follows it");
 }
 
-fn loss_lines(loss: &Loss, lines: &mut Lines) {
+pub(super) fn loss_lines(loss: &Loss, lines: &mut Lines) {
     let ago = match loss.known_ms_ago {
         None => "not known: nothing was heard of the source since this node started".to_owned(),
         Some(ms) => format!("as known {:.1} s ago", ms as f64 / 1_000.0),

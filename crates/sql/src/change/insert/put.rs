@@ -47,7 +47,7 @@ pub(super) async fn put(
     for row in &rows {
         shape.check(row)?;
     }
-    run.txn.start_writing()?;
+    run.txn.begin_writing().await?;
     let mut wishes = Vec::with_capacity(rows.len());
     for row in rows {
         let place = shape.place(&row);

@@ -1,0 +1,238 @@
+//! Databases that change sides together, at one cut.
+
+use crate::world::{BANK, Cluster, balances, create_table, open_bank, pair, set};
+use base::{Result, SqlState, TableDescriptor, Timestamp};
+use dr::{FailoverRequest, GroupRequest, Grouped, ReplicateRequest};
+use env::sim::{World, run};
+use meta::{DatabaseState, Durability};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use txn::Database;
+
+const ORDERS: &str = "orders";
+const GROUP: &str = "shop";
+
+impl Cluster {
+    fn orders(&self) -> Arc<Database> {
+        self.engine.database(ORDERS).expect("there")
+    }
+
+    fn state_of(&self, database: &str) -> DatabaseState {
+        self.engine.record(database).expect("there").state
+    }
+
+    async fn replicate_orders(&self, source: &str, differential: bool) {
+        let request =
+            ReplicateRequest { database: ORDERS.into(), ..self.request(source, differential) };
+        self.links.replicate(request, "test").await.expect("replicates");
+    }
+
+    async fn group(&self, request: GroupRequest) -> Result<Vec<Grouped>> {
+        self.links.group(request, "ann").await
+    }
+}
+
+fn failover(at: Option<Timestamp>, data_loss: bool) -> GroupRequest {
+    GroupRequest::Failover { group: GROUP.into(), at, data_loss }
+}
+
+async fn wait(ms: u64) {
+    tokio::time::sleep(Duration::from_millis(ms)).await;
+}
+
+/// Waits until a cluster has all of a database that another one has now.
+async fn same(east: &Cluster, west: &Cluster, database: &str) {
+    let now = east.engine.oracle.now();
+    for _ in 0..2_000 {
+        let there = west.engine.database(database).expect("there");
+        if there.state() == DatabaseState::Standby && there.replicated_time() >= now {
+            return;
+        }
+        wait(20).await;
+    }
+    panic!("{} does not catch up with {database}: {:?}", west.name, west.links.status());
+}
+
+struct Shop {
+    east: Cluster,
+    west: Cluster,
+    bank: TableDescriptor,
+    orders: TableDescriptor,
+}
+
+impl Shop {
+    /// Two databases in the east, a group, followed by west, which knows of the group.
+    async fn open(world: &World) -> Shop {
+        let (east, west) = pair(world).await;
+        let bank = open_bank(&east, 1).await;
+        let made = east.engine.create_database(ORDERS, crate::world::PARTITIONS, Durability::Sync);
+        let orders = create_table(&made.await.expect("new name"), "accounts").await;
+        let databases = vec![BANK.to_owned(), ORDERS.to_owned()];
+        let create = GroupRequest::Create { group: GROUP.into(), databases };
+        east.group(create.clone()).await.expect("creates");
+        assert_eq!(east.group(create).await.expect_err("twice").state, SqlState::DUPLICATE_OBJECT);
+        west.replicate("east").await;
+        west.replicate_orders("east", false).await;
+        let shop = Shop { east, west, bank, orders };
+        shop.caught_up().await;
+        wait(3_000).await;
+        assert_eq!(shop.west.engine.group(GROUP).len(), 2, "the standby knows of the group");
+        shop
+    }
+
+    async fn caught_up(&self) {
+        same(&self.east, &self.west, BANK).await;
+        same(&self.east, &self.west, ORDERS).await;
+    }
+
+    /// An order, and then its payment: a payment without its order is never seen.
+    async fn sell(&self, ids: std::ops::Range<i64>) {
+        for id in ids {
+            set(&self.east.orders(), &self.orders, &[id], id).await.expect("orders");
+            set(&self.east.bank(), &self.bank, &[id], id).await.expect("pays");
+        }
+    }
+
+    /// What the west has of both, which must fit together.
+    async fn sold(west: &Cluster) -> (BTreeMap<i64, i64>, BTreeMap<i64, i64>) {
+        let (orders, payments) = (balances(&west.orders()).await, balances(&west.bank()).await);
+        let unpaid = orders.keys().filter(|id| !payments.contains_key(id)).count();
+        let without: Vec<_> =
+            payments.keys().filter(|id| **id != 0 && !orders.contains_key(id)).collect();
+        assert!(without.is_empty(), "payments without orders: {without:?}");
+        assert!(unpaid <= 1, "{unpaid} orders are unpaid: the cuts differ");
+        (orders, payments)
+    }
+}
+
+#[test]
+fn lossy_failover_takes_one_cut_although_one_database_is_far_behind() {
+    run(1, |world| async move {
+        let shop = Shop::open(&world).await;
+        shop.sell(1..20).await;
+        shop.caught_up().await;
+        shop.west.links.pause(ORDERS, "ann").await.expect("pauses");
+        wait(1_000).await;
+        shop.sell(20..40).await;
+        same(&shop.east, &shop.west, BANK).await;
+        // Chunks do not get ahead of the group, however often they are written.
+        for _ in 0..3 {
+            let bank = shop.west.bank();
+            shop.west.engine.spill_above(&bank, 0).await.expect("spills");
+            wait(1_000).await;
+        }
+        shop.east.network.leave("east:5432");
+        let done = shop.west.group(failover(None, true)).await.expect("promotes");
+        assert_eq!(done.len(), 2);
+        assert_eq!(done[0].done.cut, done[1].done.cut, "one cut");
+        let (orders, payments) = Shop::sold(&shop.west).await;
+        assert!(orders.contains_key(&19) && !orders.contains_key(&20), "{orders:?}");
+        assert!(payments.contains_key(&19) && !payments.contains_key(&21), "{payments:?}");
+        assert!(done[0].done.set_aside >= 19, "the bank had more: {done:?}");
+        let again = shop.west.group(failover(None, true)).await.expect("says so");
+        assert!(again.iter().all(|g| g.done.already), "{again:?}");
+
+        shop.east.network.listen("east:5432", shop.east.links.replication());
+        shop.east.come_back("west").await;
+        shop.east.replicate_orders("west", true).await;
+        let Shop { east, west, .. } = shop;
+        same(&west, &east, BANK).await;
+        same(&west, &east, ORDERS).await;
+        assert_eq!(Shop::sold(&east).await, (orders, payments));
+        assert!(!east.links.diverged(ORDERS).expect("readable").is_empty());
+    });
+}
+
+#[test]
+fn a_group_is_handed_over_from_either_side_and_nothing_is_lost() {
+    run(2, |world| async move {
+        let shop = Shop::open(&world).await;
+        shop.sell(1..30).await;
+        let before = Shop::sold(&shop.east).await;
+        let to = |to: &str| GroupRequest::Switchover { group: GROUP.into(), to: to.into() };
+        // Typed at the primary.
+        let done = shop.east.group(to("west")).await.expect("switches");
+        assert!(done.iter().all(|g| g.done.lossless && g.done.followed), "{done:?}");
+        assert_eq!(done.len(), 2);
+        for database in [BANK, ORDERS] {
+            assert_eq!(shop.west.state_of(database), DatabaseState::Primary);
+            same(&shop.west, &shop.east, database).await;
+        }
+        assert_eq!(Shop::sold(&shop.west).await, before);
+        // And back, typed at the standby, as a failover without loss.
+        let done = shop.east.group(failover(None, false)).await.expect("switches");
+        assert_eq!(done[0].done.cut, done[1].done.cut, "one cut");
+        for database in [BANK, ORDERS] {
+            assert_eq!(shop.east.state_of(database), DatabaseState::Primary);
+            same(&shop.east, &shop.west, database).await;
+            assert!(shop.east.links.diverged(database).expect("readable").is_empty());
+        }
+        assert_eq!(Shop::sold(&shop.east).await, before);
+    });
+}
+
+#[test]
+fn one_of_a_group_does_not_go_alone() {
+    run(3, |world| async move {
+        let shop = Shop::open(&world).await;
+        let alone = |error: base::Error| {
+            assert_eq!(error.state, SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, "{error:?}");
+            assert!(error.message.contains("replication group \"shop\""), "{error:?}");
+        };
+        let links = &shop.west.links;
+        alone(links.stop(BANK, "ann").await.expect_err("refused"));
+        let request = FailoverRequest { database: BANK.into(), at: None, data_loss: true };
+        alone(links.failover(request, "ann").await.expect_err("refused"));
+        alone(links.switchover(BANK, "west", "ann").await.expect_err("refused"));
+        alone(shop.east.links.switchover(BANK, "west", "ann").await.expect_err("refused"));
+        assert_eq!(shop.west.role(), DatabaseState::Standby);
+        let create = GroupRequest::Create { group: "other".into(), databases: vec![BANK.into()] };
+        let taken = shop.east.group(create).await.expect_err("it is in another one");
+        assert_eq!(taken.state, SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE);
+
+        let databases = vec![BANK.to_owned()];
+        let drop = GroupRequest::Alter { group: GROUP.into(), add: false, databases };
+        let there = shop.west.group(drop.clone()).await.expect_err("a standby follows");
+        assert_eq!(there.state, SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE);
+        shop.east.group(drop).await.expect("takes it out");
+        wait(3_000).await;
+        shop.west.links.stop(BANK, "ann").await.expect("alone now");
+        let gone = GroupRequest::Drop { group: "none".into(), if_exists: false };
+        let gone = shop.east.group(gone).await.expect_err("there is none");
+        assert_eq!(gone.state, SqlState::UNDEFINED_OBJECT);
+    });
+}
+
+/// The machine dies at any change on its disk: all are promoted, or none.
+#[test]
+fn group_is_promoted_as_a_whole_or_not_at_all() {
+    let mut outcomes = std::collections::BTreeSet::new();
+    for changes in (0..40).step_by(3) {
+        let both = run(changes, |world| async move {
+            let shop = Shop::open(&world).await;
+            shop.sell(1..10).await;
+            shop.caught_up().await;
+            shop.east.network.leave("east:5432");
+            shop.west.node.crash_after(changes);
+            let done = tokio::time::timeout(
+                Duration::from_secs(30),
+                shop.west.group(failover(None, true)),
+            )
+            .await;
+            let told = matches!(&done, Ok(Ok(_)));
+            let Shop { west, .. } = shop;
+            west.crash();
+            let west = west.restart().await;
+            wait(1_000).await;
+            let states = [west.state_of(BANK), west.state_of(ORDERS)];
+            assert_eq!(states[0], states[1], "after {changes} changes");
+            let promoted = states[0] == DatabaseState::Primary;
+            assert!(promoted || !told, "it was told to have happened");
+            Shop::sold(&west).await;
+            promoted
+        });
+        outcomes.insert(both);
+    }
+    assert_eq!(outcomes.len(), 2, "no crash fell before, or none after, the commit point");
+}
