@@ -18,6 +18,7 @@ mod restart;
 mod tls;
 mod vault;
 mod verbs;
+mod walkthrough;
 
 /// The program under test.
 pub const BINARY: &str = env!("CARGO_BIN_EXE_antipode");
