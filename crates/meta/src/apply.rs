@@ -3,6 +3,7 @@
 
 mod databases;
 mod links;
+mod replicas;
 mod users;
 
 use crate::command::{Command, Response};
@@ -87,6 +88,7 @@ fn step(state: &mut State, command: Command) -> Result<Response> {
             Ok(Response::Done)
         }
         Command::Batch(commands) => batch(state, commands),
+        Command::Replicas(command) => replicas::step(state, command),
     }
 }
 

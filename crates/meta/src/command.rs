@@ -1,6 +1,10 @@
 //! Everything that can be done to the metadata. Times and random values are in the command, never
 //! drawn while applying, so that every replica of the state machine reaches the same state.
 
+mod replica;
+
+pub use replica::ReplicaCommand;
+
 use crate::scram::Verifier;
 use crate::state::{DatabaseState, Durability, Gate, Handover, HistoryRow, Link, Slot};
 use base::{ClusterId, DatabaseId, Epoch, LineId, LogId, Lsn, Timestamp};
@@ -221,6 +225,8 @@ pub enum Command {
     History(HistoryRow),
     /// Several commands, all or none. Answers with the last one's response.
     Batch(Vec<Command>),
+    /// About remote servers and replicas.
+    Replicas(ReplicaCommand),
 }
 
 /// The content of [`Command::CreateDatabase`].

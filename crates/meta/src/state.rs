@@ -1,5 +1,6 @@
 //! What the metadata consists of. Plain data: who may change it and how is in [`crate::apply()`].
 
+use crate::replica::{RemoteServer, Replica};
 use crate::scram::Verifier;
 use base::{ClusterId, DatabaseId, Epoch, LineId, LogId, Lsn, NodeId, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -32,6 +33,16 @@ pub struct State {
     /// user [`peer_user`].
     #[serde(default)]
     pub peers: BTreeMap<ClusterId, Verifier>,
+    /// The passwords of this cluster's own logins, as user [`peer_user`], at other clusters. One for
+    /// each: every link to it, of whichever database, logs in with the same.
+    #[serde(default)]
+    pub logins: BTreeMap<ClusterId, String>,
+    /// Other clusters that replicas lead to, by name.
+    #[serde(default)]
+    pub remote_servers: BTreeMap<String, RemoteServer>,
+    /// The number of the last remote server or replica that was made.
+    #[serde(default)]
+    pub last_object: u32,
     /// What happened to databases, oldest first, at most [`HISTORY_ROWS`].
     pub history: Vec<HistoryRow>,
     /// How many events were noted since the folder was made: the newest one's [`HistoryRow::id`].
@@ -141,6 +152,15 @@ pub struct Database {
     /// For how long old row versions stay readable, if it is not the node's setting.
     #[serde(default)]
     pub version_retention_ms: Option<u64>,
+    /// The copies it is to have at remote servers, by name.
+    #[serde(default)]
+    pub replicas: BTreeMap<String, Replica>,
+    /// How much may be sent to each target in a second, if its replica does not say.
+    #[serde(default)]
+    pub bytes_per_second: Option<u64>,
+    /// As a standby it lets nobody read.
+    #[serde(default)]
+    pub hidden: bool,
 }
 
 impl Database {
@@ -343,6 +363,9 @@ impl State {
             users: BTreeMap::new(),
             databases: BTreeMap::new(),
             peers: BTreeMap::new(),
+            logins: BTreeMap::new(),
+            remote_servers: BTreeMap::new(),
+            last_object: 0,
             history: Vec::new(),
             events: 0,
         }
