@@ -66,7 +66,7 @@ impl Links {
         let record = self.engine.record(name)?;
         if to == self.engine.meta.read(|s| s.cluster.name.clone()) {
             let (links, name, by) = (self.this()?, name.to_owned(), by.to_owned());
-            let work = async move { links.take_over(&name, &by).await };
+            let work = async move { links.take_over(&name, &by, Vec::new()).await };
             return self.apart("handover", work).await;
         }
         self.give_away(&record, to).await
@@ -117,7 +117,9 @@ impl Links {
         crate::links::check_standby(record)?;
         let link = self.running(&record.name)?;
         let paused = record.link.as_ref().is_some_and(|l| l.paused);
-        if paused || *link.shared.phase.lock() != Phase::Streaming {
+        // A replica that its source has paused gets the rest once the source is gated.
+        let connected = matches!(*link.shared.phase.lock(), Phase::Streaming | Phase::CatchingUp);
+        if paused || !connected {
             return Err(prerequisite("this standby does not receive what its source has now")
                 .hint("look at SHOW REPLICATION STATUS"));
         }
@@ -130,7 +132,8 @@ impl Links {
 
     /// What the primary says about handovers: that it wants one, or that it is bound by one.
     pub(crate) fn heed(&self, name: &str, said: Acked) {
-        if said == Acked::default() || !self.heeding.lock().insert(name.to_owned()) {
+        let silent = said.handover_bound == 0 && !said.handover_wanted;
+        if silent || !self.heeding.lock().insert(name.to_owned()) {
             return;
         }
         let Ok(links) = self.this() else { return };
@@ -138,7 +141,7 @@ impl Links {
         let work = async move {
             if said.handover_bound != 0 {
                 links.answer_bound(&name, said.handover_bound).await;
-            } else if let Err(error) = links.take_over(&name, "its primary").await {
+            } else if let Err(error) = links.take_over(&name, "its primary", Vec::new()).await {
                 tracing::warn!(database = name, %error, "switchover");
             }
             links.heeding.lock().remove(&name);
@@ -146,8 +149,14 @@ impl Links {
         self.engine.env.tasks.spawn("handover", Box::pin(work));
     }
 
-    /// The standby's part, from beginning to end.
-    async fn take_over(&self, name: &str, by: &str) -> Result<Switchover> {
+    /// The standby's part, from beginning to end, with changes that become durable with the
+    /// promotion itself.
+    pub(crate) async fn take_over(
+        &self,
+        name: &str,
+        by: &str,
+        with: Vec<Command>,
+    ) -> Result<Switchover> {
         let _changing = self.changing.lock().await;
         let record = self.engine.record(name)?;
         if record.state == DatabaseState::Primary {
@@ -161,6 +170,7 @@ impl Links {
             began: self.engine.env.clock.monotonic(),
             at_ms: self.engine.env.clock.now_ms(),
             source,
+            with,
         };
         self.open.lock().insert(name.to_owned(), handing.id);
         let taken = self.take(&record, &handing).await;
@@ -222,10 +232,11 @@ impl Links {
             at_ms: handing.at_ms,
             side: HandoverSide::Taken { former: handing.source.clone() },
         };
-        let with = vec![
+        let mut with = vec![
             Command::PutPeer { cluster: former, verifier },
             Command::PutHandover { database: record.id, handover },
         ];
+        with.extend(handing.with.iter().cloned());
         let reason = format!("SWITCHOVER from {}", given.cluster_name);
         let order = Order { reason, by: handing.by.clone(), floor: newest, at: None, with };
         let promoted = self.promote(&record.name, order).await?;
@@ -250,6 +261,7 @@ struct Handing {
     began: Duration,
     at_ms: u64,
     source: Source,
+    with: Vec<Command>,
 }
 
 fn prerequisite(message: impl Into<String>) -> Error {

@@ -27,6 +27,7 @@
 //! 6. **Promotion**: see [`Links::stop`] and [`Links::failover`]. **Planned handover**: see
 //!    [`handover`].
 //! 7. **Verification**: see [`Links::verify`].
+//! 8. **Replicas**: the source declares who is to follow it, and calls them: see [`replicas`].
 //!
 //! # Invariants
 //! * A target acknowledges only what is durable; a source keeps what no live slot has acknowledged.
@@ -53,6 +54,7 @@ mod link;
 mod links;
 pub mod memory;
 pub mod peer;
+mod replicas;
 mod source;
 mod vault;
 mod vaults;
@@ -64,5 +66,6 @@ pub use links::{
     ReplicateRequest, Verb, Verification, VerifiedTable,
 };
 pub use peer::Receipt;
+pub use replicas::{AddReplica, OpenCycle, ReplicaStatus};
 pub use source::{Replication, SlotStatus};
 pub use vault::{DivergedTransaction, Vault};

@@ -122,6 +122,7 @@ async fn acknowledge(
         promotion_epoch: database.promotion_epoch(),
     };
     let answer = peer.ack(ack).await?;
+    database.show_up_to((answer.show > Timestamp::ZERO).then_some(answer.show));
     let Some(links) = shared.links.upgrade() else { return Ok(()) };
     links.heed(&shared.name, answer);
     Ok(())

@@ -2,10 +2,12 @@
 
 mod compare;
 mod handover;
+mod invite;
 mod verify;
 
 pub use compare::{CompareRequest, Compared};
 pub use handover::{HandoverAnswer, HandoverRequest};
+pub use invite::{Invitation, Invited};
 pub use verify::{Verified, VerifyRequest};
 
 use crate::peer;
@@ -173,6 +175,8 @@ pub struct Acked {
     handover_wanted: bool,
     #[prost(fixed64, tag = "2")]
     handover_bound: u64,
+    #[prost(fixed64, tag = "3")]
+    show: u64,
 }
 
 /// A database's name.
@@ -431,13 +435,21 @@ impl From<Ack> for peer::Ack {
 
 impl From<peer::Acked> for Acked {
     fn from(m: peer::Acked) -> Self {
-        Acked { handover_wanted: m.handover_wanted, handover_bound: m.handover_bound }
+        Acked {
+            handover_wanted: m.handover_wanted,
+            handover_bound: m.handover_bound,
+            show: m.show.0,
+        }
     }
 }
 
 impl From<Acked> for peer::Acked {
     fn from(m: Acked) -> Self {
-        peer::Acked { handover_wanted: m.handover_wanted, handover_bound: m.handover_bound }
+        peer::Acked {
+            handover_wanted: m.handover_wanted,
+            handover_bound: m.handover_bound,
+            show: Timestamp(m.show),
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The primary's part in a planned handover: the protocol is in [`crate::handover`].
 
-use super::Replication;
+use super::{Replication, flow};
+use crate::auth::login_at;
 use crate::peer::{HandoverAnswer, HandoverRequest, HandoverStep, Positions, Receipt};
 use base::{ClusterId, DatabaseId, Error, Result, SqlState};
 use meta::{Command, Gate, Handover, HandoverSide, HistoryRow, Slot, Source, peer_user};
@@ -98,8 +99,7 @@ impl Replication {
             }
             gate_before = gate.clone();
         }
-        let rng = &self.engine.env.rng;
-        let password = format!("{:016x}{:016x}", rng.next_u64(), rng.next_u64());
+        let password = login_at(&self.engine, request.cluster)?;
         let at_ms = self.engine.env.clock.now_ms();
         let handover = Handover {
             id: request.id,
@@ -206,7 +206,8 @@ impl Replication {
             (cluster, open.filter(|h| Some(h.peer) == cluster).map_or(0, |h| h.id))
         });
         let wanted = self.handovers.lock().wanted.get(&id).is_some_and(|w| Some(w.by) == cluster);
-        crate::peer::Acked { handover_wanted: wanted, handover_bound: bound }
+        let show = self.engine.meta.read(|s| flow::shown(s.databases.get(&id), slot));
+        crate::peer::Acked { handover_wanted: wanted, handover_bound: bound, show }
     }
 }
 
