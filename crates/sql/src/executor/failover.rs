@@ -43,6 +43,8 @@ impl Executor {
             }
             Stmt::StopReplicating { database } => Verb::Stop { database: database.clone() },
             Stmt::Replicate(r) => Verb::Replicate(request(r)),
+            Stmt::Replica(what) => super::replica::verb(what)
+                .ok_or_else(|| Error::unsupported("EXPLAIN of this statement"))?,
             _ => return Err(Error::unsupported("EXPLAIN of this statement")),
         };
         let lines = self.links()?.explain(&verb).await?;

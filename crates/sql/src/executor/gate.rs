@@ -73,7 +73,12 @@ impl Executor {
         Ok("SET DATABASE")
     }
 
-    async fn gate(&self, name: &str, reason: &str, expires_ms: Option<u64>) -> Result<()> {
+    pub(super) async fn gate(
+        &self,
+        name: &str,
+        reason: &str,
+        expires_ms: Option<u64>,
+    ) -> Result<()> {
         match &self.links {
             Some(links) => links.gate(name, reason, expires_ms, &self.user).await,
             None => self.engine.gate_until(name, &self.user, reason, expires_ms).await,
