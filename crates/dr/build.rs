@@ -26,6 +26,7 @@ fn main() {
         .method(method("compare", "Compare", "CompareRequest", "Compared", false))
         .method(method("verify", "Verify", "VerifyRequest", "Verified", false))
         .method(method("handover", "Handover", "HandoverRequest", "HandoverAnswer", false))
+        .method(method("invite", "Invite", "Invitation", "Invited", false))
         .method(method("fetch", "Fetch", "Fetch", "Piece", false))
         .method(method("save_diverged", "SaveDiverged", "SaveDiverged", "Empty", false))
         .build();

@@ -1,12 +1,13 @@
 //! Who may replicate: superusers, and clusters that have handed a database over to this one. Logins
 //! by SCRAM, then a token.
 
-use base::{Error, Result, SqlState};
+use base::{ClusterId, Error, Result, SqlState};
 use env::Env;
-use meta::{Meta, peer_of, scram};
+use meta::{Meta, ReplicaCommand, peer_of, peer_user, scram};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::time::Duration;
+use txn::Engine;
 
 /// Logins under way beyond this number push out the oldest.
 const EXCHANGES_MAX: usize = 1_024;
@@ -36,8 +37,8 @@ pub(crate) struct Door {
 struct DoorState {
     last: u64,
     exchanges: BTreeMap<u64, scram::Server>,
-    /// When each token was last shown.
-    tokens: BTreeMap<String, Duration>,
+    /// Whose each token is, and when it was last shown.
+    tokens: BTreeMap<String, (String, Duration)>,
 }
 
 impl Door {
@@ -53,7 +54,7 @@ impl Door {
     fn begin(&self, message: &str) -> Result<Step> {
         let user = scram::Server::user_of(message)?;
         let verifier = match peer_of(&user) {
-            Some(_) => self.meta.peer_verifier(&user),
+            Some(cluster) => self.meta.peer_verifier(cluster),
             None => self.meta.verifier(&user).0,
         };
         let mut nonce = [0; 18];
@@ -83,22 +84,46 @@ impl Door {
         let token = format!("{:016x}{:016x}", self.env.rng.next_u64(), self.env.rng.next_u64());
         let now = self.env.clock.monotonic();
         let mut state = self.state.lock();
-        state.tokens.retain(|_, shown| now.saturating_sub(*shown) < TOKEN_IDLE);
-        state.tokens.insert(token.clone(), now);
+        state.tokens.retain(|_, (_, shown)| now.saturating_sub(*shown) < TOKEN_IDLE);
+        state.tokens.insert(token.clone(), (user.to_owned(), now));
         Ok(Step { exchange, message, token: Some(token) })
     }
 
-    /// Checks a token.
-    pub(crate) fn check(&self, token: &str) -> Result<()> {
+    /// Checks a token; tells whose it is.
+    pub(crate) fn check(&self, token: &str) -> Result<String> {
         let now = self.env.clock.monotonic();
         match self.state.lock().tokens.get_mut(token) {
-            Some(shown) => {
+            Some((user, shown)) => {
                 *shown = now;
-                Ok(())
+                Ok(user.clone())
             }
             None => Err(refused()),
         }
     }
+}
+
+/// What this cluster logs in with at another one, as [`peer_user`]: always the same, because the
+/// other one knows one login for each cluster, whatever databases are followed with it.
+pub(crate) fn login_at(engine: &Engine, cluster: ClusterId) -> Result<String> {
+    let state = engine.meta.state();
+    if let Some(known) = state.logins.get(&cluster) {
+        return Ok(known.clone());
+    }
+    let own = peer_user(state.cluster.id);
+    let of_link = state.databases.values().filter_map(|d| d.link.as_ref());
+    let used = of_link
+        .filter(|link| link.source_cluster == cluster && link.source.user == own)
+        .max_by_key(|link| link.since_ms);
+    let password = match used {
+        Some(link) => link.source.password.clone(),
+        None => {
+            let rng = &engine.env.rng;
+            format!("{:016x}{:016x}", rng.next_u64(), rng.next_u64())
+        }
+    };
+    engine.meta.apply(ReplicaCommand::PutLogin { cluster, password }.into())?;
+    let known = engine.meta.read(|s| s.logins.get(&cluster).cloned());
+    known.ok_or_else(|| Error::internal("a login that was not noted"))
 }
 
 fn refused() -> Error {

@@ -64,9 +64,8 @@ impl Links {
         crate::links::check_alone(&record, "SWITCHOVER")?;
         if to == self.engine.meta.read(|s| s.cluster.name.clone()) {
             let (links, name, by) = (self.this()?, name.to_owned(), by.to_owned());
-            let work = async move { links.take_over(&name, &by).await };
-            let mut done = self.apart("handover", work).await?;
-            return done.pop().map(|(_, done)| done).ok_or_else(unknown);
+            let work = async move { links.take_over_alone(&name, &by, Vec::new()).await };
+            return self.apart("handover", work).await;
         }
         self.give_away(&record, to).await
     }
@@ -116,7 +115,9 @@ impl Links {
         crate::links::check_standby(record)?;
         let link = self.running(&record.name)?;
         let paused = record.link.as_ref().is_some_and(|l| l.paused);
-        if paused || *link.shared.phase.lock() != Phase::Streaming {
+        // A replica that its source has paused gets the rest once the source is gated.
+        let connected = matches!(*link.shared.phase.lock(), Phase::Streaming | Phase::CatchingUp);
+        if paused || !connected {
             return Err(prerequisite("this standby does not receive what its source has now")
                 .hint("look at SHOW REPLICATION STATUS"));
         }
@@ -138,7 +139,7 @@ impl Links {
         let work = async move {
             if bound != 0 {
                 links.answer_bound(&name, bound).await;
-            } else if let Err(error) = links.take_over(&name, "its primary").await {
+            } else if let Err(error) = links.take_over(&name, "its primary", Vec::new()).await {
                 tracing::warn!(database = name, %error, "switchover");
             }
             links.heeding.lock().remove(&name);

@@ -28,6 +28,7 @@
 //!    [`handover`].
 //!    Databases of a replication group do both together: see [`Links::group`].
 //! 7. **Verification**: see [`Links::verify`].
+//! 8. **Replicas**: the source declares who is to follow it, and calls them: see [`replicas`].
 //!
 //! # Invariants
 //! * A target acknowledges only what is durable; a source keeps what no live slot has acknowledged.
@@ -55,6 +56,7 @@ mod link;
 mod links;
 pub mod memory;
 pub mod peer;
+mod replicas;
 mod source;
 mod vault;
 mod vaults;
@@ -66,5 +68,6 @@ pub use links::{
     Loss, Promoted, ReplicateRequest, Verb, Verification, VerifiedTable,
 };
 pub use peer::Receipt;
+pub use replicas::{AddReplica, OpenCycle, ReplicaStatus};
 pub use source::{Replication, SlotStatus};
 pub use vault::{DivergedTransaction, Vault};

@@ -10,6 +10,7 @@ mod replicate;
 mod status;
 mod verify;
 
+pub(crate) use explain::Lines;
 pub use explain::{Explained, Kind as ExplainedKind, Verb};
 pub use failover::{Failover, FailoverRequest, Loss};
 pub(crate) use groups::check_alone;
@@ -25,6 +26,7 @@ use crate::handover;
 use crate::link::core::Event;
 use crate::link::{Link, LinkStatus, Phase, Shared};
 use crate::peer::Connect;
+use crate::replicas::Replicas;
 use crate::source::{Replication, SlotStatus};
 use crate::vault::DivergedTransaction;
 use crate::vaults::Vaults;
@@ -55,6 +57,11 @@ pub struct Links {
     pub(crate) open: Mutex<BTreeMap<String, u64>>,
     /// Databases whose primary has said something about a handover that is being attended to.
     pub(crate) heeding: Mutex<BTreeSet<String>>,
+    /// One statement about replicas at a time; not held by what another cluster asks for, so that
+    /// two clusters that declare replicas of each other do not wait for each other.
+    pub(crate) declaring: tokio::sync::Mutex<()>,
+    /// What is known of replicas.
+    pub(crate) replicas: Mutex<Replicas>,
     this: Weak<Links>,
 }
 
@@ -71,6 +78,8 @@ impl Links {
             changing: tokio::sync::Mutex::default(),
             open: Mutex::default(),
             heeding: Mutex::default(),
+            declaring: tokio::sync::Mutex::default(),
+            replicas: Mutex::default(),
             this: this.clone(),
         });
         links.keep_watch();
@@ -87,6 +96,7 @@ impl Links {
             links.go_on_telling(record)?;
             links.fence(record);
         }
+        links.keep_replicas();
         Ok(links)
     }
 

@@ -4,8 +4,8 @@
 use crate::links::DEFAULT_PORT;
 use crate::peer::{
     Ack, Acked, CompareRequest, Compared, Connect, Fetch, FrameBatch, HandoverAnswer,
-    HandoverRequest, Hello, HelloRequest, Peer, Positions, SaveDiverged, SubscribeRequest,
-    Subscription, Verified, VerifyRequest,
+    HandoverRequest, Hello, HelloRequest, Invitation, Invited, Peer, Positions, SaveDiverged,
+    SubscribeRequest, Subscription, Verified, VerifyRequest,
 };
 use crate::source::Replication;
 use async_trait::async_trait;
@@ -29,8 +29,8 @@ pub struct Call {
     pub from: String,
     /// The address called.
     pub to: String,
-    /// `connect`, `hello`, `subscribe`, `batch`, `ack`, `positions`, `handover`, `compare`, `verify`,
-    /// `fetch` or `save_diverged`.
+    /// `connect`, `hello`, `subscribe`, `batch`, `ack`, `positions`, `handover`, `invite`, `compare`,
+    /// `verify`, `fetch` or `save_diverged`.
     pub what: &'static str,
     /// Whose stream it is (`subscribe` and `batch`).
     pub partition: Option<u16>,
@@ -131,7 +131,7 @@ impl Connect for Connector {
         let wire = Wire { network, env, from, to, alive, partition: None };
         let door = replication.clone();
         wire.call("connect", async move { log_in(&self.env, &door, source) }).await?;
-        Ok(Arc::new(MemoryPeer { replication, wire }))
+        Ok(Arc::new(MemoryPeer { replication, wire, user: source.user.clone() }))
     }
 
     fn address(&self) -> Option<(String, u16)> {
@@ -200,6 +200,8 @@ async fn gone(alive: &mut watch::Receiver<()>) {
 struct MemoryPeer {
     replication: Arc<Replication>,
     wire: Wire,
+    /// As whom it has logged in.
+    user: String,
 }
 
 #[async_trait]
@@ -226,6 +228,10 @@ impl Peer for MemoryPeer {
 
     async fn handover(&self, request: HandoverRequest) -> Result<HandoverAnswer> {
         self.wire.call("handover", self.replication.handover(request)).await
+    }
+
+    async fn invite(&self, invitation: Invitation) -> Result<Invited> {
+        self.wire.call("invite", self.replication.invite(invitation, &self.user)).await
     }
 
     async fn positions(&self, database: &str) -> Result<Positions> {

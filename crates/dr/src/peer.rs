@@ -3,11 +3,13 @@
 //! made by a [`Connect`], and of no use any more after its first failed call.
 
 mod compare;
+mod invite;
 mod verify;
 #[doc(hidden)]
 pub mod wire;
 
 pub use compare::{CompareRequest, Compared, ComparedPartition};
+pub use invite::{Invitation, InvitationStep, Invited};
 pub use verify::{Verified, VerifyRequest};
 
 use async_trait::async_trait;
@@ -184,6 +186,9 @@ pub struct Acked {
     pub handover_bound: u64,
     /// The replication group that the database is in; empty if it is in none.
     pub group: String,
+    /// If the target is to move on in cycles: the consistent point of the last one that it has
+    /// completed. [`Timestamp::ZERO`]: it may show all that it has.
+    pub show: Timestamp,
 }
 
 /// A step of a planned handover, told by the target that takes over. See [`crate::handover`].
@@ -256,8 +261,6 @@ pub struct HandoverAnswer {
     pub positions: Positions,
     /// What checks the source's login at the target, later.
     pub verifier: Option<Verifier>,
-    /// It will log in as [`meta::peer_login`]; sources of early versions as [`meta::peer_user`].
-    pub by_database: bool,
 }
 
 /// How far a source's database is.
@@ -311,7 +314,11 @@ pub trait Peer: Send + Sync + Debug {
     async fn compare(&self, request: CompareRequest) -> Result<Compared>;
     /// Fingerprints of what the source has in key ranges at one moment. Changes nothing.
     async fn verify(&self, request: VerifyRequest) -> Result<Verified>;
-    /// A piece of a base's file; shorter than asked for only at the file's end.
+    /// Asks another cluster to follow a database of the asker, who has logged in there as it would
+    /// at a source. Safe to repeat.
+    async fn invite(&self, invitation: Invitation) -> Result<Invited>;
+    /// A piece of a base's file; it may be shorter than asked for, and is empty only at the file's
+    /// end.
     async fn fetch(&self, fetch: Fetch) -> Result<Bytes>;
     /// Saves diverged parts in the source's vault; durable when it returns. Safe to repeat.
     async fn save_diverged(&self, request: SaveDiverged) -> Result<()>;

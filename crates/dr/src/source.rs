@@ -4,18 +4,20 @@
 mod answer;
 mod bases;
 mod compare;
+mod flow;
 mod handover;
 mod slots;
 mod stream;
 mod verify;
 
+pub(crate) use flow::Flow;
 pub use slots::SlotStatus;
 
 use crate::auth::Door;
 use crate::links::Links;
 use crate::peer::{
-    Ack, Acked, Answer, FORMAT_VERSION, Fetch, Hello, HelloRequest, Mode, Positions, SaveDiverged,
-    SubscribeRequest, Subscription,
+    Ack, Acked, Answer, FORMAT_VERSION, Fetch, Hello, HelloRequest, Invitation, Invited, Mode,
+    Positions, SaveDiverged, SubscribeRequest, Subscription,
 };
 use crate::vaults::Vaults;
 use base::{DatabaseId, Epoch, Error, Result, SqlState};
@@ -37,6 +39,7 @@ pub struct Replication {
     handovers: Mutex<handover::Handovers>,
     live: Mutex<BTreeMap<(DatabaseId, String), slots::Live>>,
     bases: Mutex<bases::Bases>,
+    flows: Mutex<BTreeMap<(DatabaseId, String), Arc<Flow>>>,
     verifying: Mutex<verify::Sessions>,
 }
 
@@ -57,6 +60,7 @@ impl Replication {
             handovers: Mutex::default(),
             live: Mutex::default(),
             bases: Mutex::default(),
+            flows: Mutex::default(),
             verifying: Mutex::default(),
         }
     }
@@ -121,7 +125,9 @@ impl Replication {
         let answer = self.answer(&database, &partition, &request).await?;
         let frames = match &answer {
             Answer::Continue { .. } => {
-                stream::frames(self.engine.clone(), database, partition, request.end.next())
+                let flow = self.flow(database.id(), &request.slot);
+                let outlet = stream::Outlet { database, partition, slot: request.slot, flow };
+                stream::frames(self.engine.clone(), outlet, request.end.next())
             }
             _ => futures::stream::empty().boxed(),
         };
@@ -155,11 +161,25 @@ impl Replication {
 
     /// See [`Peer::fetch`](crate::peer::Peer::fetch).
     pub async fn fetch(&self, fetch: Fetch) -> Result<Bytes> {
+        let (id, slot) = self.bases.lock().whose(fetch.pin)?;
+        let most = self.await_flow(id, &slot).await?;
         let now = self.engine.env.clock.monotonic();
         let path = self.bases.lock().path(&fetch, now)?;
         let disk = self.engine.env.disk.clone();
+        let terms = self.terms(id, &slot);
+        let most = if terms.limit.is_some() { most } else { usize::MAX };
+        let fetch = Fetch { len: fetch.len.min(u32::try_from(most).unwrap_or(u32::MAX)), ..fetch };
         let read = move || bases::read(&disk, &path, &fetch);
-        self.engine.env.blocking(read).await.unwrap_or_else(|| Err(Error::internal("fetch failed")))
+        let read = self.engine.env.blocking(read).await;
+        let piece = read.unwrap_or_else(|| Err(Error::internal("fetch failed")))?;
+        self.flow(id, &slot).pay(&self.engine.env, piece.len(), terms);
+        Ok(piece)
+    }
+
+    /// See [`Peer::invite`](crate::peer::Peer::invite).
+    pub async fn invite(&self, invitation: Invitation, who: &str) -> Result<Invited> {
+        let links = self.links.upgrade().ok_or_else(|| Error::internal("shutting down"))?;
+        links.invited(invitation, who).await
     }
 
     /// See [`Peer::save_diverged`](crate::peer::Peer::save_diverged).
@@ -192,7 +212,7 @@ impl Replication {
 
     /// A target that knows of a higher epoch proves that this source is stale: it closes itself
     /// for writes at once and says so.
-    fn check_epoch(&self, database: &Arc<Database>, theirs: Epoch) -> Result<()> {
+    pub(crate) fn check_epoch(&self, database: &Arc<Database>, theirs: Epoch) -> Result<()> {
         let ours = database.promotion_epoch();
         if theirs <= ours {
             return Ok(());

@@ -3,6 +3,7 @@
 
 mod databases;
 mod links;
+mod replicas;
 mod users;
 
 use crate::command::{Command, Response};
@@ -72,10 +73,6 @@ fn step(state: &mut State, command: Command) -> Result<Response> {
             state.peers.insert(cluster, verifier);
             Ok(Response::Done)
         }
-        Command::PutPeerLogin { user, verifier } => {
-            state.peer_logins.insert(user, verifier);
-            Ok(Response::Done)
-        }
         Command::PutLink { database, link, state: role, by } => {
             links::put(state, database, link, role, by)
         }
@@ -105,6 +102,7 @@ fn step(state: &mut State, command: Command) -> Result<Response> {
             Ok(Response::Done)
         }
         Command::Batch(commands) => batch(state, commands),
+        Command::Replicas(command) => replicas::step(state, command),
     }
 }
 

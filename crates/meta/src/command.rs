@@ -1,6 +1,10 @@
 //! Everything that can be done to the metadata. Times and random values are in the command, never
 //! drawn while applying, so that every replica of the state machine reaches the same state.
 
+mod replica;
+
+pub use replica::ReplicaCommand;
+
 use crate::scram::Verifier;
 use crate::state::{
     DatabaseState, Durability, Gate, Handover, HistoryRow, Link, MaxLag, Slot, Source,
@@ -176,13 +180,6 @@ pub enum Command {
         /// From its password.
         verifier: Verifier,
     },
-    /// Lets another cluster's database log in as [`peer_login`](crate::peer_login).
-    PutPeerLogin {
-        /// The name.
-        user: String,
-        /// From its password.
-        verifier: Verifier,
-    },
     /// Makes an existing database the target of a link, in the given role, at once.
     PutLink {
         /// Which.
@@ -262,6 +259,8 @@ pub enum Command {
     History(HistoryRow),
     /// Several commands, all or none. Answers with the last one's response.
     Batch(Vec<Command>),
+    /// About remote servers and replicas.
+    Replicas(ReplicaCommand),
 }
 
 /// The content of [`Command::CreateDatabase`].

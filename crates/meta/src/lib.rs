@@ -1,5 +1,5 @@
-//! The metadata of a cluster: who it is, its users, databases, links, slots, gates and history,
-//! as a deterministic state machine with a small log of its own.
+//! The metadata of a cluster: who it is, its users, databases, links, slots, gates, replicas
+//! and history, as a deterministic state machine with a small log of its own.
 //!
 //! ```text
 //!   caller ── Command ──▶ Meta::apply ──▶ apply(copy of State)   refused: nothing happened
@@ -33,16 +33,17 @@
 
 mod apply;
 mod command;
+mod replica;
 pub mod scram;
 mod shell;
 mod state;
 mod store;
 
 pub use apply::apply;
-pub use command::{Command, NewDatabase, Response};
+pub use command::{Command, NewDatabase, ReplicaCommand, Response};
+pub use replica::{CYCLES_MAX, Cycle, CycleState, RemoteServer, Replica, ReplicaOptions, Wanted};
 pub use shell::{Bootstrap, Meta};
 pub use state::{
     Cluster, Database, DatabaseState, Durability, Gate, HISTORY_ROWS, Handover, HandoverSide,
-    HistoryRow, LINK_ROWS, Link, MaxLag, Promotion, Slot, Source, State, User, peer_login, peer_of,
-    peer_user,
+    HistoryRow, LINK_ROWS, Link, MaxLag, Promotion, Slot, Source, State, User, peer_of, peer_user,
 };

@@ -114,12 +114,10 @@ impl Meta {
     }
 
     /// As [`Meta::verifier`], for another cluster that follows a database of this one.
-    pub fn peer_verifier(&self, user: &str) -> Verifier {
+    pub fn peer_verifier(&self, cluster: ClusterId) -> Verifier {
         let state = self.state();
-        let whole = || state.peers.iter().find(|(cluster, _)| peer_user(**cluster) == user);
-        let known = state.peer_logins.get(user).or_else(|| whole().map(|(_, verifier)| verifier));
-        let unknown = || Verifier::nobody(state.cluster.secret.as_bytes(), user);
-        known.cloned().unwrap_or_else(unknown)
+        let unknown = || Verifier::nobody(state.cluster.secret.as_bytes(), &peer_user(cluster));
+        state.peers.get(&cluster).cloned().unwrap_or_else(unknown)
     }
 
     /// The verifier of a user without a password: none fits, not even the empty one.

@@ -1,5 +1,6 @@
 //! What the metadata consists of. Plain data: who may change it and how is in [`crate::apply()`].
 
+use crate::replica::{RemoteServer, Replica};
 use crate::scram::Verifier;
 use base::{ClusterId, DatabaseId, Epoch, LineId, LogId, Lsn, NodeId, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -32,10 +33,16 @@ pub struct State {
     /// user [`peer_user`].
     #[serde(default)]
     pub peers: BTreeMap<ClusterId, Verifier>,
-    /// The same for one database each, by [`peer_login`]: handovers of several databases to the same
-    /// cluster do not change each other's passwords.
+    /// The passwords of this cluster's own logins, as user [`peer_user`], at other clusters. One for
+    /// each: every link to it, of whichever database, logs in with the same.
     #[serde(default)]
-    pub peer_logins: BTreeMap<String, Verifier>,
+    pub logins: BTreeMap<ClusterId, String>,
+    /// Other clusters that replicas lead to, by name.
+    #[serde(default)]
+    pub remote_servers: BTreeMap<String, RemoteServer>,
+    /// The number of the last remote server or replica that was made.
+    #[serde(default)]
+    pub last_object: u32,
     /// What happened to databases, oldest first, at most [`HISTORY_ROWS`].
     pub history: Vec<HistoryRow>,
     /// How many events were noted since the folder was made: the newest one's [`HistoryRow::id`].
@@ -152,6 +159,15 @@ pub struct Database {
     /// The replication group it is in: its databases are promoted together, at one cut.
     #[serde(default)]
     pub group: Option<String>,
+    /// The copies it is to have at remote servers, by name.
+    #[serde(default)]
+    pub replicas: BTreeMap<String, Replica>,
+    /// How much may be sent to each target in a second, if its replica does not say.
+    #[serde(default)]
+    pub bytes_per_second: Option<u64>,
+    /// As a standby it lets nobody read.
+    #[serde(default)]
+    pub hidden: bool,
 }
 
 /// A limit of what a lost region may take with it.
@@ -247,17 +263,9 @@ pub fn peer_user(cluster: ClusterId) -> String {
     format!("{PEER_PREFIX}{cluster}")
 }
 
-/// The user that a cluster logs in as to follow, with its database of this name, one that it has
-/// handed over.
-pub fn peer_login(cluster: ClusterId, database: &str) -> String {
-    format!("{PEER_PREFIX}{cluster}/{database}")
-}
-
-/// The cluster that logs in under this name, if [`peer_user`] or [`peer_login`] made it.
+/// The cluster that logs in under this name, if [`peer_user`] made it.
 pub fn peer_of(user: &str) -> Option<ClusterId> {
-    let rest = user.strip_prefix(PEER_PREFIX)?;
-    let cluster = rest.split_once('/').map_or(rest, |(cluster, _)| cluster);
-    cluster.parse().ok().map(ClusterId)
+    user.strip_prefix(PEER_PREFIX)?.parse().ok().map(ClusterId)
 }
 
 /// Names that begin so belong to clusters; no user can be made with one.
@@ -377,7 +385,9 @@ impl State {
             users: BTreeMap::new(),
             databases: BTreeMap::new(),
             peers: BTreeMap::new(),
-            peer_logins: BTreeMap::new(),
+            logins: BTreeMap::new(),
+            remote_servers: BTreeMap::new(),
+            last_object: 0,
             history: Vec::new(),
             events: 0,
         }

@@ -18,7 +18,7 @@ use partition::{Partition, PartitionHandle};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 /// What holds for a database unless it says otherwise.
@@ -64,6 +64,10 @@ pub struct Database {
     pub(crate) hold: AtomicU64,
     incarnation: u64,
     transactions: AtomicU64,
+    /// What a standby shows while its source lets it move on in cycles; 0: all it has.
+    pub(crate) shown: AtomicU64,
+    /// As a standby it lets nobody read.
+    hidden: AtomicBool,
     /// How often it has begun to go back: snapshots from before show nothing any more.
     pub(crate) rewinds: AtomicU64,
 }
@@ -113,6 +117,8 @@ impl Database {
             hold: AtomicU64::new(if record.group.is_some() { 0 } else { u64::MAX }),
             incarnation,
             transactions: AtomicU64::new(0),
+            shown: AtomicU64::new(0),
+            hidden: AtomicBool::new(record.hidden),
             rewinds: AtomicU64::new(0),
         }
     }
@@ -144,6 +150,7 @@ impl Database {
 
     /// Takes on a role that the metadata has.
     pub fn set_state(&self, state: DatabaseState) {
+        self.show_up_to(None);
         let mut now = self.state.write();
         if matches!(state, DatabaseState::Rewinding { .. }) {
             self.rewinds.fetch_add(1, Ordering::SeqCst);
@@ -219,7 +226,10 @@ impl Database {
         let state = self.state();
         match state {
             DatabaseState::Primary => Ok(self.oracle.now()),
-            DatabaseState::Standby => Ok(self.replicated_time()),
+            DatabaseState::Standby => match self.shown.load(Ordering::SeqCst) {
+                0 => Ok(self.replicated_time()),
+                shown => Ok(Timestamp(shown)),
+            },
             DatabaseState::Copying => Err(self.not_now("its first copy is not complete")),
             DatabaseState::Rewinding { .. } => {
                 Err(self.not_now("it gives up what its new source does not have"))
@@ -234,6 +244,21 @@ impl Database {
             format!("database \"{}\" cannot be read now: {why}", self.name),
         )
         .hint("SHOW REPLICATION STATUS tells how far it is")
+    }
+
+    /// Refuses clients that want to read a standby which is to be read by nobody.
+    pub(crate) fn check_readable(&self) -> Result<()> {
+        if self.hidden.load(Ordering::Relaxed) && self.state() == DatabaseState::Standby {
+            return Err(self
+                .not_now("it is a standby with HOT_STANDBY OFF")
+                .hint(format!("ALTER DATABASE {} SET HOT_STANDBY ON lets it be read", self.name)));
+        }
+        Ok(())
+    }
+
+    /// Takes on what the metadata says of reading it as a standby.
+    pub fn set_hidden(&self, hidden: bool) {
+        self.hidden.store(hidden, Ordering::Relaxed);
     }
 
     /// Refuses writes to what is not a primary.

@@ -15,7 +15,7 @@
 use crate::database::Database;
 use crate::engine::Engine;
 use base::{Error, Result, SqlState, Timestamp};
-use meta::{Command, DatabaseState};
+use meta::{Command, DatabaseState, ReplicaCommand};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -29,6 +29,16 @@ pub(crate) struct Readers {
 }
 
 impl Readers {
+    /// One reader at this time less.
+    fn leave(&mut self, ts: Timestamp) {
+        if let Some(count) = self.living.get_mut(&ts) {
+            *count -= 1;
+            if *count == 0 {
+                self.living.remove(&ts);
+            }
+        }
+    }
+
     /// Timestamps have changed their meaning; the manifests tell from when on they can be read.
     pub(crate) fn forget_floor(&mut self) {
         self.floor = Timestamp::ZERO;
@@ -121,6 +131,29 @@ impl Database {
         Bounds { at, horizon }
     }
 
+    /// What a standby shows from now on: everything up to `cut`, and not what it has beyond; all it
+    /// has with `None`. What was shown stays shown: it never goes back.
+    pub fn show_up_to(&self, cut: Option<Timestamp>) {
+        let mut readers = self.readers.lock();
+        let before = self.shown.load(Ordering::SeqCst);
+        let newest = self.replicated_time();
+        let shown = cut.map_or(0, |cut| {
+            let least = if before == 0 { newest } else { Timestamp(before) };
+            cut.min(newest).max(least).0
+        });
+        if shown == before {
+            return;
+        }
+        // Versions that are shown stay, as those of a reader do.
+        if shown > 0 {
+            *readers.living.entry(Timestamp(shown)).or_default() += 1;
+        }
+        if before > 0 {
+            readers.leave(Timestamp(before));
+        }
+        self.shown.store(shown, Ordering::SeqCst);
+    }
+
     fn too_old(&self, ts: Timestamp, window: Window) -> Error {
         Error::new(
             SqlState::SNAPSHOT_TOO_OLD,
@@ -166,6 +199,19 @@ impl Engine {
     }
 }
 
+impl Engine {
+    /// Says whether a database lets nobody read while it is a standby.
+    pub fn set_hidden(&self, name: &str, hidden: bool, by: &str) -> Result<()> {
+        let database = self.database(name)?;
+        let (at_ms, by) = (self.env.clock.now_ms(), Some(by.to_owned()));
+        let id = database.id();
+        let change = ReplicaCommand::SetHidden { database: id, hidden, at_ms, by };
+        self.meta.apply(change.into())?;
+        database.set_hidden(hidden);
+        Ok(())
+    }
+}
+
 /// A time for people, and the hybrid time that a statement can name exactly.
 fn shown(ts: Timestamp) -> String {
     format!("{} (hybrid time {})", ts.utc(), ts.0)
@@ -200,12 +246,6 @@ impl Snapshot {
 
 impl Drop for Snapshot {
     fn drop(&mut self) {
-        let mut readers = self.database.readers.lock();
-        if let Some(count) = readers.living.get_mut(&self.ts) {
-            *count -= 1;
-            if *count == 0 {
-                readers.living.remove(&self.ts);
-            }
-        }
+        self.database.readers.lock().leave(self.ts);
     }
 }

@@ -150,6 +150,7 @@ impl Transaction {
             }
             None => {}
         }
+        self.database.check_readable()?;
         self.snapshot = Some(self.database.snapshot_at(ts)?);
         self.options.read_only = true;
         self.past = true;
@@ -175,6 +176,7 @@ impl Transaction {
             Isolation::Serializable if self.options.read_only => {}
             Isolation::Serializable => self.reads = Some(Arc::default()),
         }
+        self.database.check_readable()?;
         self.snapshot = Some(self.database.snapshot()?);
         Ok(())
     }

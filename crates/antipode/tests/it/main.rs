@@ -13,6 +13,7 @@ mod durability;
 mod failback;
 mod memory;
 mod pgbench;
+mod replicas;
 mod replication;
 mod restart;
 mod tls;

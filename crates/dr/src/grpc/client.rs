@@ -5,8 +5,8 @@ use super::generated::replication_client::ReplicationClient;
 use super::{CONNECTION_WINDOW, KEEP_ALIVE, MESSAGE_BYTES_MAX, STREAM_WINDOW, TOKEN};
 use crate::peer::{
     Ack, Acked, CompareRequest, Compared, Connect, Fetch, HandoverAnswer, HandoverRequest, Hello,
-    HelloRequest, Peer, Positions, SaveDiverged, SubscribeRequest, Subscription, Verified,
-    VerifyRequest, wire,
+    HelloRequest, Invitation, Invited, Peer, Positions, SaveDiverged, SubscribeRequest,
+    Subscription, Verified, VerifyRequest, wire,
 };
 use async_trait::async_trait;
 use base::{Error, Result, SqlState};
@@ -178,6 +178,11 @@ impl Peer for GrpcPeer {
     async fn handover(&self, request: HandoverRequest) -> Result<HandoverAnswer> {
         let request = self.request(wire::HandoverRequest::from(request));
         self.client.clone().handover(request).await.map_err(broken)?.into_inner().try_into()
+    }
+
+    async fn invite(&self, invitation: Invitation) -> Result<Invited> {
+        let request = self.request(wire::Invitation::from(invitation));
+        self.client.clone().invite(request).await.map_err(broken)?.into_inner().try_into()
     }
 
     async fn positions(&self, database: &str) -> Result<Positions> {

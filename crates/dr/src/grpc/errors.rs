@@ -17,7 +17,7 @@ struct Details {
 }
 
 /// What a source can answer with; anything else arrives as [`SqlState::INTERNAL_ERROR`].
-const STATES: [SqlState; 15] = [
+const STATES: [SqlState; 18] = [
     SqlState::CONNECTION_FAILURE,
     SqlState::PROTOCOL_VIOLATION,
     SqlState::FEATURE_NOT_SUPPORTED,
@@ -28,6 +28,9 @@ const STATES: [SqlState; 15] = [
     SqlState::INVALID_CATALOG_NAME,
     SqlState::INSUFFICIENT_PRIVILEGE,
     SqlState::UNDEFINED_OBJECT,
+    SqlState::DUPLICATE_DATABASE,
+    SqlState::OBJECT_IN_USE,
+    SqlState::TRANSACTION_RESOLUTION_UNKNOWN,
     SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
     SqlState::DISK_FULL,
     SqlState::ADMIN_SHUTDOWN,

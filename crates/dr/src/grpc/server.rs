@@ -25,9 +25,14 @@ pub struct Service {
 
 impl Service {
     fn check<T>(&self, request: Request<T>) -> Result<T, Status> {
-        let token = request.metadata().get(TOKEN).and_then(|t| t.to_str().ok()).unwrap_or("");
-        self.replication.door.check(token).map_err(status)?;
+        self.who(&request)?;
         Ok(request.into_inner())
+    }
+
+    /// The user who has logged in.
+    fn who<T>(&self, request: &Request<T>) -> Result<String, Status> {
+        let token = request.metadata().get(TOKEN).and_then(|t| t.to_str().ok()).unwrap_or("");
+        self.replication.door.check(token).map_err(status)
     }
 }
 
@@ -81,6 +86,16 @@ impl replication_server::Replication for Service {
         let asked = self.check(request)?.try_into().map_err(status)?;
         let answer = self.replication.handover(asked).await.map_err(status)?;
         Ok(Response::new(answer.into()))
+    }
+
+    async fn invite(
+        &self,
+        request: Request<wire::Invitation>,
+    ) -> Result<Response<wire::Invited>, Status> {
+        let who = self.who(&request)?;
+        let asked = request.into_inner().try_into().map_err(status)?;
+        let invited = self.replication.invite(asked, &who).await.map_err(status)?;
+        Ok(Response::new(invited.into()))
     }
 
     async fn positions(

@@ -6,9 +6,7 @@ use crate::links::{Links, Order};
 use crate::peer::{HandoverAnswer, HandoverStep, Receipt};
 use base::{Error, Result, Timestamp};
 use futures::future::try_join_all;
-use meta::{
-    Command, Database as Record, DatabaseState, Handover, HandoverSide, Source, peer_login,
-};
+use meta::{Command, Database as Record, DatabaseState, Handover, HandoverSide, Source};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,14 +30,17 @@ struct Began {
     by: String,
     at: Duration,
     at_ms: u64,
+    with: Vec<Command>,
 }
 
 impl Links {
-    /// Takes over a database, and with it all others of its group. Answers for each.
+    /// Takes over a database, and with it all others of its group, with changes that become durable
+    /// with the promotion itself. Answers for each database.
     pub(crate) async fn take_over(
         &self,
         name: &str,
         by: &str,
+        with: Vec<Command>,
     ) -> Result<Vec<(String, Switchover)>> {
         let _changing = self.changing.lock().await;
         let record = self.engine.record(name)?;
@@ -47,7 +48,7 @@ impl Links {
             return Ok(vec![(name.to_owned(), self.already(&record).await?)]);
         }
         let clock = &self.engine.env.clock;
-        let began = Began { by: by.to_owned(), at: clock.monotonic(), at_ms: clock.now_ms() };
+        let began = Began { by: by.to_owned(), at: clock.monotonic(), at_ms: clock.now_ms(), with };
         let mut handings = Vec::new();
         for record in self.together(record) {
             let link = self.can_take_over(&record)?;
@@ -77,6 +78,17 @@ impl Links {
                 Err(error)
             }
         }
+    }
+
+    /// As [`Links::take_over`], for one that is in no group.
+    pub(crate) async fn take_over_alone(
+        &self,
+        name: &str,
+        by: &str,
+        with: Vec<Command>,
+    ) -> Result<Switchover> {
+        let done = self.take_over(name, by, with).await?.pop();
+        done.map(|(_, done)| done).ok_or_else(|| prerequisite("there is nothing to take over"))
     }
 
     /// The databases that go with this one.
@@ -131,7 +143,7 @@ impl Links {
         given: &[HandoverAnswer],
         newest: Timestamp,
     ) -> Result<Vec<Receipt>> {
-        let mut with = Vec::new();
+        let mut with = began.with.clone();
         for (h, given) in handings.iter().zip(given) {
             let former = h.record.link.as_ref().map(|l| l.source_cluster);
             let former = former.ok_or_else(|| Error::internal("a standby without a source"))?;
@@ -145,12 +157,7 @@ impl Links {
                 at_ms: began.at_ms,
                 side: HandoverSide::Taken { former: h.source.clone() },
             };
-            with.push(match given.by_database {
-                true => {
-                    Command::PutPeerLogin { user: peer_login(former, &h.source.database), verifier }
-                }
-                false => Command::PutPeer { cluster: former, verifier },
-            });
+            with.push(Command::PutPeer { cluster: former, verifier });
             with.push(Command::PutHandover { database: h.record.id, handover });
         }
         let from = given.first().map(|g| g.cluster_name.clone());

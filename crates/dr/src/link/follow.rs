@@ -132,6 +132,7 @@ async fn acknowledge(
             && replicated >= database.consistent_from(),
     };
     let answer = peer.ack(ack).await?;
+    database.show_up_to((answer.show > Timestamp::ZERO).then_some(answer.show));
     let Some(links) = shared.links.upgrade() else { return Ok(()) };
     links.join_group(&shared.name, &answer.group)?;
     links.heed(&shared.name, &answer);

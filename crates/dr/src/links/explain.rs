@@ -37,6 +37,29 @@ pub enum Verb {
     Replicate(ReplicateRequest),
     /// `FAILOVER` or `SWITCHOVER` of a replication group.
     Group(GroupRequest),
+    /// `ALTER DATABASE … ALTER REPLICA … PROMOTE …`
+    PromoteReplica {
+        /// The standby here.
+        database: String,
+        /// The replica that leads back.
+        name: String,
+        /// `WITH DATA LOSS`
+        data_loss: bool,
+    },
+    /// `ALTER DATABASE … ALTER REPLICA … START`
+    StartReplica {
+        /// The database.
+        database: String,
+        /// Its replica.
+        name: String,
+    },
+    /// `ALTER DATABASE … DROP REPLICA …`
+    DropReplica {
+        /// The database.
+        database: String,
+        /// Its replica.
+        name: String,
+    },
 }
 
 /// What an [`Explained`] line is about.
@@ -79,7 +102,7 @@ pub struct Explained {
 
 /// An explanation being written.
 #[derive(Debug, Default)]
-pub(super) struct Lines(pub(super) Vec<Explained>);
+pub(crate) struct Lines(pub(super) Vec<Explained>);
 
 impl Lines {
     fn add(&mut self, kind: Kind, item: impl Into<String>, value: impl Into<String>) {
@@ -87,7 +110,7 @@ impl Lines {
         self.0.push(Explained { kind, item, value, number: None });
     }
 
-    fn step(&mut self, value: impl Into<String>) {
+    pub(crate) fn step(&mut self, value: impl Into<String>) {
         let n = self.0.iter().filter(|line| line.kind == Kind::Step).count() + 1;
         self.add(Kind::Step, n.to_string(), value);
     }
@@ -98,6 +121,11 @@ impl Lines {
         self.0.push(Explained { kind, item: item.to_owned(), value, number });
     }
 
+    /// Something that would travel, in all.
+    pub(crate) fn estimate(&mut self, item: &str, number: u64) {
+        self.figure(Kind::Estimate, item, number, "");
+    }
+
     /// A moment; the number is in milliseconds since 1970.
     fn moment(&mut self, kind: Kind, item: &str, at: Timestamp, note: &str) {
         let value = format!("{}{note}", json::moment(at));
@@ -105,7 +133,7 @@ impl Lines {
         self.0.push(Explained { kind, item: item.to_owned(), value, number });
     }
 
-    fn blocker(&mut self, error: &Error) {
+    pub(crate) fn blocker(&mut self, error: &Error) {
         let mut value = error.message.clone();
         for more in [&error.detail, &error.hint].into_iter().flatten() {
             value += &format!(" ({more})");
@@ -126,7 +154,11 @@ impl Links {
             Verb::Failover(request) => Some((&request.database, "FAILOVER")),
             Verb::Switchover { database, .. } => Some((database, "SWITCHOVER")),
             Verb::Stop { database } => Some((database, "STOP REPLICATING")),
-            Verb::Replicate(_) | Verb::Group(_) => None,
+            Verb::PromoteReplica { database, .. } => Some((database, "FAILOVER")),
+            Verb::Replicate(_)
+            | Verb::Group(_)
+            | Verb::StartReplica { .. }
+            | Verb::DropReplica { .. } => None,
         };
         if let Some((database, word)) = alone
             && let Err(error) = check_alone(&self.engine.record(database)?, word)
@@ -144,13 +176,22 @@ impl Links {
             }
             Verb::Replicate(request) => self.explain_copy(request, &mut lines).await?,
             Verb::Group(request) => self.explain_group(request, &mut lines).await?,
+            Verb::PromoteReplica { database, name, data_loss } => {
+                self.explain_promote(database, name, *data_loss, &mut lines).await?;
+            }
+            Verb::StartReplica { database, name } => {
+                self.explain_start(database, name, &mut lines).await?;
+            }
+            Verb::DropReplica { database, name } => {
+                self.explain_drop(database, name, &mut lines)?;
+            }
         }
         // Steps, then figures, then what stands in the way: stable within each.
         lines.0.sort_by_key(|line| line.kind as u8);
         Ok(lines.0)
     }
 
-    pub(super) async fn at_once<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+    pub(crate) async fn at_once<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
         tokio::select! {
             biased;
             done = work => done,

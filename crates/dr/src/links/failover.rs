@@ -15,7 +15,7 @@ use crate::diverged::is_shown;
 use crate::json;
 use crate::peer::Receipt;
 use base::{Epoch, Error, Lsn, Result, SqlState, Timestamp, TxnId};
-use meta::DatabaseState;
+use meta::{Command, DatabaseState};
 use partition::DivergedTxn;
 use std::collections::BTreeMap;
 
@@ -151,6 +151,16 @@ impl Links {
     /// 55000 if it is not possible as asked for: nothing has happened then, and the standby follows
     /// as before. 08007 if it is not known whether it has happened.
     pub async fn failover(&self, request: FailoverRequest, by: &str) -> Result<Failover> {
+        self.failover_with(request, by, Vec::new()).await
+    }
+
+    /// As [`Links::failover`], with changes that become durable with the promotion itself.
+    pub(crate) async fn failover_with(
+        &self,
+        request: FailoverRequest,
+        by: &str,
+        with: Vec<Command>,
+    ) -> Result<Failover> {
         let (links, by) = (self.this()?, by.to_owned());
         let name = request.database.clone();
         let record = self.engine.record(&name)?;
@@ -167,12 +177,12 @@ impl Links {
                     .detail("Nothing has happened.")
                     .hint("if that is meant: FAILOVER DATABASE … AT TIME … WITH DATA LOSS"));
             }
-            return self.without_loss(&name, &by).await;
+            return self.without_loss(&name, &by, with).await;
         }
         let promoted = self.apart("promotion", async move {
             let _changing = links.changing.lock().await;
             let reason = format!("FAILOVER DATABASE {} WITH DATA LOSS", request.database);
-            let order = Order { reason, by, at: request.at, ..Order::default() };
+            let order = Order { reason, by, at: request.at, with, ..Order::default() };
             only(links.end_and_promote(&[request.database], order).await?)
         });
         let Promoted { cut, epoch, transactions, .. } = promoted.await?;
@@ -187,9 +197,10 @@ impl Links {
         })
     }
 
-    async fn without_loss(&self, name: &str, by: &str) -> Result<Failover> {
-        let to = self.engine.meta.read(|s| s.cluster.name.clone());
-        let done = self.switchover(name, &to, by).await.map_err(|error| match error.state {
+    async fn without_loss(&self, name: &str, by: &str, with: Vec<Command>) -> Result<Failover> {
+        let (links, by, of) = (self.this()?, by.to_owned(), name.to_owned());
+        let work = async move { links.take_over_alone(&of, &by, with).await };
+        let done = self.apart("handover", work).await.map_err(|error| match error.state {
             SqlState::TRANSACTION_RESOLUTION_UNKNOWN => error,
             _ => {
                 let mut error = error;

@@ -219,7 +219,8 @@ impl Links {
         let done = if to == here {
             let first = members.first().map(|m| m.name.clone()).unwrap_or_default();
             let (links, by) = (self.this()?, by.to_owned());
-            self.apart("handover", async move { links.take_over(&first, &by).await }).await?
+            self.apart("handover", async move { links.take_over(&first, &by, Vec::new()).await })
+                .await?
         } else {
             for member in &members {
                 self.check_giving(member, to)?;

@@ -2,10 +2,12 @@
 
 mod compare;
 mod handover;
+mod invite;
 mod verify;
 
 pub use compare::{CompareRequest, Compared};
 pub use handover::{HandoverAnswer, HandoverRequest};
+pub use invite::{Invitation, Invited};
 pub use verify::{Verified, VerifyRequest};
 
 use crate::peer;
@@ -177,7 +179,9 @@ pub struct Acked {
     handover_wanted: bool,
     #[prost(fixed64, tag = "2")]
     handover_bound: u64,
-    #[prost(string, tag = "3")]
+    #[prost(fixed64, tag = "3")]
+    show: u64,
+    #[prost(string, tag = "4")]
     group: String,
 }
 
@@ -445,6 +449,7 @@ impl From<peer::Acked> for Acked {
             handover_wanted: m.handover_wanted,
             handover_bound: m.handover_bound,
             group: m.group,
+            show: m.show.0,
         }
     }
 }
@@ -455,6 +460,7 @@ impl From<Acked> for peer::Acked {
             handover_wanted: m.handover_wanted,
             handover_bound: m.handover_bound,
             group: m.group,
+            show: Timestamp(m.show),
         }
     }
 }

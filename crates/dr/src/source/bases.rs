@@ -41,11 +41,14 @@ impl Bases {
         self.last
     }
 
+    /// Who copies a base: database and slot.
+    pub(super) fn whose(&self, pin: u64) -> Result<(DatabaseId, String)> {
+        let pinned = self.pinned.get(&pin).ok_or_else(gone)?;
+        Ok((pinned.owner.0, pinned.owner.1.clone()))
+    }
+
     /// Where a file of a base is.
     pub(super) fn path(&mut self, fetch: &Fetch, now: Duration) -> Result<PathBuf> {
-        let gone = || {
-            Error::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, "that base is no longer offered")
-        };
         let pinned = self.pinned.get_mut(&fetch.pin).ok_or_else(gone)?;
         pinned.used = now;
         if !pinned.base.files.contains(&fetch.file) {
@@ -53,6 +56,10 @@ impl Bases {
         }
         Ok(pinned.base.dir.join(&fetch.file))
     }
+}
+
+fn gone() -> Error {
+    Error::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, "that base is no longer offered")
 }
 
 /// Reads a piece of a file.

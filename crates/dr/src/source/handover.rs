@@ -1,9 +1,10 @@
 //! The primary's part in a planned handover: the protocol is in [`crate::handover`].
 
-use super::Replication;
+use super::{Replication, flow};
+use crate::auth::login_at;
 use crate::peer::{HandoverAnswer, HandoverRequest, HandoverStep, Positions, Receipt};
 use base::{ClusterId, DatabaseId, Error, Result, SqlState};
-use meta::{Command, Gate, Handover, HandoverSide, HistoryRow, Slot, Source, peer_login};
+use meta::{Command, Gate, Handover, HandoverSide, HistoryRow, Slot, Source, peer_user};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -50,7 +51,7 @@ impl Replication {
         let verifier = given.as_ref().map(|(_, password)| self.engine.meta.new_verifier(password));
         let none = Positions { gated: false, partitions: Vec::new() };
         let positions = given.map_or(none, |(positions, _)| positions);
-        Ok(HandoverAnswer { cluster_name, positions, verifier, by_database: true })
+        Ok(HandoverAnswer { cluster_name, positions, verifier })
     }
 
     /// Takes no more writes, durably, and tells how far the database is.
@@ -98,8 +99,7 @@ impl Replication {
             }
             gate_before = gate.clone();
         }
-        let rng = &self.engine.env.rng;
-        let password = format!("{:016x}{:016x}", rng.next_u64(), rng.next_u64());
+        let password = login_at(&self.engine, request.cluster)?;
         let at_ms = self.engine.env.clock.now_ms();
         let handover = Handover {
             id: request.id,
@@ -167,7 +167,7 @@ impl Replication {
         let source = Source {
             host: address.0.clone(),
             port: address.1,
-            user: peer_login(self.engine.cluster(), &request.database),
+            user: peer_user(self.engine.cluster()),
             password: password.clone(),
             database: database.clone(),
         };
@@ -207,8 +207,9 @@ impl Replication {
             (cluster, bound, record.and_then(|r| r.group.clone()))
         });
         let wanted = self.handovers.lock().wanted.get(&id).is_some_and(|w| Some(w.by) == cluster);
+        let show = self.engine.meta.read(|s| flow::shown(s.databases.get(&id), slot));
         let group = group.unwrap_or_default();
-        crate::peer::Acked { handover_wanted: wanted, handover_bound: bound, group }
+        crate::peer::Acked { handover_wanted: wanted, handover_bound: bound, group, show }
     }
 }
 

@@ -1,5 +1,6 @@
-//! One partition's frames, as they become durable.
+//! One partition's frames, as they become durable, and as the target's [`Flow`] lets them go.
 
+use super::flow::{self, Flow, Terms};
 use crate::peer::FrameBatch;
 use base::{Error, Lsn, Result, SqlState};
 use bytes::Bytes;
@@ -12,8 +13,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use txn::{Database, Engine};
 
-/// How much log travels in one batch: large enough to fill a wide link, small enough for memory.
-const BATCH_BYTES: usize = 256 << 10;
 /// How often an idle stream gives a sign of life.
 pub(crate) const SIGN_OF_LIFE: Duration = Duration::from_millis(500);
 
@@ -22,12 +21,20 @@ pub(crate) const SIGN_OF_LIFE: Duration = Duration::from_millis(500);
 /// the ticks, so that what they send arrives, and is synced, together.
 const TICK: Duration = Duration::from_millis(5);
 
+/// What is sent, and to whom.
+pub(super) struct Outlet {
+    pub database: Arc<Database>,
+    pub partition: Arc<Partition>,
+    pub slot: String,
+    pub flow: Arc<Flow>,
+}
+
 struct Sender {
     engine: Arc<Engine>,
-    database: Arc<Database>,
-    partition: Arc<Partition>,
+    outlet: Outlet,
     next: Lsn,
-    greeted: bool,
+    /// When it has sent something last; not at all yet.
+    told: Option<Duration>,
     /// The tick of the last batch, unless that was a full one: then there is more to catch up with.
     ticked: Option<u128>,
 }
@@ -35,11 +42,10 @@ struct Sender {
 /// Durable frames from `next` on, for ever; with a sign of life at once and when idle.
 pub(super) fn frames(
     engine: Arc<Engine>,
-    database: Arc<Database>,
-    partition: Arc<Partition>,
+    outlet: Outlet,
     next: Lsn,
 ) -> BoxStream<'static, Result<FrameBatch>> {
-    let sender = Sender { engine, database, partition, next, greeted: false, ticked: None };
+    let sender = Sender { engine, outlet, next, told: None, ticked: None };
     futures::stream::try_unfold(sender, |mut sender| async move {
         let batch = sender.batch().await?;
         Ok(Some((batch, sender)))
@@ -51,27 +57,43 @@ impl Sender {
     async fn batch(&mut self) -> Result<FrameBatch> {
         loop {
             self.check()?;
-            if self.partition.durable() >= self.next {
+            let terms = self.terms();
+            let wait = self.outlet.flow.wait(&self.engine.env, terms);
+            if wait == Some(Duration::ZERO) && self.outlet.partition.durable() >= self.next {
                 self.await_tick().await;
-                if let Some(bytes) = self.read().await? {
-                    self.greeted = true;
+                if let Some(bytes) = self.read(terms.piece()).await? {
+                    self.outlet.flow.pay(&self.engine.env, bytes.len(), terms);
                     return self.with(bytes).await;
                 }
             }
-            if !self.greeted {
-                self.greeted = true;
+            let now = self.engine.env.clock.monotonic();
+            let quiet = self.told.map(|told| now.saturating_sub(told));
+            let rest = quiet.and_then(|quiet| SIGN_OF_LIFE.checked_sub(quiet));
+            let Some(rest) = rest.filter(|rest| !rest.is_zero()) else {
                 return self.with(Bytes::new()).await;
-            }
-            let after = Lsn(self.next.0 - 1);
-            let more = tokio::select! {
-                biased;
-                waited = self.partition.wait_frames(after) => waited.map(|()| true)?,
-                () = self.engine.env.sleep(SIGN_OF_LIFE) => false,
             };
-            if !more {
-                return self.with(Bytes::new()).await;
+            match wait {
+                Some(Duration::ZERO) => {
+                    let after = Lsn(self.next.0 - 1);
+                    tokio::select! {
+                        biased;
+                        waited = self.outlet.partition.wait_frames(after) => waited?,
+                        () = self.engine.env.sleep(rest) => {}
+                    }
+                }
+                // What may not be sent now can be sent earlier than it seems: terms change.
+                wait => {
+                    let wait = wait.unwrap_or(flow::LOOK_EVERY).min(flow::LOOK_EVERY);
+                    self.engine.env.sleep(wait.min(rest)).await;
+                }
             }
         }
+    }
+
+    fn terms(&self) -> Terms {
+        let (id, slot) = (self.outlet.database.id(), self.outlet.slot.as_str());
+        let of = |record: &meta::Database| Terms::of(record, slot);
+        self.engine.meta.read(|s| s.databases.get(&id).map(of).unwrap_or_default())
     }
 
     async fn await_tick(&mut self) {
@@ -86,20 +108,23 @@ impl Sender {
 
     /// A database that was dropped, demoted or copied anew is no source any more.
     fn check(&self) -> Result<()> {
-        if self.database.state() == DatabaseState::Primary {
+        if self.outlet.database.state() == DatabaseState::Primary {
             return Ok(());
         }
         Err(Error::new(
             SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
-            format!("database \"{}\" of the source is no longer a primary", self.database.name()),
+            format!(
+                "database \"{}\" of the source is no longer a primary",
+                self.outlet.database.name()
+            ),
         ))
     }
 
-    async fn read(&mut self) -> Result<Option<Bytes>> {
-        let (partition, from) = (self.partition.clone(), self.next);
+    async fn read(&mut self, most: usize) -> Result<Option<Bytes>> {
+        let (partition, from) = (self.outlet.partition.clone(), self.next);
         let read = move || -> Result<Option<(Lsn, bool, Bytes)>> {
-            let frames = partition.read_frames(from, BATCH_BYTES)?;
-            let full = frames.iter().map(|f| f.payload.len()).sum::<usize>() >= BATCH_BYTES / 2;
+            let frames = partition.read_frames(from, most)?;
+            let full = frames.iter().map(|f| f.payload.len()).sum::<usize>() >= most / 2;
             Ok(frames.last().map(|last| (last.lsn, full, encode_batch(&frames))))
         };
         let read = self.engine.env.blocking(read).await;
@@ -113,15 +138,16 @@ impl Sender {
         }))
     }
 
-    async fn with(&self, bytes: Bytes) -> Result<FrameBatch> {
-        let status = self.partition.status().await?;
+    async fn with(&mut self, bytes: Bytes) -> Result<FrameBatch> {
+        self.told = Some(self.engine.env.clock.monotonic());
+        let status = self.outlet.partition.status().await?;
         Ok(FrameBatch {
             bytes,
             source_end: status.durable,
             source_now: self.engine.oracle.now(),
             last_commit: status.last_commit,
-            gated: self.database.gated().is_some(),
-            awaited: self.database.cover().is_awaited(),
+            gated: self.outlet.database.gated().is_some(),
+            awaited: self.outlet.database.cover().is_awaited(),
         })
     }
 }

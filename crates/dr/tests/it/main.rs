@@ -15,6 +15,7 @@ mod handover;
 mod indexes;
 mod past;
 mod refusals;
+mod replicas;
 mod sequences;
 mod states;
 mod verify;

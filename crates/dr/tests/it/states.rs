@@ -4,9 +4,9 @@
 use crate::world::{BANK, Cluster, open_bank, pair, set};
 use base::{Result, TableDescriptor, Timestamp};
 use dr::memory::{Call, Verdict};
-use dr::{FailoverRequest, Verb};
+use dr::{AddReplica, FailoverRequest, Verb};
 use env::sim::{World, run};
-use meta::DatabaseState;
+use meta::{DatabaseState, RemoteServer, ReplicaCommand, ReplicaOptions};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -17,6 +17,8 @@ use std::time::Duration;
 ///   restart because its standby was not heard of; alone: nobody follows
 /// * standby: streaming; cut off from its source; paused; copying; rewinding
 /// * promoted: a standby that took over from a source that is gone
+///
+/// Each has a replica declared, not started, that leads to the other cluster.
 const TABLE: &str = "
 verb              | primary gated bound fenced alone standby cutoff paused copying rewinding promoted
 replicate         | 42P04   42P04 42P04 42P04  42P04 42P04   42P04  42P04  42P04   42P04     42P04
@@ -35,7 +37,15 @@ unlock force      | =       +     +     =      =     55000   55000  55000  55000
 verify            | 55000   55000 55000 55000  55000 +       08006  55000  55000   55000     55000
 explain           | =       =     =     =      =     =       =      =      =       =         =
 explain back      | =       =     =     =      =     =       =      =      =       =         =
+replica start     | +       +     08006 +      +     55000   55000  55000  55000   55000     08006
+replica pause     | 55000   55000 55000 55000  55000 55000   55000  55000  55000   55000     55000
+replica force     | 55000   55000 55000 55000  55000 55000   55000  55000  55000   55000     55000
+replica promote   | 55000   55000 55000 55000  55000 +       55000  55000  55000   55000     +
+replica lossy     | 55000   55000 55000 55000  55000 +       +      +      55000   55000     +
+replica drop      | +       +     +     +      +     +       +      +      +       +         +
 ";
+
+const REPLICA: &str = "replica";
 
 /// Two clusters, of which the one at `here` has its database in the wanted state.
 struct Scene {
@@ -139,6 +149,20 @@ async fn scene(world: &World, state: &str) -> Scene {
     Scene { clusters: [east, west], here, table }
 }
 
+/// Declares a replica that leads to the other cluster.
+async fn declare(here: &Cluster, other: &str) {
+    let (user, password) = (Some("root".into()), Some("secret".into()));
+    let server = RemoteServer { id: 0, host: other.into(), port: 5432, user, password };
+    let put = ReplicaCommand::PutRemoteServer { name: other.into(), server, replace: false };
+    here.engine.meta.apply(put.into()).expect("a new name");
+    let (frequency_ms, bytes_per_second) = (0, None);
+    let options =
+        ReplicaOptions { alias: BANK.into(), frequency_ms, bytes_per_second, reverse: None };
+    let (database, name, server) = (BANK.into(), REPLICA.into(), other.into());
+    let add = AddReplica { database, name, server, options };
+    here.links.add_replica(add, "test").await.expect("is declared");
+}
+
 async fn act(scene: &Scene, verb: &str) -> Result<()> {
     let (here, other) = (scene.here(), scene.other());
     let links = &here.links;
@@ -165,6 +189,12 @@ async fn act(scene: &Scene, verb: &str) -> Result<()> {
         "unlock" => links.unlock(BANK, false, "test"),
         "unlock force" => links.unlock(BANK, true, "test"),
         "verify" => links.verify(BANK, "test").await.map(drop),
+        "replica start" => links.start_replica(BANK, REPLICA, "test").await.map(drop),
+        "replica pause" => links.pause_replica(BANK, REPLICA, "test").await,
+        "replica force" => links.force_replica(BANK, REPLICA).await,
+        "replica promote" => links.promote_replica(BANK, REPLICA, false, "test").await.map(drop),
+        "replica lossy" => links.promote_replica(BANK, REPLICA, true, "test").await.map(drop),
+        "replica drop" => links.drop_replica(BANK, REPLICA, false, "test").await,
         "explain" => links.explain(&Verb::Failover(failover(None, true))).await.map(drop),
         "explain back" => {
             links.explain(&Verb::Replicate(here.request(other, true))).await.map(drop)
@@ -184,6 +214,7 @@ fn check(state: &'static str) {
         let want = cells.split_whitespace().nth(column).expect("a cell");
         run(1, |world| async move {
             let scene = scene(&world, state).await;
+            declare(scene.here(), scene.other()).await;
             let (before, wrote) = (scene.record(), scene.writable().await);
             let done = act(&scene, verb).await;
             let got = done.as_ref().map_or_else(|e| e.state.0, |()| "");

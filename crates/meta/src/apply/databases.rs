@@ -43,6 +43,9 @@ pub(super) fn create(state: &mut State, new: NewDatabase) -> Result<Response> {
         version_retention_ms: None,
         max_lag: None,
         group: None,
+        replicas: BTreeMap::new(),
+        bytes_per_second: None,
+        hidden: false,
     };
     state.databases.insert(id, database);
     note(state, row);
@@ -206,6 +209,37 @@ pub(super) fn limit_lag(
     };
     let detail = limit.map_or("none".to_owned(), told);
     note(state, HistoryRow::new(at_ms, name, "max replication lag", detail).by(by));
+    Ok(Response::Done)
+}
+
+pub(super) fn limit(
+    state: &mut State,
+    id: DatabaseId,
+    bytes_per_second: Option<u64>,
+    at_ms: u64,
+) -> Result<Response> {
+    let database = find(state, id)?;
+    database.bytes_per_second = bytes_per_second;
+    let name = database.name.clone();
+    let detail = bytes_per_second.map_or("no limit".into(), |n| format!("{n} bytes in a second"));
+    note(state, HistoryRow::new(at_ms, name, "replication bandwidth", detail));
+    Ok(Response::Done)
+}
+
+pub(super) fn hide(
+    state: &mut State,
+    id: DatabaseId,
+    hidden: bool,
+    at_ms: u64,
+    by: Option<String>,
+) -> Result<Response> {
+    let database = find(state, id)?;
+    let was = std::mem::replace(&mut database.hidden, hidden);
+    let detail = if hidden { "off" } else { "on" };
+    let row = HistoryRow::new(at_ms, database.name.as_str(), "hot standby", detail).by(by);
+    if was != hidden {
+        note(state, row);
+    }
     Ok(Response::Done)
 }
 

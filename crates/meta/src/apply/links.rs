@@ -1,6 +1,6 @@
 //! Links (the target's end) and slots (the source's end).
 
-use super::{LINK_DOWN, LINK_UP, find, note};
+use super::{LINK_DOWN, LINK_UP, find, note, replicas};
 use crate::command::Response;
 use crate::state::{Database, DatabaseState, HistoryRow, Link, Slot, State};
 use base::{DatabaseId, Error, Lsn, Result, SqlState, Timestamp};
@@ -32,6 +32,7 @@ pub(super) fn put(
     database.state = role;
     database.gate = None;
     database.handover = None;
+    replicas::rest(database);
     note(state, row);
     Ok(Response::Done)
 }

@@ -31,7 +31,7 @@ pub fn writable(catalog: &Catalog, name: &ObjectName) -> Result<Arc<TableDescrip
             format!("cannot change sequence \"{table}\""),
         ));
     }
-    if schema == "information_schema" || schema == "pg_catalog" {
+    if matches!(schema.as_str(), "information_schema" | "pg_catalog" | "sys") {
         return Err(Error::new(
             SqlState::INSUFFICIENT_PRIVILEGE,
             format!("\"{name}\" is a system view: it cannot be changed"),

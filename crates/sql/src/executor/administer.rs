@@ -9,7 +9,7 @@ use arrow::array::RecordBatch;
 use base::{Catalog, Error, Result, SqlState};
 use dr::ReplicateRequest;
 use futures::StreamExt;
-use meta::{Command, Durability};
+use meta::{Command, Durability, Wanted};
 use std::sync::Arc;
 
 /// Partitions of a database if nothing is said.
@@ -27,6 +27,7 @@ impl Executor {
                 | Stmt::SetMaxReplicationLag { .. }
                 | Stmt::Group(_)
                 | Stmt::Replicate(_)
+                | Stmt::Replica(_)
                 | Stmt::PauseReplicating { .. }
                 | Stmt::ContinueReplicating { .. }
                 | Stmt::StopReplicating { .. }
@@ -68,6 +69,7 @@ impl Executor {
         match stmt {
             Stmt::Explain(inner) => return self.explain(inner).await,
             Stmt::Group(group) => return self.group(stmt, group).await,
+            Stmt::Replica(what) => return self.replica(what).await,
             Stmt::Verify { database } => {
                 let done = self.links()?.verify(database, &self.user).await?;
                 return Ok(rows_of(system::verified(&done)?, "VERIFY"));
@@ -158,6 +160,7 @@ impl Executor {
             )
             .hint("connect to another database first"));
         }
+        self.check_no_replica(name)?;
         if let Some(links) = &self.links {
             links.forget(name).await;
         }
@@ -166,6 +169,16 @@ impl Executor {
             other => other?,
         }
         Ok("DROP DATABASE")
+    }
+
+    /// Whoever follows a database that is dropped would wait for it for ever.
+    fn check_no_replica(&self, name: &str) -> Result<()> {
+        let Ok(record) = self.engine.record(name) else { return Ok(()) };
+        let runs = record.replicas.iter().find(|(_, r)| r.wanted != Wanted::NotStarted);
+        let Some((replica, _)) = runs else { return Ok(()) };
+        let message = format!("database \"{name}\" has a replica: \"{replica}\"");
+        Err(Error::new(SqlState::OBJECT_IN_USE, message)
+            .hint(format!("ALTER DATABASE {name} DROP REPLICA {replica} first")))
     }
 
     fn create_user(

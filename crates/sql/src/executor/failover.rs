@@ -64,6 +64,8 @@ impl Executor {
             Stmt::StopReplicating { database } => Verb::Stop { database: database.clone() },
             Stmt::Replicate(r) => Verb::Replicate(request(r)),
             Stmt::Group(group) => Verb::Group(group_request(group)?),
+            Stmt::Replica(what) => super::replica::verb(what)
+                .ok_or_else(|| Error::unsupported("EXPLAIN of this statement"))?,
             _ => return Err(Error::unsupported("EXPLAIN of this statement")),
         };
         let lines = self.links()?.explain(&verb).await?;

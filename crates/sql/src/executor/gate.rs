@@ -73,7 +73,7 @@ impl Executor {
         Ok("SET DATABASE")
     }
 
-    async fn gate(
+    pub(super) async fn gate(
         &self,
         name: &str,
         reason: &str,

@@ -20,6 +20,7 @@ mod lift;
 mod past;
 mod prepared;
 mod query;
+mod replica;
 mod run;
 mod utility;
 mod vault;

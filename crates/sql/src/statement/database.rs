@@ -2,7 +2,7 @@
 
 use super::error::Failure;
 use super::input::Input;
-use super::{Durability, Stmt};
+use super::{Durability, Stmt, replica};
 use base::{Error, SqlState};
 use datafusion::sql::sqlparser::tokenizer::Token;
 use std::time::Duration;
@@ -40,6 +40,8 @@ pub(super) fn create(input: &mut Input<'_>) -> Result<Stmt, Failure> {
         } else if input.eat("partitions") {
             input.eat_sign(&Token::Eq);
             partitions = Some(partition_count(input)?);
+        } else if input.at("hot_standby") {
+            hot_standby(input)?;
         } else if input.eat_all(&["connection", "limit"]) || eat_ignored(input) {
             input.eat_sign(&Token::Eq);
             input.eat_sign(&Token::Minus);
@@ -51,12 +53,29 @@ pub(super) fn create(input: &mut Input<'_>) -> Result<Stmt, Failure> {
     Ok(Stmt::CreateDatabase { name, if_not_exists, partitions, durability: given })
 }
 
+/// `HOT_STANDBY {ON|OFF}`: here a standby is made by its source, never empty.
+fn hot_standby(input: &mut Input<'_>) -> Result<(), Failure> {
+    input.expect("hot_standby")?;
+    input.eat_sign(&Token::Eq);
+    if input.eat("off") {
+        return Ok(());
+    }
+    input.expect("on")?;
+    Err(Failure::Final(
+        Error::unsupported("CREATE DATABASE … HOT_STANDBY ON")
+            .hint("ALTER REPLICA … START, on the source, makes the database it copies to"),
+    ))
+}
+
 /// `ALTER DATABASE d {SET version_retention {= | TO} {'1 h' | DEFAULT} | RESET version_retention}`
 /// and `ALTER DATABASE d {SET MAX_REPLICATION_LAG [= | TO] {'5 s' [ON EXCEED {WARN | BLOCK}] |
 /// DEFAULT} | RESET MAX_REPLICATION_LAG}`
 pub(super) fn alter(input: &mut Input<'_>) -> Result<Stmt, Failure> {
     input.expect_all(&["alter", "database"])?;
     let database = input.name()?;
+    if let Some(stmt) = replica::of_database(input, &database)? {
+        return Ok(stmt);
+    }
     let reset = input.eat("reset");
     if !reset && !input.eat("set") {
         return Err(Failure::Final(Error::unsupported("this form of ALTER DATABASE")));
@@ -68,10 +87,10 @@ pub(super) fn alter(input: &mut Input<'_>) -> Result<Stmt, Failure> {
     if !input.eat("version_retention") {
         let name = input.name()?;
         let what = format!("setting \"{name}\" for a database");
-        return Err(Failure::Final(
-            Error::unsupported(what)
-                .hint("what can be set is version_retention and max_replication_lag"),
-        ));
+        return Err(Failure::Final(Error::unsupported(what).hint(
+            "what can be set is version_retention, max_replication_lag, replication_bandwidth, \
+             hot_standby and readonly",
+        )));
     }
     if reset {
         return Ok(Stmt::SetVersionRetention { database, retention: None });

@@ -26,6 +26,7 @@ mod identity;
 mod input;
 mod insert;
 mod link;
+mod replica;
 mod sequence;
 mod source;
 mod table;
@@ -41,6 +42,7 @@ pub use identity::IdentityChange;
 pub use input::fold;
 pub use insert::{Overriding, overriding};
 pub use link::Replicate;
+pub use replica::{ReplicaAction, ReplicaOptions, ReplicaStmt, ServerOptions};
 pub use sequence::{SequenceChange, SequenceOptions};
 pub use user::UserOptions;
 
@@ -71,6 +73,7 @@ impl Parsed {
                 "CREATE USER <hidden>"
             }
             Stmt::AlterUser { options, .. } if options.password.is_some() => "ALTER USER <hidden>",
+            Stmt::Replica(stmt) => stmt.hidden().unwrap_or(&self.text),
             _ => &self.text,
         }
     }
@@ -185,6 +188,8 @@ pub enum Stmt {
     },
     /// `REPLICATE DATABASE d … FROM user@host`
     Replicate(Replicate),
+    /// `CREATE REMOTE SERVER`, and what `ALTER DATABASE` says of replicas.
+    Replica(ReplicaStmt),
     /// `PAUSE REPLICATING d`
     PauseReplicating {
         /// The standby.
@@ -370,6 +375,7 @@ fn statement(input: &mut Input<'_>) -> Result<Stmt, Failure> {
             table::create(input)
         }
         ["replicate", "database", _] => link::replicate(input),
+        ["create" | "alter" | "drop", "remote", "server"] => replica::server(input),
         ["pause" | "continue" | "stop", "replicating", _] => link::verb(input),
         ["flush", "tables", _] => gate::flush(input),
         ["unlock", "tables", _] => gate::unlock(input),
@@ -404,7 +410,7 @@ fn statement(input: &mut Input<'_>) -> Result<Stmt, Failure> {
 fn is_ours(first: &str, second: &str) -> bool {
     matches!(
         (first, second),
-        ("replicate", "database")
+        ("replicate" | "alter", "database")
             | ("pause" | "continue" | "stop", "replicating")
             | ("flush" | "unlock", "tables")
             | ("switchover" | "failover", "database" | "replication")

@@ -1,8 +1,9 @@
 //! The facts of a running node.
 
 use super::source::{
-    DatabaseFact, DivergedFact, EventFact, Fate, GroupFact, LinkFact, ProtectionFact, SessionFact,
-    SettingFact, StorageFact, SystemSource, UsageFact, UserFact, WindowFact,
+    DatabaseFact, DivergedFact, EventFact, Fate, GroupFact, LinkFact, ProtectionFact, ReplicaFact,
+    ServerFact, SessionFact, SettingFact, StorageFact, SystemSource, UsageFact, UserFact,
+    WindowFact,
 };
 use async_trait::async_trait;
 use base::{Catalog, Result, SqlState, TableId, TxnId};
@@ -117,6 +118,8 @@ impl EngineSource {
             epoch: record.promotion_epoch.to_string(),
             source,
             bytes,
+            hidden: record.hidden,
+            bytes_per_second: record.bytes_per_second,
         }
     }
 }
@@ -182,6 +185,16 @@ impl SystemSource for EngineSource {
         let fates = if transactions.is_empty() { BTreeMap::new() } else { self.fates().await? };
         let one = |txn: &DivergedTransaction| diverged(&self.database, txn, fates.get(&txn.txn));
         Ok(transactions.iter().flat_map(one).collect())
+    }
+
+    async fn servers(&self) -> Result<Vec<ServerFact>> {
+        Ok(self.engine.meta.read(super::replicas::servers_of))
+    }
+
+    async fn replicas(&self) -> Result<Vec<ReplicaFact>> {
+        let now_ms = self.engine.env.clock.now_ms();
+        let of = |links: &Arc<Links>| super::replicas::replicas_of(links, now_ms);
+        Ok(self.links.as_ref().map(of).unwrap_or_default())
     }
 
     async fn windows(&self) -> Result<Vec<WindowFact>> {

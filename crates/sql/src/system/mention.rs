@@ -63,7 +63,7 @@ pub(super) fn parts(name: &ObjectName) -> Vec<String> {
 }
 
 fn is_system(schema: &str) -> bool {
-    matches!(schema, "pg_catalog" | "information_schema")
+    matches!(schema, "pg_catalog" | "information_schema" | "sys")
 }
 
 fn is_prefixed(name: &ObjectName) -> bool {

@@ -1,4 +1,4 @@
-//! The system schemas `information_schema` and `pg_catalog`, and the results of `SHOW`.
+//! The system schemas `information_schema`, `pg_catalog` and `sys`, and the results of `SHOW`.
 //!
 //! ```text
 //!   AST ── concerns it the system? ── no ─▶ nothing to do (every ordinary statement)
@@ -38,6 +38,7 @@ mod mention;
 mod oids;
 mod protection;
 mod relations;
+mod replicas;
 mod replication;
 mod rewrite;
 mod sequences;
@@ -54,8 +55,9 @@ mod tests;
 pub use engine::EngineSource;
 pub use show::{explained, failed_over, receipt, show, show_schema, verified};
 pub use source::{
-    DatabaseFact, DivergedFact, EventFact, Fate, GroupFact, LinkFact, ProtectionFact, SessionFact,
-    SettingFact, StorageFact, SystemSource, UsageFact, UserFact, WindowFact,
+    CycleFact, DatabaseFact, DivergedFact, EventFact, Fate, GroupFact, LinkFact, ProtectionFact,
+    ReplicaFact, ServerFact, SessionFact, SettingFact, StorageFact, SystemSource, UsageFact,
+    UserFact, WindowFact,
 };
 
 pub(crate) use functions::answers::split_name;
@@ -152,6 +154,11 @@ fn fill(facts: &Facts, relation: &Relation, sheet: &mut Sheet) {
         ("information_schema", "storage_status") => storage::status(facts, sheet),
         ("information_schema", "engine_status") => storage::usage(facts, sheet),
         ("information_schema", "version_windows") => storage::windows(facts, sheet),
+        ("sys", "database") => replicas::databases(facts, sheet),
+        ("sys", "remote_server") => replicas::servers(facts, sheet),
+        ("sys", "replica") => replicas::replicas(facts, sheet),
+        ("sys", "replica_status") => replicas::status(facts, sheet),
+        ("sys", "log_replica_status") => replicas::log(facts, sheet),
         ("information_schema", "diverged_rows") => replication::diverged_rows(facts, sheet),
         _ => {}
     }

@@ -23,7 +23,7 @@ pub(super) fn columns(table: &TableDescriptor) -> impl Iterator<Item = (usize, &
 
 /// Every schema there is.
 pub(super) fn schemas(facts: &Facts) -> BTreeSet<String> {
-    let fixed = ["pg_catalog", "public", "information_schema"].map(String::from);
+    let fixed = ["pg_catalog", "public", "information_schema", "sys"].map(String::from);
     fixed.into_iter().chain(tables(facts).map(|t| t.schema.clone())).collect()
 }
 

@@ -27,6 +27,79 @@ pub struct DatabaseFact {
     pub source: Option<String>,
     /// Bytes of its chunks and of row versions in memory.
     pub bytes: u64,
+    /// As a standby it lets nobody read.
+    pub hidden: bool,
+    /// How much may be sent to each target in a second.
+    pub bytes_per_second: Option<u64>,
+}
+
+/// Another cluster that replicas lead to.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ServerFact {
+    /// Its number.
+    pub id: u32,
+    /// Its name.
+    pub name: String,
+    /// Where it is.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// As whom to log in.
+    pub user: Option<String>,
+}
+
+/// A copy that a database is to have at a remote server.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ReplicaFact {
+    /// Its number.
+    pub id: u32,
+    /// The number of its database.
+    pub database: u32,
+    /// Its name.
+    pub name: String,
+    /// The remote server's name.
+    pub server: String,
+    /// The database's name there.
+    pub alias: String,
+    /// `NOT_STARTED`, `RUNNING` or `PAUSED`.
+    pub status: String,
+    /// How often a cycle begins; 0: all the time.
+    pub frequency_ms: u64,
+    /// How much may be sent in a second.
+    pub bytes_per_second: Option<u64>,
+    /// The replica there that leads back.
+    pub reverse: Option<String>,
+    /// The cluster there, once it is known.
+    pub target: Option<u8>,
+    /// Up to where it has everything, in milliseconds since 1970.
+    pub replicated_ms: Option<u64>,
+    /// It was heard of in the last seconds.
+    pub connected: bool,
+    /// What it is doing.
+    pub now: CycleFact,
+    /// The cycles that have ended.
+    pub ended: Vec<CycleFact>,
+}
+
+/// A cycle of a replica. Times are in milliseconds, since 1970 if they are moments.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CycleFact {
+    /// Its number; empty if there never was one.
+    pub id: String,
+    /// How long it took, or takes up to now.
+    pub elapsed_ms: Option<u64>,
+    /// When it began.
+    pub started_ms: Option<u64>,
+    /// When it ended.
+    pub ended_ms: Option<u64>,
+    /// In a word.
+    pub state: String,
+    /// What went wrong last.
+    pub error: Option<String>,
+    /// Bytes sent in it.
+    pub sent_bytes: Option<u64>,
+    /// The consistent point it has brought the target to.
+    pub cut_ms: Option<u64>,
 }
 
 /// From when to when a database can be read.
@@ -271,6 +344,14 @@ pub trait SystemSource: Send + Sync {
     async fn history(&self) -> Result<Vec<EventFact>>;
     /// What is in the vault of the database connected to.
     async fn diverged(&self) -> Result<Vec<DivergedFact>>;
+    /// All remote servers.
+    async fn servers(&self) -> Result<Vec<ServerFact>> {
+        Ok(Vec::new())
+    }
+    /// All replicas.
+    async fn replicas(&self) -> Result<Vec<ReplicaFact>> {
+        Ok(Vec::new())
+    }
     /// What can be read of the past.
     async fn windows(&self) -> Result<Vec<WindowFact>> {
         Ok(Vec::new())
@@ -319,6 +400,8 @@ pub(super) struct Facts {
     pub(super) links: Vec<LinkFact>,
     pub(super) history: Vec<EventFact>,
     pub(super) diverged: Vec<DivergedFact>,
+    pub(super) servers: Vec<ServerFact>,
+    pub(super) replicas: Vec<ReplicaFact>,
     pub(super) windows: Vec<WindowFact>,
     pub(super) protection: Vec<ProtectionFact>,
     pub(super) groups: Vec<GroupFact>,
@@ -352,6 +435,12 @@ impl Facts {
         }
         if wants(&["diverged_transactions", "diverged_rows"]) {
             facts.diverged = source.diverged().await?;
+        }
+        if wants(&["remote_server", "replica"]) {
+            facts.servers = source.servers().await?;
+        }
+        if wants(&["replica", "replica_status", "log_replica_status"]) {
+            facts.replicas = source.replicas().await?;
         }
         if wants(&["version_windows"]) {
             facts.windows = source.windows().await?;

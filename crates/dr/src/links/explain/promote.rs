@@ -8,7 +8,7 @@ use base::{Error, Result, SqlState};
 use meta::{Database as Record, DatabaseState};
 
 impl Links {
-    pub(super) async fn explain_failover(
+    pub(crate) async fn explain_failover(
         &self,
         request: &FailoverRequest,
         lines: &mut Lines,

@@ -71,8 +71,6 @@ pub struct HandoverAnswer {
     verifier: Option<String>,
     #[prost(string, tag = "3")]
     cluster_name: String,
-    #[prost(bool, tag = "4")]
-    by_database: bool,
 }
 
 impl From<peer::HandoverRequest> for HandoverRequest {
@@ -142,8 +140,7 @@ impl From<peer::HandoverAnswer> for HandoverAnswer {
     fn from(m: peer::HandoverAnswer) -> Self {
         let positions = Some(m.positions.into());
         let verifier = m.verifier.map(Into::into);
-        let by_database = m.by_database;
-        HandoverAnswer { positions, verifier, cluster_name: m.cluster_name, by_database }
+        HandoverAnswer { positions, verifier, cluster_name: m.cluster_name }
     }
 }
 
@@ -154,7 +151,6 @@ impl TryFrom<HandoverAnswer> for peer::HandoverAnswer {
         Ok(peer::HandoverAnswer {
             positions: m.positions.unwrap_or_default().into(),
             verifier: verifier.transpose()?,
-            by_database: m.by_database,
             cluster_name: m.cluster_name,
         })
     }

@@ -49,7 +49,7 @@ async fn psql_lists_tables_users_databases_and_schemas() {
             "bob|false|true|false|false|true|-1|-|{}|false|false"
         ]]
     );
-    assert_eq!(rows("\\dn").await, [["public|ann"]]);
+    assert_eq!(rows("\\dn").await, [["public|ann", "sys|ann"]]);
 }
 
 #[tokio::test]

@@ -136,6 +136,44 @@ impl SystemSource for Fake {
         Ok(vec![one("t", "[1]", Some("{\"id\":1}")), one("Log", "[2]", None)])
     }
 
+    async fn servers(&self) -> Result<Vec<ServerFact>> {
+        let (name, host, user) = ("ybwest".into(), "ybeast".into(), Some("root".into()));
+        Ok(vec![ServerFact { id: 1, name, host, port: 5432, user }])
+    }
+
+    async fn replicas(&self) -> Result<Vec<ReplicaFact>> {
+        let ended = CycleFact {
+            id: "6".into(),
+            elapsed_ms: Some(500),
+            started_ms: Some(1_000),
+            ended_ms: Some(1_500),
+            state: "DONE".into(),
+            sent_bytes: Some(77),
+            cut_ms: Some(1_000),
+            ..CycleFact::default()
+        };
+        let now = CycleFact {
+            id: "7".into(),
+            ended_ms: None,
+            cut_ms: None,
+            state: "DISCONNECTED".into(),
+            error: Some("nobody answers".into()),
+            ..ended.clone()
+        };
+        Ok(vec![ReplicaFact {
+            id: 2,
+            database: 2,
+            name: "r".into(),
+            server: "ybwest".into(),
+            alias: "copy".into(),
+            status: "RUNNING".into(),
+            frequency_ms: 60_000,
+            now,
+            ended: vec![ended],
+            ..ReplicaFact::default()
+        }])
+    }
+
     async fn settings(&self) -> Result<Vec<SettingFact>> {
         Ok(vec![SettingFact { name: "work".into(), value: "4MB".into(), description: "".into() }])
     }
@@ -176,7 +214,7 @@ fn context(scope: Scope) -> SessionContext {
     config.options_mut().sql_parser.default_null_ordering = "nulls_max".into();
     let context = SessionContext::new_with_config(config);
     let catalog = MemoryCatalogProvider::new();
-    for schema in ["pg_catalog", "information_schema"] {
+    for schema in ["pg_catalog", "information_schema", "sys"] {
         let provider = Arc::new(MemorySchemaProvider::new());
         for ((_, name), table) in scope.tables.iter().filter(|((s, _), _)| s == schema) {
             provider.register_table(name.clone(), table.clone()).expect("registered");

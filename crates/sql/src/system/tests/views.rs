@@ -49,6 +49,24 @@ async fn replication_views_tell_links_history_and_what_diverged() {
 }
 
 #[tokio::test]
+async fn replicas_are_joined_with_their_databases_and_servers() {
+    let sql = "select d.datname, r.name, s.host, r.alias, r.status, r.frequency, r.bw_limit, \
+               r.last_replication_time from sys.replica as r \
+               join pg_database as d on d.oid = r.database_id \
+               join sys.remote_server as s using (remote_server_id)";
+    assert_eq!(one(sql).await, "shop|r|ybeast|copy|RUNNING|60|-|-");
+    let sql = "with both_of_them as (select *, true as active from sys.replica_status \
+               union all select *, false from sys.log_replica_status) \
+               select snapshot_id, state, active, elapsed_ms, remaining_ms, sent_bytes, end_time, \
+               error_string from both_of_them order by 1";
+    let expected = "6|DONE|false|500|0|77|1970-01-01T00:00:01.500Z|-\n\
+                    7|DISCONNECTED|true|500|-|77|-|nobody answers";
+    assert_eq!(one(sql).await, expected);
+    let sql = "select name, is_readonly, is_hot_standby from sys.database order by database_id";
+    assert_eq!(one(sql).await, "antipode|false|false\nshop|false|true");
+}
+
+#[tokio::test]
 async fn names_and_numbers_of_relations() {
     for (sql, expected) in [
         ("select 't'::regclass::oid", "16388"),

@@ -1,0 +1,79 @@
+//! `EXPLAIN ALTER DATABASE … REPLICA …`
+
+use crate::links::{FailoverRequest, Lines, Links};
+use base::{Epoch, Result};
+use meta::{DatabaseState, Wanted};
+
+impl Links {
+    /// What `PROMOTE` would do: what the failover would, and what comes after it.
+    pub(crate) async fn explain_promote(
+        &self,
+        database: &str,
+        name: &str,
+        data_loss: bool,
+        lines: &mut Lines,
+    ) -> Result<()> {
+        let (record, replica) = self.declared(database, name)?;
+        if let Err(error) = self.promotion_of(&record, name, &replica, "") {
+            lines.blocker(&error);
+        }
+        let request = FailoverRequest { database: database.to_owned(), at: None, data_loss };
+        self.explain_failover(&request, lines).await?;
+        if record.state != DatabaseState::Primary {
+            lines.step(format!(
+                "replica {name} runs: database {} at {} follows, by difference, as soon as it is \
+                 reached; what only it has is kept in the diverged tables",
+                replica.options.alias, replica.server
+            ));
+        }
+        Ok(())
+    }
+
+    /// What `START` would do.
+    pub(crate) async fn explain_start(
+        &self,
+        database: &str,
+        name: &str,
+        lines: &mut Lines,
+    ) -> Result<()> {
+        let (record, replica) = match self.source_of(database, name) {
+            Ok(found) => found,
+            Err(error) => {
+                lines.blocker(&error);
+                return Ok(());
+            }
+        };
+        lines.step(format!("ask remote server {} whether it can follow", replica.server));
+        lines.step("note what it logs in with here, and that the replica runs");
+        match self.at_once(self.ask(&record, &replica)).await {
+            Err(error) => lines.blocker(&error),
+            Ok((_, answer)) if answer.follows => {
+                lines.step(format!("{} follows already: it goes on", answer.cluster_name));
+            }
+            Ok((_, answer)) if answer.promotion_epoch == Epoch::default() => {
+                let (at, alias) = (&answer.cluster_name, &replica.options.alias);
+                lines.step(format!("{at} makes database {alias} and copies everything"));
+                let open = self.engine.database(database)?;
+                let partitions = open.local_partitions().iter();
+                let bytes = partitions
+                    .flat_map(|p| p.manifest().chunks().map(|c| c.bytes).collect::<Vec<_>>());
+                lines.estimate("bytes of chunks to copy", bytes.sum());
+            }
+            Ok((_, answer)) => {
+                lines.step(format!("{}, a former primary, comes back", answer.cluster_name));
+            }
+        }
+        Ok(())
+    }
+
+    /// What `DROP REPLICA` would do.
+    pub(crate) fn explain_drop(&self, database: &str, name: &str, lines: &mut Lines) -> Result<()> {
+        let (record, replica) = self.declared(database, name)?;
+        if record.state == DatabaseState::Primary && replica.wanted != Wanted::NotStarted {
+            lines.step(format!("tell {} to follow no more", replica.server));
+            lines.step("keep the log no more for it: to come back later it may need a full copy");
+        }
+        lines.step("forget the replica; the database at the remote server stays");
+        Ok(())
+    }
+}

@@ -1,0 +1,173 @@
+//! Option lists of remote servers and replicas.
+
+use super::{ReplicaOptions, ServerOptions};
+use crate::statement::as_of;
+use crate::statement::error::{self, Failure};
+use crate::statement::input::Input;
+use base::{Error, SqlState};
+use datafusion::sql::sqlparser::tokenizer::Token;
+
+/// The longest pause between two cycles: a day.
+const FREQUENCY_MAX: u64 = 86_400;
+/// The least that may be sent in a second, in bytes.
+const BANDWIDTH_MIN: u64 = 64 << 10;
+
+pub(super) fn server_options(input: &mut Input<'_>) -> Result<ServerOptions, Failure> {
+    let mut options = ServerOptions::default();
+    for (name, value) in list(input)? {
+        match name.as_str() {
+            "host" => options.host = Some(value.text),
+            "port" => options.port = Some(port(&value.text)?),
+            "user" | "username" => options.user = Some(value.text),
+            "password" => options.password = Some(value.text),
+            _ => return Err(unknown("remote server", &name, "HOST, PORT, USER, PASSWORD")),
+        }
+    }
+    // `'ybeast:5433'`, but not the address `'::1'`.
+    if let Some(host) = options.host.take() {
+        let bare = host.strip_prefix("https://").unwrap_or(&host);
+        match bare.rsplit_once(':') {
+            Some((name, number)) if !name.contains(':') && options.port.is_none() => {
+                options.port = Some(port(number)?);
+                options.host = Some(host[..host.len() - number.len() - 1].to_owned());
+            }
+            _ => options.host = Some(host),
+        }
+        if options.host.as_deref().is_some_and(|h| h.trim_start_matches("https://").is_empty()) {
+            return Err(invalid("a remote server needs a HOST"));
+        }
+    }
+    Ok(options)
+}
+
+pub(super) fn replica_options(input: &mut Input<'_>) -> Result<ReplicaOptions, Failure> {
+    let mut options = ReplicaOptions::default();
+    for (name, value) in list(input)? {
+        match name.as_str() {
+            "alias" => options.alias = Some(value.text),
+            "frequency" => options.frequency = Some(frequency(&value.text)?),
+            "bw_limit" => options.bytes_per_second = Some(rate("BW_LIMIT", &value)?),
+            "reverse_replica" => options.reverse = Some(value.text),
+            "security_mode" if value.text.eq_ignore_ascii_case("all") => {}
+            "security_mode" => {
+                return Err(Failure::Final(Error::unsupported("a SECURITY_MODE other than ALL")));
+            }
+            "exclude" => {
+                return Err(Failure::Final(
+                    Error::unsupported("EXCLUDE")
+                        .detail("A standby that lacked tables could not take over whole.")
+                        .hint("keep what is not to be copied in a database of its own"),
+                ));
+            }
+            "table_level_restart" => {
+                return Err(Failure::Final(Error::unsupported("TABLE_LEVEL_RESTART").hint(
+                    "a copy that was broken off goes on with the next file, the log with the \
+                     next record",
+                )));
+            }
+            _ => {
+                let known = "ALIAS, FREQUENCY, BW_LIMIT, REVERSE_REPLICA, SECURITY_MODE";
+                return Err(unknown("replica", &name, known));
+            }
+        }
+    }
+    Ok(options)
+}
+
+/// A value as written.
+pub(super) struct Value {
+    text: String,
+    /// A bare number.
+    number: bool,
+}
+
+/// `WITH (name [=] value, …)`
+fn list(input: &mut Input<'_>) -> Result<Vec<(String, Value)>, Failure> {
+    input.expect("with")?;
+    input.parser.expect_token(&Token::LParen)?;
+    let mut all: Vec<(String, Value)> = Vec::new();
+    while !input.eat_sign(&Token::RParen) {
+        if !all.is_empty() {
+            input.parser.expect_token(&Token::Comma)?;
+        }
+        let at = error::position(input.sql, input.byte());
+        let name = input.name()?;
+        if all.iter().any(|(known, _)| *known == name) {
+            let message = format!("option \"{name}\" specified more than once");
+            return Err(Failure::Final(Error::new(SqlState::SYNTAX_ERROR, message).at(at)));
+        }
+        input.eat_sign(&Token::Eq);
+        all.push((name, value(input)?));
+    }
+    Ok(all)
+}
+
+pub(super) fn value(input: &mut Input<'_>) -> Result<Value, Failure> {
+    match &input.parser.peek_token_ref().token {
+        Token::Number(digits, _) => {
+            let text = digits.clone();
+            input.parser.next_token();
+            Ok(Value { text, number: true })
+        }
+        Token::Word(_) => Ok(Value { text: input.name()?, number: false }),
+        _ => Ok(Value { text: input.string()?, number: false }),
+    }
+}
+
+fn port(text: &str) -> Result<u16, Failure> {
+    let number = text.trim().parse().ok().filter(|port| *port > 0);
+    number.ok_or_else(|| invalid(&format!("invalid port: \"{text}\"")))
+}
+
+/// Seconds, as a number or with a unit.
+fn frequency(text: &str) -> Result<u64, Failure> {
+    let seconds = match text.trim().parse() {
+        Ok(seconds) => Some(seconds),
+        Err(_) => as_of::interval_ms(text).filter(|ms| ms % 1_000 == 0).map(|ms| ms / 1_000),
+    };
+    seconds.filter(|s| *s <= FREQUENCY_MAX).ok_or_else(|| {
+        Failure::Final(
+            Error::new(SqlState::INVALID_PARAMETER_VALUE, format!("invalid FREQUENCY: \"{text}\""))
+                .hint("give whole seconds up to a day; 0 sends all the time"),
+        )
+    })
+}
+
+/// Bytes in a second: a bare number is megabytes, 0 is no limit.
+pub(super) fn rate(option: &str, value: &Value) -> Result<Option<u64>, Failure> {
+    let wrong = || {
+        let message = format!("invalid {option}: \"{}\"", value.text);
+        Failure::Final(Error::new(SqlState::INVALID_PARAMETER_VALUE, message).hint(
+            "give what may be sent in a second: megabytes as a number, or '500 kB', '10 MB', '1 GB', \
+             at least 64 kB; 0 is no limit",
+        ))
+    };
+    let text = value.text.trim();
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let unit: u64 = match (unit.trim().to_ascii_lowercase().as_str(), value.number) {
+        ("", true) | ("mb", _) => 1 << 20,
+        ("kb", _) => 1 << 10,
+        ("gb", _) => 1 << 30,
+        ("" | "b", _) => 1,
+        _ => return Err(wrong()),
+    };
+    let number: u64 = number.parse().map_err(|_| wrong())?;
+    let bytes = number.checked_mul(unit).ok_or_else(wrong)?;
+    match bytes {
+        0 => Ok(None),
+        n if (BANDWIDTH_MIN..1 << 50).contains(&n) => Ok(Some(n)),
+        _ => Err(wrong()),
+    }
+}
+
+fn unknown(of: &str, option: &str, known: &str) -> Failure {
+    let message = format!("a {of} has no option \"{option}\"");
+    Failure::Final(
+        Error::new(SqlState::INVALID_PARAMETER_VALUE, message).hint(format!("known are {known}")),
+    )
+}
+
+pub(super) fn invalid(message: &str) -> Failure {
+    Failure::Final(Error::new(SqlState::INVALID_PARAMETER_VALUE, message))
+}
