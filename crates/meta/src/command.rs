@@ -2,7 +2,9 @@
 //! drawn while applying, so that every replica of the state machine reaches the same state.
 
 use crate::scram::Verifier;
-use crate::state::{DatabaseState, Durability, Gate, Handover, HistoryRow, Link, Slot};
+use crate::state::{
+    Branch, DatabaseState, Drill, Durability, Gate, Handover, HistoryRow, Link, Slot,
+};
 use base::{ClusterId, DatabaseId, Epoch, LineId, LogId, Lsn, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -221,6 +223,26 @@ pub enum Command {
     History(HistoryRow),
     /// Several commands, all or none. Answers with the last one's response.
     Batch(Vec<Command>),
+    /// The commit point of a branch: it is a primary from here on.
+    FinishBranch {
+        /// Which.
+        database: DatabaseId,
+        /// Why it takes no writes, if it is to take none.
+        gate: Option<Gate>,
+        /// When.
+        at_ms: u64,
+        /// Who ordered it.
+        by: Option<String>,
+    },
+    /// Notes what a drill came to.
+    Drilled {
+        /// The database that was tried.
+        database: DatabaseId,
+        /// The outcome.
+        drill: Drill,
+        /// Who ordered it.
+        by: Option<String>,
+    },
 }
 
 /// The content of [`Command::CreateDatabase`].
@@ -234,7 +256,7 @@ pub struct NewDatabase {
     pub partitions: u16,
     /// When commits are acknowledged.
     pub durability: Durability,
-    /// [`DatabaseState::Primary`] or [`DatabaseState::Copying`].
+    /// [`DatabaseState::Primary`], [`DatabaseState::Copying`] or [`DatabaseState::Branching`].
     pub state: DatabaseState,
     /// The first writer's epoch, or the source's promotion epoch.
     pub epoch: Epoch,
@@ -245,6 +267,9 @@ pub struct NewDatabase {
     /// Who.
     #[serde(default)]
     pub by: Option<String>,
+    /// For a branch.
+    #[serde(default)]
+    pub branch: Option<Branch>,
 }
 
 /// What a command answers.

@@ -42,6 +42,7 @@ pub use apply::apply;
 pub use command::{Command, NewDatabase, Response};
 pub use shell::{Bootstrap, Meta};
 pub use state::{
-    Cluster, Database, DatabaseState, Durability, Gate, HISTORY_ROWS, Handover, HandoverSide,
-    HistoryRow, LINK_ROWS, Link, Promotion, Slot, Source, State, User, peer_of, peer_user,
+    Branch, Cluster, Database, DatabaseState, Drill, Durability, Gate, HISTORY_ROWS, Handover,
+    HandoverSide, HistoryRow, LINK_ROWS, Link, Promotion, Purpose, Slot, Source, State, User,
+    peer_of, peer_user,
 };
