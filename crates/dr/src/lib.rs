@@ -27,6 +27,7 @@
 //! 6. **Promotion**: see [`Links::stop`] and [`Links::failover`]. **Planned handover**: see
 //!    [`handover`].
 //! 7. **Verification**: see [`Links::verify`].
+//! 8. **What a lost primary had**: see [`Links::open_diverged`].
 //!
 //! # Invariants
 //! * A target acknowledges only what is durable; a source keeps what no live slot has acknowledged.
@@ -60,8 +61,8 @@ mod vaults;
 pub use handover::Switchover;
 pub use link::{LinkStatus, PartitionLag};
 pub use links::{
-    Difference, Explained, ExplainedKind, Failover, FailoverRequest, Links, Loss, Promoted,
-    ReplicateRequest, Verb, Verification, VerifiedTable,
+    Difference, Explained, ExplainedKind, Failover, FailoverRequest, Links, Loss, OpenedDiverged,
+    Promoted, ReplicateRequest, Verb, Verification, VerifiedTable,
 };
 pub use peer::Receipt;
 pub use source::{Replication, SlotStatus};

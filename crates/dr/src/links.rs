@@ -4,6 +4,7 @@ mod explain;
 mod failover;
 mod fence;
 mod gates;
+mod open_diverged;
 mod promote;
 mod replicate;
 mod status;
@@ -11,6 +12,7 @@ mod verify;
 
 pub use explain::{Explained, Kind as ExplainedKind, Verb};
 pub use failover::{Failover, FailoverRequest, Loss};
+pub use open_diverged::OpenedDiverged;
 pub(crate) use promote::Order;
 pub use promote::Promoted;
 pub(crate) use promote::check_standby;

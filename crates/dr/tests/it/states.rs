@@ -6,10 +6,11 @@ use base::{Result, TableDescriptor, Timestamp};
 use dr::memory::{Call, Verdict};
 use dr::{FailoverRequest, Verb};
 use env::sim::{World, run};
-use meta::DatabaseState;
+use meta::{DatabaseState, Purpose};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+use txn::BranchOrder;
 
 /// `+` it is done, `=` it is fine and changes nothing, a SQLSTATE: it is refused.
 ///
@@ -33,6 +34,7 @@ gate              | +       +     55006 +      +     55000   55000  55000  55000
 unlock            | =       +     55006 =      =     55000   55000  55000  55000   55000     =
 unlock force      | =       +     +     =      =     55000   55000  55000  55000   55000     =
 verify            | 55000   55000 55000 55000  55000 +       08006  55000  55000   55000     55000
+branch            | =       =     =     =      =     =       =      =      57P03   57P03     =
 explain           | =       =     =     =      =     =       =      =      =       =         =
 explain back      | =       =     =     =      =     =       =      =      =       =         =
 ";
@@ -162,6 +164,11 @@ async fn act(scene: &Scene, verb: &str) -> Result<()> {
         "unlock" => links.unlock(BANK, false, "test"),
         "unlock force" => links.unlock(BANK, true, "test"),
         "verify" => links.verify(BANK, "test").await.map(drop),
+        "branch" => {
+            let (source, name) = (BANK.to_owned(), "branch".to_owned());
+            let order = BranchOrder { source, name, at: None, purpose: Purpose::Own, by: None };
+            here.engine.branch(order).await.map(drop)
+        }
         "explain" => links.explain(&Verb::Failover(failover(None, true))).await.map(drop),
         "explain back" => {
             links.explain(&Verb::Replicate(here.request(other, true))).await.map(drop)
