@@ -51,10 +51,10 @@ mod types;
 mod tests;
 
 pub use engine::EngineSource;
-pub use show::{explained, failed_over, receipt, show, show_schema, verified};
+pub use show::{DrillStep, drilled, explained, failed_over, receipt, show, show_schema, verified};
 pub use source::{
-    DatabaseFact, DivergedFact, EventFact, Fate, LinkFact, SessionFact, SettingFact, StorageFact,
-    SystemSource, UsageFact, UserFact, WindowFact,
+    DatabaseFact, DivergedFact, DrillFact, EventFact, Fate, LinkFact, SessionFact, SettingFact,
+    StorageFact, SystemSource, UsageFact, UserFact, WindowFact,
 };
 
 pub(crate) use functions::answers::split_name;
@@ -142,6 +142,7 @@ fn fill(facts: &Facts, relation: &Relation, sheet: &mut Sheet) {
         ("information_schema", "replication_status" | "mv_replication_status") => {
             replication::status(&facts.links, sheet);
         }
+        ("information_schema", "drills") => replication::drills(facts, sheet),
         ("information_schema", "replication_history") => replication::history(facts, sheet),
         ("information_schema", "diverged_transactions") => {
             replication::diverged_transactions(facts, sheet);
