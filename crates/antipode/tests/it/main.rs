@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests")]
 
 mod bad_input;
+mod branches;
 mod clients;
 mod commands;
 mod damage;
