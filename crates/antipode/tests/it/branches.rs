@@ -136,8 +136,8 @@ async fn a_drill_that_is_cut_off_leaves_no_branch() {
         rows(&client, LISTED).await.iter().any(|r| r[0].starts_with("d_drill_"))
     })
     .await;
-    let name = rows(&client, LISTED).await.into_iter().flatten();
-    let name = name.filter(|n| n.starts_with("d_drill_")).next().unwrap();
+    let mut names = rows(&client, LISTED).await.into_iter().flatten();
+    let name = names.find(|n| n.starts_with("d_drill_")).unwrap();
     assert_eq!(error_of(&client, &format!("DROP DATABASE {name}")).await.0, "55006");
     pair.west.kill();
     assert!(drill.await.unwrap().is_err());

@@ -10,6 +10,7 @@
 //! 5. `check n`: each query must return one row with one column, `true`.
 //! 6. `drop`: the branch goes.
 
+mod explain;
 mod look;
 
 use self::look::{count_rows, holds, try_write, verify_indexes};
@@ -20,7 +21,6 @@ use crate::statement::{self, Stmt};
 use crate::system::{self, DrillStep};
 use base::{Error, Result, SqlState, Timestamp};
 use datafusion::sql::sqlparser::ast::Statement;
-use dr::{Explained, ExplainedKind};
 use meta::{Command, DatabaseState, Drill, Purpose};
 use std::sync::Arc;
 use std::time::Duration;
@@ -71,45 +71,6 @@ impl Executor {
         });
         Ok(rows_of(system::drilled(&steps?)?, "DRILL"))
     }
-
-    /// What a drill would do.
-    pub(super) fn explain_drill(&self, name: &str, checks: &[String]) -> Result<Vec<Explained>> {
-        let database = self.engine.database(name)?;
-        let mut lines = Vec::new();
-        let mut add = |kind, item: &str, value: String, number: Option<u64>| {
-            let number = number.and_then(|n| i64::try_from(n).ok());
-            lines.push(Explained { kind, item: item.to_owned(), value, number });
-        };
-        let steps = [
-            "make a branch at the newest cut; files are shared, replication goes on",
-            "open it for writes: this is what is timed as the promotion",
-            "make a table in it, write a row, read it back",
-            "read all rows of all tables, and compare the indexes of small ones with them",
-        ];
-        let checks = checks.iter().map(|text| format!("check that this returns true: {text}"));
-        let steps = steps.into_iter().map(str::to_owned).chain(checks);
-        let last = "drop the branch, and note the outcome".to_owned();
-        for (n, step) in steps.chain([last]).enumerate() {
-            add(ExplainedKind::Step, &(n + 1).to_string(), step, None);
-        }
-        let newest = database.replicated_time();
-        let age = self.engine.env.clock.now_ms().saturating_sub(newest.ms());
-        let local = database.local_partitions();
-        let shared: u64 = local.iter().flat_map(|p| files(&p.manifest())).sum();
-        let delta: u64 = local.iter().map(|p| p.delta_bytes() as u64).sum();
-        let estimate = ExplainedKind::Estimate;
-        add(estimate, "cut_age_ms", format!("{age} from the newest cut to now"), Some(age));
-        add(estimate, "shared_bytes", format!("{shared} of files, not copied"), Some(shared));
-        add(estimate, "written_bytes", format!("at most {delta}, from memory"), Some(delta));
-        if let Err(error) = check_standby(&self.engine, name) {
-            add(ExplainedKind::Blocker, error.state.0, error.message, None);
-        }
-        Ok(lines)
-    }
-}
-
-fn files(manifest: &format::Manifest) -> Vec<u64> {
-    manifest.chunks().map(|c| c.bytes).collect()
 }
 
 /// Reads a check before anything is done.

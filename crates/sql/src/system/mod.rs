@@ -30,6 +30,7 @@
 
 mod cluster;
 mod columns;
+mod drill;
 mod engine;
 mod functions;
 mod indexes;
@@ -50,8 +51,9 @@ mod types;
 #[cfg(test)]
 mod tests;
 
+pub use drill::{DrillStep, drilled};
 pub use engine::EngineSource;
-pub use show::{DrillStep, drilled, explained, failed_over, receipt, show, show_schema, verified};
+pub use show::{explained, failed_over, receipt, show, show_schema, verified};
 pub use source::{
     DatabaseFact, DivergedFact, DrillFact, EventFact, Fate, LinkFact, SessionFact, SettingFact,
     StorageFact, SystemSource, UsageFact, UserFact, WindowFact,
@@ -142,7 +144,7 @@ fn fill(facts: &Facts, relation: &Relation, sheet: &mut Sheet) {
         ("information_schema", "replication_status" | "mv_replication_status") => {
             replication::status(&facts.links, sheet);
         }
-        ("information_schema", "drills") => replication::drills(facts, sheet),
+        ("information_schema", "drills") => drill::view(facts, sheet),
         ("information_schema", "replication_history") => replication::history(facts, sheet),
         ("information_schema", "diverged_transactions") => {
             replication::diverged_transactions(facts, sheet);

@@ -33,24 +33,6 @@ pub(super) fn status(links: &[LinkFact], sheet: &mut Sheet) {
     }
 }
 
-/// `information_schema.drills`: the last one of each database.
-pub(super) fn drills(facts: &Facts, sheet: &mut Sheet) {
-    for database in &facts.databases {
-        let Some(drill) = &database.last_drill else { continue };
-        let proven = database.last_proven.as_ref();
-        sheet.row([
-            ("database_name", (&database.name).into()),
-            ("drill_time", at_ms(drill.at_ms)),
-            ("cut", at_ms(drill.cut_ms)),
-            ("outcome", if drill.passed { "passed" } else { "FAILED" }.into()),
-            ("writable_ms", drill.writable_ms.into()),
-            ("detail", (&drill.detail).into()),
-            ("last_proven", proven.map_or(Cell::Null, |p| at_ms(p.at_ms))),
-            ("last_proven_cut", proven.map_or(Cell::Null, |p| at_ms(p.cut_ms))),
-        ]);
-    }
-}
-
 /// `information_schema.replication_history`
 pub(super) fn history(facts: &Facts, sheet: &mut Sheet) {
     for event in &facts.history {

@@ -2,6 +2,7 @@
 //! `FAILOVER`.
 
 use super::columns::Kind;
+use super::drill::DRILLED;
 use super::replication;
 use super::sheet::{Cell, Sheet, at_ms};
 use super::source::{DatabaseFact, SystemSource};
@@ -108,32 +109,6 @@ const VERIFIED: [(&str, Kind); 7] = [
     ("rows", Kind::Int8),
     ("source_rows", Kind::Int8),
 ];
-
-/// The columns of `DRILL`.
-const DRILLED: [(&str, Kind); 4] =
-    [("step", Kind::Text), ("outcome", Kind::Text), ("ms", Kind::Int8), ("detail", Kind::Text)];
-
-/// One step of a drill.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DrillStep {
-    /// Which.
-    pub step: String,
-    /// `ok` or `FAILED`; of the last one, `passed` or `FAILED`.
-    pub outcome: &'static str,
-    /// How long it took.
-    pub ms: u64,
-    /// For people.
-    pub detail: String,
-}
-
-/// The result of `DRILL`.
-pub fn drilled(steps: &[DrillStep]) -> Result<RecordBatch> {
-    let mut sheet = Sheet::new(&DRILLED);
-    for s in steps {
-        sheet.full_row([(&s.step).into(), s.outcome.into(), s.ms.into(), (&s.detail).into()]);
-    }
-    sheet.batch()
-}
 
 /// The result of `VERIFY`.
 pub fn verified(done: &Verification) -> Result<RecordBatch> {
