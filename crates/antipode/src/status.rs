@@ -92,7 +92,8 @@ impl Status {
     }
 
     fn unprotected(&self) -> Vec<(String, String)> {
-        let each = self.databases.iter();
+        // Whoever makes a branch has the data elsewhere.
+        let each = self.databases.iter().filter(|d| d.branch_of.is_none());
         each.filter_map(|d| Some((d.name.clone(), self.why_unprotected(d)?))).collect()
     }
 
@@ -110,8 +111,11 @@ impl Status {
             "protected",
         ]);
         for d in &self.databases {
-            let protected =
-                self.why_unprotected(d).map_or("yes".into(), |why| format!("NO: {why}"));
+            let protected = match (self.why_unprotected(d), &d.branch_of) {
+                (None, _) => "yes".into(),
+                (Some(_), Some(of)) => format!("a branch of {of}"),
+                (Some(why), None) => format!("NO: {why}"),
+            };
             let writes = match &d.gate {
                 _ if d.role != "primary" => "no".into(),
                 Some(gate) => format!("refused: {gate}"),
@@ -161,7 +165,7 @@ impl Status {
             let why = self.why_unprotected(d);
             json!({
                 "database": d.name, "role": d.role, "partitions": d.partitions, "bytes": d.bytes,
-                "readonly_reason": d.gate, "protected": why.is_none(), "why_unprotected": why,
+                "readonly_reason": d.gate, "branch_of": d.branch_of, "protected": why.is_none(), "why_unprotected": why,
                 "storage": self.storage.iter().find(|s| s.database == d.name).map(storage),
             })
         });
@@ -232,6 +236,14 @@ mod tests {
         assert_eq!(why(vec![link("streaming", Some(90_000))]).as_deref(), Some("90 s behind"));
         let two = vec![link("paused", None), link("streaming", Some(1))];
         assert_eq!(why(two), None);
+    }
+
+    #[test]
+    fn a_branch_needs_no_standby() {
+        let mut status = status(vec![]);
+        status.databases[0].branch_of = Some("bank".into());
+        assert!(status.unprotected().is_empty());
+        assert_eq!(status.json()["databases"][0]["branch_of"], json!("bank"));
     }
 
     #[test]

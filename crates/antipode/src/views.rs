@@ -41,6 +41,8 @@ pub struct Database {
     pub bytes: u64,
     /// Why writes are refused, if they are.
     pub gate: Option<String>,
+    /// What it is a branch of, if it is one that follows nobody.
+    pub branch_of: Option<String>,
 }
 
 /// How much the node holds of something.
@@ -168,5 +170,7 @@ fn database(answer: &Answer, row: usize) -> Database {
         partitions: number("partitions").unwrap_or_default(),
         bytes: number("bytes").unwrap_or_default(),
         gate: text("read only"),
+        branch_of: text("source")
+            .and_then(|source| source.strip_prefix("branch of ").map(str::to_owned)),
     }
 }

@@ -29,6 +29,7 @@
 //!    Databases of a replication group do both together: see [`Links::group`].
 //! 7. **Verification**: see [`Links::verify`].
 //! 8. **Replicas**: the source declares who is to follow it, and calls them: see [`replicas`].
+//! 9. **What a lost primary had**: see [`Links::open_diverged`].
 //!
 //! # Invariants
 //! * A target acknowledges only what is durable; a source keeps what no live slot has acknowledged.
@@ -65,7 +66,7 @@ pub use handover::Switchover;
 pub use link::{LinkStatus, PartitionLag};
 pub use links::{
     Difference, Explained, ExplainedKind, Failover, FailoverRequest, GroupRequest, Grouped, Links,
-    Loss, Promoted, ReplicateRequest, Verb, Verification, VerifiedTable,
+    Loss, OpenedDiverged, Promoted, ReplicateRequest, Verb, Verification, VerifiedTable,
 };
 pub use peer::Receipt;
 pub use replicas::{AddReplica, OpenCycle, ReplicaStatus};

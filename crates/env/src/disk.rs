@@ -19,6 +19,10 @@ pub trait Disk: Send + Sync + Debug {
     fn create_dir(&self, dir: &Path) -> io::Result<()>;
     /// Renames atomically, replacing the target.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Gives an existing file a second name in another place, under which it lives on whatever
+    /// becomes of the first one. `AlreadyExists` if that is taken; other errors may mean that this
+    /// file system cannot do it.
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Removes a file.
     fn remove(&self, path: &Path) -> io::Result<()>;
     /// Removes a folder and all in it; fine if it is not there.

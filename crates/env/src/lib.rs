@@ -14,7 +14,7 @@
 //! # What a disk promises
 //! * [`DiskFile::write_at`] reaches the disk for sure only after [`DiskFile::sync`]; a crash before
 //!   that may keep all, some or none of it, page by page.
-//! * A created, renamed or removed name is safe only after [`Disk::sync_dir`] of its folder.
+//! * A created, linked, renamed or removed name is safe only after [`Disk::sync_dir`] of its folder.
 //! * A failed sync must stop the process: the kernel may have dropped the data.
 
 mod disk;

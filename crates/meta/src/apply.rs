@@ -1,6 +1,7 @@
 //! The state machine: [`apply()`] is the only way metadata changes. Pure: no clock, no chance, no I/O.
 //! An error leaves the state in an undefined half; callers apply to a copy and keep it on success.
 
+mod branches;
 mod databases;
 mod links;
 mod replicas;
@@ -103,6 +104,10 @@ fn step(state: &mut State, command: Command) -> Result<Response> {
         }
         Command::Batch(commands) => batch(state, commands),
         Command::Replicas(command) => replicas::step(state, command),
+        Command::FinishBranch { database, gate, at_ms, by } => {
+            branches::finish(state, database, gate, at_ms, by)
+        }
+        Command::Drilled { database, drill, by } => branches::drilled(state, database, drill, by),
     }
 }
 

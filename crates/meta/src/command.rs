@@ -7,7 +7,8 @@ pub use replica::ReplicaCommand;
 
 use crate::scram::Verifier;
 use crate::state::{
-    DatabaseState, Durability, Gate, Handover, HistoryRow, Link, MaxLag, Slot, Source,
+    Branch, DatabaseState, Drill, Durability, Gate, Handover, HistoryRow, Link, MaxLag, Slot,
+    Source,
 };
 use base::{ClusterId, DatabaseId, Epoch, LineId, LogId, Lsn, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -261,6 +262,26 @@ pub enum Command {
     Batch(Vec<Command>),
     /// About remote servers and replicas.
     Replicas(ReplicaCommand),
+    /// The commit point of a branch: it is a primary from here on.
+    FinishBranch {
+        /// Which.
+        database: DatabaseId,
+        /// Why it takes no writes, if it is to take none.
+        gate: Option<Gate>,
+        /// When.
+        at_ms: u64,
+        /// Who ordered it.
+        by: Option<String>,
+    },
+    /// Notes what a drill came to.
+    Drilled {
+        /// The database that was tried.
+        database: DatabaseId,
+        /// The outcome.
+        drill: Drill,
+        /// Who ordered it.
+        by: Option<String>,
+    },
 }
 
 /// The content of [`Command::CreateDatabase`].
@@ -274,7 +295,7 @@ pub struct NewDatabase {
     pub partitions: u16,
     /// When commits are acknowledged.
     pub durability: Durability,
-    /// [`DatabaseState::Primary`] or [`DatabaseState::Copying`].
+    /// [`DatabaseState::Primary`], [`DatabaseState::Copying`] or [`DatabaseState::Branching`].
     pub state: DatabaseState,
     /// The first writer's epoch, or the source's promotion epoch.
     pub epoch: Epoch,
@@ -285,6 +306,9 @@ pub struct NewDatabase {
     /// Who.
     #[serde(default)]
     pub by: Option<String>,
+    /// For a branch.
+    #[serde(default)]
+    pub branch: Option<Branch>,
 }
 
 /// What a command answers.

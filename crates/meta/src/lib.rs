@@ -44,6 +44,7 @@ pub use command::{Command, NewDatabase, ReplicaCommand, Response};
 pub use replica::{CYCLES_MAX, Cycle, CycleState, RemoteServer, Replica, ReplicaOptions, Wanted};
 pub use shell::{Bootstrap, Meta};
 pub use state::{
-    Cluster, Database, DatabaseState, Durability, Gate, HISTORY_ROWS, Handover, HandoverSide,
-    HistoryRow, LINK_ROWS, Link, MaxLag, Promotion, Slot, Source, State, User, peer_of, peer_user,
+    Branch, Cluster, Database, DatabaseState, Drill, Durability, Gate, HISTORY_ROWS, Handover,
+    HandoverSide, HistoryRow, LINK_ROWS, Link, MaxLag, Promotion, Purpose, Slot, Source, State,
+    User, peer_of, peer_user,
 };

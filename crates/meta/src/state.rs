@@ -98,6 +98,8 @@ pub enum DatabaseState {
     },
     /// Being removed; a restart completes the removal.
     Dropping,
+    /// Being made out of another database; a restart removes it.
+    Branching,
 }
 
 impl DatabaseState {
@@ -117,6 +119,7 @@ impl DatabaseState {
             DatabaseState::Copying => "copying",
             DatabaseState::Rewinding { .. } => "rewinding",
             DatabaseState::Dropping => "dropping",
+            DatabaseState::Branching => "branching",
         }
     }
 }
@@ -168,6 +171,15 @@ pub struct Database {
     /// As a standby it lets nobody read.
     #[serde(default)]
     pub hidden: bool,
+    /// What it was made out of, if it is a branch.
+    #[serde(default)]
+    pub branch: Option<Branch>,
+    /// The last drill.
+    #[serde(default)]
+    pub last_drill: Option<Drill>,
+    /// The last drill in which everything was right.
+    #[serde(default)]
+    pub last_proven: Option<Drill>,
 }
 
 /// A limit of what a lost region may take with it.
@@ -179,7 +191,52 @@ pub struct MaxLag {
     pub blocks: bool,
 }
 
+/// Where a branch comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Branch {
+    /// The database it was made out of.
+    pub of: DatabaseId,
+    /// Its name then.
+    pub name: String,
+    /// The consistent point that it began with.
+    pub cut: Timestamp,
+    /// What it is for.
+    pub purpose: Purpose,
+}
+
+/// What a branch is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Purpose {
+    /// Whoever made it says.
+    Own,
+    /// A drill: it goes when that is over, and does not outlive the process.
+    Drill,
+    /// It shows what another region never saw, and is never written.
+    Diverged,
+}
+
+/// What a drill came to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Drill {
+    /// When it was over.
+    pub at_ms: u64,
+    /// The consistent point that was tried.
+    pub cut: Timestamp,
+    /// True if every check was.
+    pub passed: bool,
+    /// How long it took until something could be written, in milliseconds.
+    pub writable_ms: u64,
+    /// For people.
+    pub detail: String,
+}
+
 impl Database {
+    /// True for what does not outlive the process: a branch that is not complete, or that of a drill.
+    pub fn is_passing(&self) -> bool {
+        let drill = self.branch.as_ref().is_some_and(|b| b.purpose == Purpose::Drill);
+        self.state == DatabaseState::Branching || drill
+    }
+
     /// The lowest log position of `partition` that some slot still needs; `None` if no slot does.
     pub fn slot_floor(&self, partition: usize) -> Option<Lsn> {
         let live = self.slots.values().filter(|s| s.dropped.is_none());

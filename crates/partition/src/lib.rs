@@ -28,6 +28,8 @@
 //! 5. **Promotion.** [`Partition::start_epoch`] writes `EpochStart{cut}`; versions above the cut go.
 //! 6. **Coming back.** [`Partition::diverged`] lists what the other side never had,
 //!    [`Partition::rewind`] takes it out; then [`Partition::ingest`] follows the new leader.
+//! 7. **Branching.** [`Partition::branch`] makes the files of a new partition of what is here at one
+//!    time; its log begins at position 2, so that nobody takes it for one that begins with nothing.
 //!
 //! # Invariants
 //! * Lsn order is the order of appends under the mutex; the log is dense.
@@ -51,6 +53,7 @@
 //! leader's `EpochStart` in its place.
 
 mod apply;
+mod branch;
 mod follower;
 pub mod guards;
 mod handle;

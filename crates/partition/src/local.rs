@@ -36,7 +36,7 @@ impl Drop for Queued<'_> {
 
 impl Partition {
     /// Waits until a read at `ts` can be served.
-    async fn see(&self, ts: Timestamp, reach: Reach<'_>) -> Result<Lsn> {
+    pub(crate) async fn see(&self, ts: Timestamp, reach: Reach<'_>) -> Result<Lsn> {
         loop {
             let decided = self.decided.notified();
             tokio::pin!(decided);
@@ -95,7 +95,7 @@ impl Partition {
         }
     }
 
-    async fn reveal(&self, lsn: Lsn) -> Result<()> {
+    pub(crate) async fn reveal(&self, lsn: Lsn) -> Result<()> {
         if self.settings.sync && lsn > Lsn::ZERO {
             self.log.wait_durable(self.settings.log_id, lsn).await?;
         }

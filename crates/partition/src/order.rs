@@ -41,6 +41,8 @@ pub enum Reach<'a> {
     Keys(&'a [Bytes]),
     /// All keys from the first to before the second.
     Range(&'a [u8], &'a [u8]),
+    /// Everything.
+    All,
 }
 
 /// See the module's head.
@@ -103,6 +105,7 @@ impl Order {
             let in_the_way = match reach {
                 Reach::Keys(keys) => keys.iter().any(|k| prepared.touches_key(k)),
                 Reach::Range(start, end) => prepared.touches_range(start, end),
+                Reach::All => true,
             };
             if in_the_way {
                 return Err(*txn);

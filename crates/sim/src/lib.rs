@@ -6,7 +6,7 @@
 //!      │             SimNode (disk)          ▲                 SimNode (disk)
 //!      ▼                  ▲                  │                      ▲
 //!   ledger            mischief: power loss, kill, full disk, skew, cut links, lost answers,
-//!      │              spills, pauses, schema changes, indexes made and dropped
+//!      │              spills, pauses, schema changes, indexes made and dropped, branches
 //!      │              operator: lost region, split, planned switch, failback by difference
 //!      └─────────▶ invariants, at every read and once everything is healed
 //! ```
@@ -33,6 +33,7 @@
 
 pub mod bank;
 mod biography;
+mod branches;
 pub mod client;
 pub mod dice;
 mod far;

@@ -8,7 +8,7 @@ use crate::stage::Stage;
 use crate::trace::Trace;
 use crate::verdict::Violation;
 use crate::weather::Weather;
-use crate::{biography, client, healing, indexes, mischief, panics, reader};
+use crate::{biography, branches, client, healing, indexes, mischief, panics, reader};
 use dr::memory::Network;
 use env::sim::World;
 use std::sync::Arc;
@@ -97,6 +97,7 @@ async fn play(world: World, options: Options) -> Report {
         stage.spawn(client::run(stage.clone(), number, dice()));
     }
     stage.spawn(indexes::run(stage.clone(), dice()));
+    stage.spawn(branches::run(stage.clone(), dice()));
     stage.verdict.check(story(&mut operator, &dice()).await);
     stage.finish();
     let violation = stage.verdict.get().map(|violation| with_biography(&stage, violation));

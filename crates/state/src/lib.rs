@@ -15,6 +15,9 @@
 //!   scan(spec)     row groups nothing newer touches pass as columns        ┘
 //! ```
 //!
+//! [`State::branch`] makes the beginning of another partition of this one, by giving its files a second
+//! name each.
+//!
 //! # Steps of a restart
 //! [`State::open`] reads the newest manifest; the caller replays the log from its `replay_from` with
 //! [`State::apply`], which leaves out what the chunks hold already.
@@ -26,7 +29,7 @@
 //!   refused. Versions go only in spills and merges, and only those that the horizon given to them
 //!   allows. A merge changes nothing that a permitted read can see, at any timestamp.
 //! * Chunks of one layer ascend by key and do not overlap; all versions of a key are in one of them.
-//! * Files never change under their name. A manifest is written after everything it names is
+//! * Files never change under their name, and each name is one folder's to remove. A manifest is written after everything it names is
 //!   durable, and removed for sure before anything it names is removed.
 //! * A reader keeps the layers and the generations of the delta it began with alive; spills and
 //!   merges change neither.
@@ -39,6 +42,7 @@
 //! one, and perhaps files no manifest names; [`State::open`] removes those, once all that was removed
 //! before is so for sure.
 
+mod branch;
 mod cache;
 mod chunk;
 mod columns;
@@ -68,6 +72,7 @@ mod view;
 mod walk;
 mod write;
 
+pub use branch::BranchRequest;
 pub use cache::{CacheStats, PageCache};
 pub use columns::{KEY_COLUMN, TS_COLUMN, arrow_type, cell_at, column_name, schema, value_at};
 pub use delta::Version;

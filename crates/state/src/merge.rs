@@ -21,6 +21,8 @@ use std::sync::Arc;
 pub(crate) struct Retain {
     /// Nobody reads below: of the versions at or below it the newest of each key is enough.
     horizon: Timestamp,
+    /// Nothing above it stays.
+    upto: Timestamp,
     /// Nothing older lies below, so that a deletion that everybody sees need not be told.
     bottom: bool,
     key: Vec<u8>,
@@ -29,7 +31,13 @@ pub(crate) struct Retain {
 
 impl Retain {
     pub(crate) fn new(horizon: Timestamp, bottom: bool) -> Retain {
-        Retain { horizon, bottom, key: Vec::new(), settled: false }
+        let upto = Timestamp::MAX;
+        Retain { horizon, upto, bottom, key: Vec::new(), settled: false }
+    }
+
+    /// All versions up to a time, and none after it.
+    pub(crate) fn upto(upto: Timestamp) -> Retain {
+        Retain { upto, ..Retain::new(Timestamp::ZERO, false) }
     }
 
     /// Asked for all versions, by key and then from the newest on.
@@ -38,6 +46,9 @@ impl Retain {
             self.key.clear();
             self.key.extend_from_slice(key);
             self.settled = false;
+        }
+        if ts > self.upto {
+            return false;
         }
         if self.settled || ts > self.horizon {
             return !self.settled;
@@ -184,7 +195,8 @@ pub(crate) fn merge(
         let Some((i, _)) = first else { break };
         let Some(rows) = &sources[i].rows else { break };
         // From here on nothing else has a key of these rows: they go as they are.
-        let alone = rows.plain && second.is_none_or(|s| rows.last() < s);
+        let alone =
+            rows.plain && retain.upto == Timestamp::MAX && second.is_none_or(|s| rows.last() < s);
         let (from, n) = (sources[i].at, rows.keys.len());
         let end = if second.is_none() || alone { n } else { (from + 1).min(n) };
         let mut at = from;

@@ -116,7 +116,7 @@ impl State {
         claims.0.push(claim);
         drop(claims);
         let seq = inner.files.lock().writing();
-        let mut namer = Namer { seq, count: 0 };
+        let mut namer = Namer::new(&inner.dir, seq);
         let horizon = horizon.min(base.manifest.ts).max(base.manifest.horizon);
         let merged = match choice {
             Choice::Join(range) => self.join(&base, table, range, horizon, &mut namer),

@@ -128,7 +128,7 @@ impl State {
         Ok(Merged { storage: table.storage, runs, run: None, base: Some(base), bytes })
     }
 
-    fn write(
+    pub(crate) fn write(
         &self,
         sources: Vec<Source<'_>>,
         shape: &Shape<'_>,
@@ -137,7 +137,7 @@ impl State {
     ) -> Result<Vec<ChunkMeta>> {
         let inner = &*self.inner;
         let schema = shape.schema();
-        let mut out = ChunkWriter::new(&inner.disk, &inner.dir, &inner.settings, namer, schema);
+        let mut out = ChunkWriter::new(&inner.disk, &inner.settings, namer, schema);
         merge(sources, retain, &mut out, &|| self.go_on())?;
         out.finish()
     }

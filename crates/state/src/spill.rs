@@ -103,7 +103,7 @@ impl State {
         let inner = &*self.inner;
         let old = self.view().base;
         let seq = inner.files.lock().take_seq();
-        let mut namer = Namer { seq, count: 0 };
+        let mut namer = Namer::new(&inner.dir, seq);
         let mut storages: BTreeSet<StorageId> = old.tables.keys().copied().collect();
         storages.extend(frozen.storages());
         let mut tables = Vec::new();
@@ -142,7 +142,7 @@ impl State {
     }
 
     /// Writes what one key space has in a stretch of time.
-    fn write_run(
+    pub(crate) fn write_run(
         &self,
         storage: StorageId,
         columns: &[ColumnLayout],
@@ -155,7 +155,7 @@ impl State {
         let (start, end) = key::range(storage);
         let with_deleted = frozen.deletes(&start, &end);
         let schema = file_schema(columns, with_deleted);
-        let mut out = ChunkWriter::new(&inner.disk, &inner.dir, &inner.settings, namer, schema);
+        let mut out = ChunkWriter::new(&inner.disk, &inner.settings, namer, schema);
         let mut rows = RowsBuilder::for_file(columns, with_deleted);
         let mut versions: Vec<(Bytes, Version)> = Vec::new();
         let mut from = Some(start);

@@ -13,16 +13,21 @@ use parquet::basic::Compression;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Gives names to the files of one spill or merge.
+/// Gives places to the files of one spill or merge.
 pub(crate) struct Namer {
-    pub(crate) seq: u64,
+    dir: PathBuf,
+    seq: u64,
     pub(crate) count: u64,
 }
 
 impl Namer {
+    pub(crate) fn new(dir: &Path, seq: u64) -> Namer {
+        Namer { dir: dir.to_owned(), seq, count: 0 }
+    }
+
     fn next(&mut self) -> String {
         self.count += 1;
         format!("chunk-{}-{}.parquet", self.seq, self.count)
@@ -33,7 +38,6 @@ impl Namer {
 /// that their ranges do not overlap.
 pub(crate) struct ChunkWriter<'a> {
     disk: &'a Arc<dyn Disk>,
-    dir: &'a PathBuf,
     settings: &'a Settings,
     namer: &'a mut Namer,
     schema: SchemaRef,
@@ -55,12 +59,11 @@ struct Current {
 impl<'a> ChunkWriter<'a> {
     pub(crate) fn new(
         disk: &'a Arc<dyn Disk>,
-        dir: &'a PathBuf,
         settings: &'a Settings,
         namer: &'a mut Namer,
         schema: SchemaRef,
     ) -> ChunkWriter<'a> {
-        ChunkWriter { disk, dir, settings, namer, schema, current: None, done: Vec::new() }
+        ChunkWriter { disk, settings, namer, schema, current: None, done: Vec::new() }
     }
 
     /// Appends rows; their keys are above all before, or the last one's with an older version.
@@ -101,7 +104,7 @@ impl<'a> ChunkWriter<'a> {
 
     fn begin(&mut self, min_key: Bytes) -> Result<Current> {
         let file = self.namer.next();
-        let path = self.dir.join(format!("{file}.tmp"));
+        let path = self.namer.dir.join(format!("{file}.tmp"));
         let out = self
             .disk
             .create(&path)
@@ -129,8 +132,8 @@ impl<'a> ChunkWriter<'a> {
         let sink = current.writer.into_inner().map_err(|e| failed(&file, e))?;
         let io = |e| Error::io(format!("writing chunk {file}"), &e);
         let (bytes, crc32c) = sink.finish().map_err(io)?;
-        let path = self.dir.join(&file);
-        self.disk.rename(&self.dir.join(format!("{file}.tmp")), &path).map_err(io)?;
+        let dir = &self.namer.dir;
+        self.disk.rename(&dir.join(format!("{file}.tmp")), &dir.join(&file)).map_err(io)?;
         self.done.push(ChunkMeta {
             file,
             min_key: current.min_key,

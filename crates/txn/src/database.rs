@@ -235,6 +235,7 @@ impl Database {
                 Err(self.not_now("it gives up what its new source does not have"))
             }
             DatabaseState::Dropping => Err(self.not_now("it is being dropped")),
+            DatabaseState::Branching => Err(self.not_now("it is being made")),
         }
     }
 

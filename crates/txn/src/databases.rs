@@ -29,6 +29,7 @@ impl Engine {
             link: None,
             at_ms: self.env.clock.now_ms(),
             by: None,
+            branch: None,
         })
         .await
     }
@@ -72,6 +73,11 @@ impl Engine {
     pub async fn drop_database(self: &Arc<Self>, name: &str) -> Result<()> {
         let _changing = self.changing.lock().await;
         let record = self.record(name)?;
+        if record.is_passing() {
+            let message = format!("database \"{name}\" is being made, or of a drill that goes on");
+            return Err(Error::new(SqlState::OBJECT_IN_USE, message)
+                .hint("it goes by itself if it does not come to an end"));
+        }
         let (database, state) = (record.id, DatabaseState::Dropping);
         self.meta.apply(Command::SetDatabaseState { database, state })?;
         if let Some(open) = self.detach(name).await {
@@ -82,11 +88,15 @@ impl Engine {
     }
 
     pub(crate) fn remove_database(&self, record: &meta::Database) -> Result<()> {
-        self.remove_partitions(record)?;
-        self.remove_dir(&self.database_dir(record.id))?;
+        self.remove_files(record)?;
         let (database, at_ms) = (record.id, self.env.clock.now_ms());
         self.meta.apply(Command::DropDatabase { database, at_ms })?;
         Ok(())
+    }
+
+    pub(crate) fn remove_files(&self, record: &meta::Database) -> Result<()> {
+        self.remove_partitions(record)?;
+        self.remove_dir(&self.database_dir(record.id))
     }
 
     fn remove_partitions(&self, record: &meta::Database) -> Result<()> {
@@ -98,15 +108,32 @@ impl Engine {
     }
 
     fn remove_dir(&self, dir: &std::path::Path) -> Result<()> {
-        let removed = self.env.disk.remove_dir(dir);
+        let disk = &self.env.disk;
+        let removed = disk.remove_dir(dir).and_then(|()| match dir.parent() {
+            // Nobody would look for it if it came back.
+            Some(parent) if disk.exists(parent) => disk.sync_dir(parent),
+            _ => Ok(()),
+        });
         removed.map_err(|e| Error::io(format!("removing {}", dir.display()), &e))
     }
 
-    fn partition_dir(&self, id: DatabaseId, index: usize, log: LogId) -> PathBuf {
+    pub(crate) fn partition_dir(&self, id: DatabaseId, index: usize, log: LogId) -> PathBuf {
         self.database_dir(id).join(format!("p{index}-{log}"))
     }
 
     pub(crate) fn attach(&self, record: &meta::Database) -> Result<Arc<Database>> {
+        let database = self.open_database(record)?;
+        self.list(&database);
+        Ok(database)
+    }
+
+    /// Lets everybody find an open database by its name.
+    pub(crate) fn list(&self, database: &Arc<Database>) {
+        self.databases.write().insert(database.name().to_owned(), database.clone());
+    }
+
+    /// Opens a database that nobody knows of yet.
+    pub(crate) fn open_database(&self, record: &meta::Database) -> Result<Arc<Database>> {
         let mut partitions = Vec::with_capacity(record.partitions.len());
         for (index, log_id) in record.partitions.iter().enumerate() {
             partitions.push(Arc::new(self.open_partition(record, index, *log_id)?));
@@ -122,9 +149,7 @@ impl Engine {
         };
         let handles = partitions.iter().map(reach).collect();
         let database = Database::new(env, shared, settings, record, partitions, handles);
-        let database = Arc::new(database);
-        self.databases.write().insert(record.name.clone(), database.clone());
-        Ok(database)
+        Ok(Arc::new(database))
     }
 
     /// Opens a database's partitions again from disk, after their files were replaced.
@@ -144,7 +169,7 @@ impl Engine {
         let made = self.env.disk.create_dir(&dir);
         made.map_err(|e| Error::io(format!("making {}", dir.display()), &e))?;
         self.log.register(log_id);
-        let primary = record.state == DatabaseState::Primary;
+        let primary = matches!(record.state, DatabaseState::Primary | DatabaseState::Branching);
         Partition::open(
             self.env.clone(),
             self.log.clone(),
@@ -165,7 +190,7 @@ impl Engine {
     }
 
     /// Takes a database out of service; no file of it is written any more when this returns.
-    async fn detach(&self, name: &str) -> Option<Arc<Database>> {
+    pub(crate) async fn detach(&self, name: &str) -> Option<Arc<Database>> {
         let open = self.databases.write().remove(name)?;
         for partition in open.local_partitions() {
             partition.retire().await;

@@ -8,7 +8,7 @@ use crate::settings::EngineSettings;
 use base::{ClusterId, DatabaseId, Error, LogId, NodeId, Result, SqlState, Timestamp};
 use env::{DiskLock, Env, TaskHandle};
 use log::Log;
-use meta::{Command, DatabaseState, Gate, HistoryRow, Meta};
+use meta::{Command, DatabaseState, Gate, HistoryRow, Meta, Purpose};
 use parking_lot::{Mutex, RwLock};
 use partition::WaitGraph;
 use state::{CacheStats, PageCache};
@@ -94,6 +94,10 @@ impl Engine {
                 self.remove_database(&record)?;
                 continue;
             }
+            if record.is_passing() {
+                self.remove_passing(&record)?;
+                continue;
+            }
             let database = self.attach(&record)?;
             if record.state == DatabaseState::Primary {
                 self.finish_promotion(&database).await?;
@@ -115,7 +119,7 @@ impl Engine {
     }
 
     /// Notes an event that this node itself is the author of.
-    fn note(&self, database: &str, kind: &str, detail: &str) {
+    pub(crate) fn note(&self, database: &str, kind: &str, detail: &str) {
         let row = HistoryRow::new(self.env.clock.now_ms(), database, kind, detail);
         if let Err(error) = self.meta.apply(Command::History(row)) {
             tracing::warn!(database, kind, %error, "not in the history");
@@ -187,6 +191,7 @@ impl Engine {
     /// As [`Engine::gate`], in all its forms. Whoever looks after it opens it again when it expires.
     pub async fn gate_as(&self, name: &str, request: GateRequest) -> Result<()> {
         let database = self.database(name)?;
+        self.check_changeable(name)?;
         let GateRequest { owner, reason, expires_ms, queues } = request;
         let at_ms = self.env.clock.now_ms();
         let gate = Gate { reason: reason.clone(), owner, at_ms, expires_ms, queues };
@@ -196,9 +201,26 @@ impl Engine {
         Ok(())
     }
 
+    /// What shows a lost primary stays as it is.
+    fn check_changeable(&self, name: &str) -> Result<()> {
+        let branch = self.record(name)?.branch;
+        match branch.filter(|b| b.purpose == Purpose::Diverged) {
+            None => Ok(()),
+            Some(branch) => Err(Error::new(
+                SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
+                format!(
+                    "database \"{name}\" shows what a lost primary of \"{}\" had, and stays as it is",
+                    branch.name
+                ),
+            )
+            .hint("CREATE DATABASE … BRANCH OF makes one of it that takes writes")),
+        }
+    }
+
     /// Opens a database for writes again, by order of somebody.
     pub fn ungate(&self, name: &str, by: &str) -> Result<()> {
         let database = self.database(name)?;
+        self.check_changeable(name)?;
         let (at_ms, by) = (self.env.clock.now_ms(), Some(by.to_owned()));
         self.meta.apply(Command::ClearGate { database: database.id(), at_ms, by })?;
         database.writers.open();

@@ -24,7 +24,8 @@
 //!    commits come after. A transaction without writes is serial at its snapshot as it is.
 //! 6. Values of sequences are reserved in blocks by transactions of their own; see `sequence`.
 //! 7. Writes bring index entries along, in the same partition; see `index`.
-//! 8. The schema is rows of partition 0; DDL locks a table's descriptor exclusively, everything
+//! 8. A branch is a database made of what another one holds at one time; see [`Engine::branch`].
+//! 9. The schema is rows of partition 0; DDL locks a table's descriptor exclusively, everything
 //!    else shares it.
 //!
 //! # Invariants
@@ -52,6 +53,7 @@
 //! above every timestamp in the logs, so no commit can fall between such a transaction's reads and
 //! its timestamp.
 
+mod branch;
 mod catalog;
 mod commit;
 mod cover;
@@ -74,6 +76,7 @@ mod upkeep;
 mod view;
 mod writes;
 
+pub use branch::{BranchOrder, Branched, Branching};
 pub use cover::{Cover, LagLimit};
 pub use database::{Database, DatabaseSettings};
 pub use engine::Engine;

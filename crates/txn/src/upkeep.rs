@@ -263,12 +263,14 @@ impl Engine {
 /// A first copy may have to replay a log that is much larger than memory before anybody can read
 /// it. During a rewind timestamps change their meaning.
 fn writes_chunks(database: &Database) -> bool {
-    !matches!(database.state(), DatabaseState::Rewinding { .. } | DatabaseState::Dropping)
+    let state = database.state();
+    let given_up = matches!(state, DatabaseState::Rewinding { .. } | DatabaseState::Dropping);
+    !given_up && state != DatabaseState::Branching
 }
 
 /// All columns that any reader of what is written may ask for: those of the schema at the horizon,
 /// and of all that came after it.
-async fn layouts(database: &Arc<Database>, bounds: &Bounds) -> Result<Layouts> {
+pub(crate) async fn layouts(database: &Arc<Database>, bounds: &Bounds) -> Result<Layouts> {
     let oldest = database.catalog(bounds.horizon).await?;
     let later = database.tables_since(bounds.horizon).await?;
     let mut tables: BTreeMap<StorageId, BTreeMap<u32, ColumnLayout>> = BTreeMap::new();

@@ -5,6 +5,7 @@
 
 mod bad_input;
 mod bounded_loss;
+mod branches;
 mod clients;
 mod commands;
 mod damage;

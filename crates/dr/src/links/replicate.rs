@@ -73,6 +73,7 @@ impl Links {
         }
         let hello = self.greet(request, None).await?;
         let new = NewDatabase {
+            branch: None,
             name: request.database.clone(),
             line: hello.line,
             partitions: hello.partitions,

@@ -6,10 +6,11 @@ use base::{Result, TableDescriptor, Timestamp};
 use dr::memory::{Call, Verdict};
 use dr::{AddReplica, FailoverRequest, Verb};
 use env::sim::{World, run};
-use meta::{DatabaseState, RemoteServer, ReplicaCommand, ReplicaOptions};
+use meta::{DatabaseState, Purpose, RemoteServer, ReplicaCommand, ReplicaOptions};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+use txn::BranchOrder;
 
 /// `+` it is done, `=` it is fine and changes nothing, a SQLSTATE: it is refused.
 ///
@@ -35,6 +36,7 @@ gate              | +       +     55006 +      +     55000   55000  55000  55000
 unlock            | =       +     55006 =      =     55000   55000  55000  55000   55000     =
 unlock force      | =       +     +     =      =     55000   55000  55000  55000   55000     =
 verify            | 55000   55000 55000 55000  55000 +       08006  55000  55000   55000     55000
+branch            | =       =     =     =      =     =       =      =      57P03   57P03     =
 explain           | =       =     =     =      =     =       =      =      =       =         =
 explain back      | =       =     =     =      =     =       =      =      =       =         =
 replica start     | +       +     08006 +      +     55000   55000  55000  55000   55000     08006
@@ -195,6 +197,11 @@ async fn act(scene: &Scene, verb: &str) -> Result<()> {
         "replica promote" => links.promote_replica(BANK, REPLICA, false, "test").await.map(drop),
         "replica lossy" => links.promote_replica(BANK, REPLICA, true, "test").await.map(drop),
         "replica drop" => links.drop_replica(BANK, REPLICA, false, "test").await,
+        "branch" => {
+            let (source, name) = (BANK.to_owned(), "branch".to_owned());
+            let order = BranchOrder { source, name, at: None, purpose: Purpose::Own, by: None };
+            here.engine.branch(order).await.map(drop)
+        }
         "explain" => links.explain(&Verb::Failover(failover(None, true))).await.map(drop),
         "explain back" => {
             links.explain(&Verb::Replicate(here.request(other, true))).await.map(drop)

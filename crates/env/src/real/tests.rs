@@ -26,7 +26,11 @@ fn files_are_written_read_renamed_and_removed() {
     disk.rename(&path, &dir.join("a/b/other")).unwrap();
     disk.replace(&dir.join("a/b/third"), b"x").unwrap();
     assert_eq!(disk.list(&dir.join("a/b")).unwrap(), ["other", "third"]);
+    disk.link(&dir.join("a/b/other"), &dir.join("a/linked")).unwrap();
+    let again = disk.link(&dir.join("a/b/other"), &dir.join("a/linked")).unwrap_err();
+    assert_eq!(again.kind(), ErrorKind::AlreadyExists);
     disk.remove(&dir.join("a/b/other")).unwrap();
+    assert_eq!(disk.read(&dir.join("a/linked")).unwrap().len(), 15);
     assert_eq!(disk.read(&dir.join("a/b/third")).unwrap(), b"x");
     assert!(disk.free_bytes(&dir).unwrap() > 0);
     disk.remove_dir(&dir).unwrap();

@@ -125,6 +125,27 @@ impl Disk for SimDisk {
         })
     }
 
+    fn link(&self, from: &Path, to: &Path) -> Result<()> {
+        change(&self.node, self.life, |disk| {
+            if disk.faults.links {
+                return Err(Error::from(ErrorKind::Unsupported));
+            }
+            let file = match disk.names.get(from) {
+                Some(Entry::File(file)) => file,
+                Some(Entry::Dir) => return Err(Error::from(ErrorKind::IsADirectory)),
+                None => return Err(not_found(from)),
+            };
+            if disk.names.get(to).is_some() {
+                return Err(Error::from(ErrorKind::AlreadyExists));
+            }
+            if !disk.names.is_dir(parent(to)) {
+                return Err(not_found(parent(to)));
+            }
+            disk.link(file, to);
+            Ok(())
+        })
+    }
+
     fn remove(&self, path: &Path) -> Result<()> {
         change(&self.node, self.life, |disk| match disk.names.get(path) {
             Some(Entry::File(_)) => {

@@ -30,6 +30,7 @@ pub(super) struct Faults {
     pub(super) reads: bool,
     pub(super) writes: bool,
     pub(super) syncs: bool,
+    pub(super) links: bool,
     pub(super) end_after: Option<EndAfter>,
 }
 
@@ -156,9 +157,10 @@ impl Model {
         }
     }
 
-    /// Bytes of all files that have a name.
+    /// Bytes of all files that have a name, or several.
     pub(super) fn used(&self) -> u64 {
-        let sizes = self.names.files().filter_map(|f| self.files.get(&f));
+        let files: BTreeSet<u64> = self.names.files().collect();
+        let sizes = files.iter().filter_map(|f| self.files.get(f));
         sizes.map(|c| c.now.len() as u64).sum()
     }
 
@@ -169,6 +171,12 @@ impl Model {
         self.names.insert(path, Entry::File(file));
         self.unsafe_changes.push(NameChange::Create { path: path.to_owned(), file });
         file
+    }
+
+    /// A second name for a file.
+    pub(super) fn link(&mut self, file: u64, to: &Path) {
+        self.names.insert(to, Entry::File(file));
+        self.unsafe_changes.push(NameChange::Create { path: to.to_owned(), file });
     }
 
     /// Folders are safe at once: [`crate::Disk::create_dir`] syncs the folder above.

@@ -163,6 +163,11 @@ impl SimNode {
         self.shared.disk.lock().faults.syncs = on;
     }
 
+    /// Makes the disk one that cannot give a file a second name, until switched off.
+    pub fn fail_links(&self, on: bool) {
+        self.shared.disk.lock().faults.links = on;
+    }
+
     /// Power loss in the middle of the disk change (write, sync, rename …) after `changes` more of
     /// them: the way to stop between two steps that have no await between them.
     pub fn crash_after(&self, changes: u64) {

@@ -42,6 +42,30 @@ fn a_crash_follows_from_the_seed_and_differs_between_seeds() {
 }
 
 #[test]
+fn a_second_name_outlives_the_first() {
+    run(1, |world| async move {
+        let node = world.node();
+        let env = node.env();
+        let (a, b) = (Path::new("/d/a"), Path::new("/e/b"));
+        env.disk.create_dir(Path::new("/d")).unwrap();
+        env.disk.create_dir(Path::new("/e")).unwrap();
+        env.disk.replace(a, b"safe").unwrap();
+        env.disk.link(a, b).unwrap();
+        assert_eq!(node.used_bytes(), 4);
+        assert_eq!(env.disk.link(a, b).unwrap_err().kind(), std::io::ErrorKind::AlreadyExists);
+        env.disk.sync_dir(Path::new("/e")).unwrap();
+        env.disk.remove(a).unwrap();
+        env.disk.sync_dir(Path::new("/d")).unwrap();
+        node.crash();
+        let env = node.restart();
+        assert!(!env.disk.exists(a));
+        assert_eq!(env.disk.read(b).unwrap(), b"safe");
+        env.disk.remove(b).unwrap();
+        assert_eq!(node.used_bytes(), 0);
+    });
+}
+
+#[test]
 fn synced_data_survives_and_a_kill_keeps_even_the_rest() {
     run(1, |world| async move {
         let node = world.node();

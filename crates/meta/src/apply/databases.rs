@@ -27,6 +27,9 @@ pub(super) fn create(state: &mut State, new: NewDatabase) -> Result<Response> {
         Some(l) => format!("target of {}:{}/{}", l.source.host, l.source.port, l.source.database),
     };
     let row = HistoryRow::new(new.at_ms, new.name.as_str(), "create", detail).by(new.by);
+    let origin = new.branch.as_ref().and_then(|b| state.databases.get(&b.of));
+    let version_retention_ms = origin.and_then(|d| d.version_retention_ms);
+    let branch = new.branch.is_some();
     let database = Database {
         id,
         name: new.name,
@@ -40,15 +43,21 @@ pub(super) fn create(state: &mut State, new: NewDatabase) -> Result<Response> {
         link: new.link,
         slots: BTreeMap::new(),
         handover: None,
-        version_retention_ms: None,
+        version_retention_ms,
         max_lag: None,
         group: None,
         replicas: BTreeMap::new(),
         bytes_per_second: None,
         hidden: false,
+        branch: new.branch,
+        last_drill: None,
+        last_proven: None,
     };
     state.databases.insert(id, database);
-    note(state, row);
+    // A branch is worth telling of once it is complete.
+    if !branch {
+        note(state, row);
+    }
     Ok(Response::Database { id, logs })
 }
 
@@ -86,7 +95,9 @@ fn take_logs(state: &mut State, partitions: u16) -> Result<Vec<LogId>> {
 
 pub(super) fn drop(state: &mut State, id: DatabaseId, at_ms: u64) -> Result<Response> {
     find(state, id)?;
-    if let Some(database) = state.databases.remove(&id) {
+    if let Some(database) = state.databases.remove(&id)
+        && !database.is_passing()
+    {
         note(state, HistoryRow::new(at_ms, database.name, "drop", ""));
     }
     Ok(Response::Done)

@@ -18,6 +18,10 @@ pub(super) fn put(
         return Err(Error::new(SqlState::OBJECT_IN_USE, message)
             .hint(format!("STOP REPLICATING {} first", database.name)));
     }
+    if matches!(database.state, DatabaseState::Branching | DatabaseState::Dropping) {
+        let message = format!("database \"{}\" is {}", database.name, database.state.name());
+        return Err(Error::new(SqlState::OBJECT_IN_USE, message));
+    }
     let detail = format!(
         "from {}:{}/{}{}; from {} to {}",
         link.source.host,

@@ -47,6 +47,7 @@ fn slot() -> Slot {
 
 fn create(name: &str, target: bool) -> Command {
     Command::CreateDatabase(NewDatabase {
+        branch: None,
         name: name.into(),
         line: LineId(u128::MAX),
         partitions: 2,
@@ -272,4 +273,77 @@ fn state_and_commands_survive_json() {
     apply(&mut s, all).unwrap();
     let text = serde_json::to_string(&s).unwrap();
     assert_eq!(serde_json::from_str::<State>(&text).unwrap(), s);
+}
+
+fn branch(purpose: Purpose) -> Command {
+    let Command::CreateDatabase(new) = create("b", false) else { panic!("another command") };
+    let (of, name, cut) = (DatabaseId(1), "a".to_owned(), Timestamp(50));
+    let branch = Some(Branch { of, name, cut, purpose });
+    Command::CreateDatabase(NewDatabase { state: DatabaseState::Branching, branch, ..new })
+}
+
+fn finish(gate: Option<Gate>) -> Command {
+    Command::FinishBranch { database: DatabaseId(2), gate, at_ms: 8, by: Some("ann".into()) }
+}
+
+#[test]
+fn a_branch_is_a_primary_once_it_is_finished_and_not_before() {
+    let mut s = state();
+    apply(&mut s, create("a", false)).unwrap();
+    let (database, ms) = (DatabaseId(1), Some(7_000));
+    apply(&mut s, Command::SetVersionRetention { database, ms, at_ms: 4 }).unwrap();
+    apply(&mut s, branch(Purpose::Own)).unwrap();
+    assert!(s.database("b").unwrap().is_passing());
+    assert_eq!(s.history.last().unwrap().kind, "version retention", "nothing to tell yet");
+    let put = Command::PutLink {
+        database: DatabaseId(2),
+        link: link(),
+        state: DatabaseState::Copying,
+        by: None,
+    };
+    let refused = apply(&mut s.clone(), put).unwrap_err();
+    assert_eq!(refused.state, SqlState::OBJECT_IN_USE);
+    apply(&mut s, finish(None)).unwrap();
+    let made = s.database("b").unwrap();
+    assert_eq!((made.state, made.version_retention_ms), (DatabaseState::Primary, ms));
+    assert!(!made.is_passing());
+    let told = s.history.last().unwrap();
+    assert_eq!((told.kind.as_str(), told.cut), ("branch", Some(Timestamp(50))));
+    assert!(apply(&mut s, finish(None)).is_err(), "once");
+}
+
+#[test]
+fn a_drill_is_told_of_once_and_proves_something_if_it_is_passed() {
+    let mut s = state();
+    apply(&mut s, create("a", false)).unwrap();
+    let before = s.history.len();
+    apply(&mut s, branch(Purpose::Drill)).unwrap();
+    apply(&mut s, finish(None)).unwrap();
+    assert!(s.database("b").unwrap().is_passing(), "it does not outlive the process");
+    apply(&mut s, Command::DropDatabase { database: DatabaseId(2), at_ms: 9 }).unwrap();
+    assert_eq!(s.history.len(), before);
+    for (at_ms, passed) in [(10, true), (11, false)] {
+        let detail = "writable after 3 ms".to_owned();
+        let drill = Drill { at_ms, cut: Timestamp(50), passed, writable_ms: 3, detail };
+        apply(&mut s, Command::Drilled { database: DatabaseId(1), drill, by: None }).unwrap();
+    }
+    let tried = s.database("a").unwrap();
+    let at = |drill: &Option<Drill>| drill.as_ref().map(|d| d.at_ms);
+    assert_eq!((at(&tried.last_proven), at(&tried.last_drill)), (Some(10), Some(11)));
+    let told: Vec<&str> = s.history[before..].iter().map(|row| row.detail.as_str()).collect();
+    assert_eq!(told, ["passed: writable after 3 ms", "FAILED: writable after 3 ms"]);
+}
+
+#[test]
+fn metadata_of_before_branches_is_read() {
+    let mut s = state();
+    apply(&mut s, create("a", false)).unwrap();
+    // A JSON value holds no larger number.
+    s.databases.get_mut(&DatabaseId(1)).unwrap().line = LineId(5);
+    let mut old = serde_json::to_value(&s).unwrap();
+    let database = old["databases"]["1"].as_object_mut().unwrap();
+    for field in ["branch", "last_drill", "last_proven"] {
+        assert!(database.remove(field).is_some(), "{field}");
+    }
+    assert_eq!(serde_json::from_value::<State>(old).unwrap(), s);
 }

@@ -1,28 +1,40 @@
 //! # No file is leaked, none is removed too early
 //! When a region has just started, a partition's folder holds manifests, the chunks that they name,
-//! and nothing else of ours: whatever a crash cut off was removed, and nothing that is needed.
+//! and nothing else of ours: whatever a crash cut off was removed, and nothing that is needed. There
+//! are folders of the databases that the metadata knows, and of no others: nothing is left of a branch
+//! that was not finished.
 
 use crate::region::Access;
 use crate::verdict::Violation;
 use env::Disk;
 use format::Manifest;
+use meta::Database as Record;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// Checks all folders of the database under test.
+/// Checks all folders of all databases.
 pub fn check(access: &Access, disk: &dyn Disk, name: &str) -> Result<(), Violation> {
     let failed = |what: String| Violation::new("files", format!("{name}: {what}"));
-    let record = access.record().map_err(|e| failed(e.to_string()))?;
+    let records: Vec<Record> = access.engine.meta.read(|s| s.databases.values().cloned().collect());
+    let root = Path::new("/data/db");
+    let known: BTreeSet<String> = records.iter().map(|r| r.id.to_string()).collect();
+    let there = disk.list(root).map_err(|e| failed(format!("listing {}: {e}", root.display())))?;
+    if let Some(leaked) = there.iter().find(|folder| !known.contains(*folder)) {
+        return Err(failed(format!("folder {leaked} belongs to no database")));
+    }
+    records.iter().try_for_each(|record| database(record, disk).map_err(failed))
+}
+
+fn database(record: &Record, disk: &dyn Disk) -> Result<(), String> {
     let root = Path::new("/data/db").join(record.id.to_string());
-    let folders =
-        disk.list(&root).map_err(|e| failed(format!("listing {}: {e}", root.display())))?;
+    let folders = disk.list(&root).map_err(|e| format!("listing {}: {e}", root.display()))?;
     let partitions: BTreeSet<String> =
         record.partitions.iter().enumerate().map(|(i, log)| format!("p{i}-{log}")).collect();
     for folder in folders.iter().filter(|f| f.starts_with('p')) {
         if !partitions.contains(folder) {
-            return Err(failed(format!("folder {folder} belongs to no partition")));
+            return Err(format!("folder {folder} belongs to no partition"));
         }
-        partition(disk, &root.join(folder)).map_err(failed)?;
+        partition(disk, &root.join(folder))?;
     }
     Ok(())
 }

@@ -23,6 +23,9 @@ impl Executor {
             stmt,
             Stmt::CreateDatabase { .. }
                 | Stmt::DropDatabase { .. }
+                | Stmt::CreateBranch { .. }
+                | Stmt::Drill { .. }
+                | Stmt::OpenDiverged { .. }
                 | Stmt::SetVersionRetention { .. }
                 | Stmt::SetMaxReplicationLag { .. }
                 | Stmt::Group(_)
@@ -74,6 +77,7 @@ impl Executor {
                 let done = self.links()?.verify(database, &self.user).await?;
                 return Ok(rows_of(system::verified(&done)?, "VERIFY"));
             }
+            Stmt::Drill { database, checks } => return self.drill(database, checks).await,
             Stmt::Reapply { transaction, force } => return self.reapply(transaction, *force).await,
             Stmt::Dismiss { transaction, reason } => {
                 return self.dismiss(transaction, reason).await;
@@ -87,6 +91,10 @@ impl Executor {
             Stmt::CreateDatabase { name, if_not_exists, partitions, durability } => {
                 self.create_database(name, *if_not_exists, *partitions, *durability).await?
             }
+            Stmt::CreateBranch { name, if_not_exists, source, at } => {
+                self.create_branch(name, *if_not_exists, source, *at).await?
+            }
+            Stmt::OpenDiverged { of, name } => self.open_diverged(of.as_deref(), name).await?,
             Stmt::DropDatabase { name, if_exists } => self.drop_database(name, *if_exists).await?,
             Stmt::SetVersionRetention { database, retention } => {
                 self.engine.set_version_retention(database, *retention)?;

@@ -52,6 +52,12 @@ impl Executor {
     }
 
     pub(super) async fn explain(&self, stmt: &Stmt) -> Result<Outcome> {
+        if let Stmt::Drill { database, checks } = stmt {
+            return Ok(rows_of(
+                system::explained(&self.explain_drill(database, checks)?)?,
+                "EXPLAIN",
+            ));
+        }
         let verb = match stmt {
             Stmt::Failover { database, at, data_loss } => Verb::Failover(FailoverRequest {
                 database: database.clone(),

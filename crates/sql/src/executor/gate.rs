@@ -5,17 +5,20 @@ use super::failover::moment;
 use crate::statement::{Expiry, GateMode};
 use crate::text;
 use base::{Error, Result, SqlState, SqlType, Value};
-use meta::DatabaseState;
+use meta::{DatabaseState, Purpose};
 use txn::GateRequest;
 
 impl Executor {
-    /// The database named, or all that take writes.
+    /// The database named, or all that may take writes.
     fn named_or_all(&self, database: Option<&str>) -> Result<Vec<String>> {
         match database {
             Some(name) => Ok(vec![self.engine.database(name)?.name().to_owned()]),
             None => {
                 let all = self.engine.databases();
+                let kept = |name| self.engine.record(name).ok().and_then(|r| r.branch);
+                let own = |name| kept(name).is_none_or(|branch| branch.purpose == Purpose::Own);
                 let primary = all.iter().filter(|d| d.state() == DatabaseState::Primary);
+                let primary = primary.filter(|d| own(d.name()));
                 Ok(primary.map(|d| d.name().to_owned()).collect())
             }
         }

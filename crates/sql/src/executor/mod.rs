@@ -12,7 +12,9 @@
 
 mod administer;
 mod body;
+mod branch;
 mod copy;
+mod drill;
 mod failover;
 mod gate;
 mod index;

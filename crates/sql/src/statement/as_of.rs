@@ -169,6 +169,9 @@ fn is_word(token: &Token, word: &str) -> bool {
 pub(super) fn apply(stmt: Stmt, time: Option<SystemTime>) -> Result<Stmt, Failure> {
     let Some(time) = time else { return Ok(stmt) };
     match stmt {
+        Stmt::CreateBranch { name, if_not_exists, source, .. } => {
+            Ok(Stmt::CreateBranch { name, if_not_exists, source, at: Some(time) })
+        }
         Stmt::Copy(copy) if copy.to => Ok(Stmt::Copy(Copy { as_of: Some(time), ..copy })),
         Stmt::Sql(ast) if only_reads(&ast) => {
             Ok(Stmt::AsOf { stmt: Box::new(Stmt::Sql(ast)), time })

@@ -27,11 +27,15 @@ const IGNORED: [&str; 12] = [
     "is_template",
 ];
 
-/// `CREATE DATABASE [IF NOT EXISTS] d [PARTITIONS n] [WITH {SYNC|ASYNC} DURABILITY] …`
+/// `CREATE DATABASE [IF NOT EXISTS] d [PARTITIONS n] [WITH {SYNC|ASYNC} DURABILITY] …`, and
+/// `CREATE DATABASE [IF NOT EXISTS] d BRANCH OF s`
 pub(super) fn create(input: &mut Input<'_>) -> Result<Stmt, Failure> {
     input.expect_all(&["create", "database"])?;
     let if_not_exists = input.eat_all(&["if", "not", "exists"]);
     let name = input.name()?;
+    if let Some(branch) = super::branch::branch_of(input, &name, if_not_exists)? {
+        return Ok(branch);
+    }
     let (mut partitions, mut given) = (None, None);
     loop {
         input.eat("with");

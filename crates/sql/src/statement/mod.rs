@@ -17,6 +17,7 @@
 //! clients expect.
 
 mod as_of;
+mod branch;
 mod copy;
 mod database;
 mod error;
@@ -164,6 +165,31 @@ pub enum Stmt {
         partitions: Option<u16>,
         /// How durable commits are.
         durability: Option<Durability>,
+    },
+    /// `CREATE DATABASE [IF NOT EXISTS] d BRANCH OF s [AS OF SYSTEM TIME t]`
+    CreateBranch {
+        /// Its name.
+        name: String,
+        /// No error if it exists.
+        if_not_exists: bool,
+        /// What it begins with.
+        source: String,
+        /// As of when; now if absent.
+        at: Option<SystemTime>,
+    },
+    /// `DRILL DATABASE d [CHECK 'SELECT …' [, …]]`: try the standby out.
+    Drill {
+        /// The standby.
+        database: String,
+        /// Queries that each must return one row, `true`.
+        checks: Vec<String>,
+    },
+    /// `OPEN DIVERGED [TRANSACTIONS [OF d]] AS DATABASE x`
+    OpenDiverged {
+        /// Whose; the database connected to if absent.
+        of: Option<String>,
+        /// The name to open them under.
+        name: String,
     },
     /// `ALTER DATABASE d {SET version_retention = '1 h' | RESET version_retention}`
     SetVersionRetention {
@@ -386,6 +412,8 @@ fn statement(input: &mut Input<'_>) -> Result<Stmt, Failure> {
             group::group(input)
         }
         ["verify", "database", _] => link::verify(input),
+        ["drill", "database", _] => branch::drill(input),
+        ["open", "diverged", _] => branch::open_diverged(input),
         ["reapply", "diverged", "transaction"] => link::reapply(input),
         ["dismiss", "diverged", "transaction"] => link::dismiss(input),
         ["show", "replication", "status"] => gate::show_status(input),
@@ -413,6 +441,7 @@ fn is_ours(first: &str, second: &str) -> bool {
         ("replicate" | "alter", "database")
             | ("pause" | "continue" | "stop", "replicating")
             | ("flush" | "unlock", "tables")
-            | ("switchover" | "failover", "database" | "replication")
+            | ("switchover" | "failover" | "drill", "database")
+            | ("switchover" | "failover", "replication")
     )
 }

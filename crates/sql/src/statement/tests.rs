@@ -210,6 +210,41 @@ fn replicate_verbs_gates_and_lists() {
             },
         ),
         ("verify database d", Stmt::Verify { database: name("d") }),
+        ("drill database d", Stmt::Drill { database: name("d"), checks: vec![] }),
+        (
+            "DRILL DATABASE d CHECK 'select true', 'select 1 = 1'",
+            Stmt::Drill {
+                database: name("d"),
+                checks: vec![name("select true"), name("select 1 = 1")],
+            },
+        ),
+        ("open diverged as database x", Stmt::OpenDiverged { of: None, name: name("x") }),
+        (
+            "OPEN DIVERGED TRANSACTIONS AS DATABASE x",
+            Stmt::OpenDiverged { of: None, name: name("x") },
+        ),
+        (
+            "open diverged transactions of d as database x",
+            Stmt::OpenDiverged { of: d(), name: name("x") },
+        ),
+        (
+            "create database x branch of d",
+            Stmt::CreateBranch {
+                name: name("x"),
+                if_not_exists: false,
+                source: name("d"),
+                at: None,
+            },
+        ),
+        (
+            "create database if not exists x branch of d as of system time '-10s'",
+            Stmt::CreateBranch {
+                name: name("x"),
+                if_not_exists: true,
+                source: name("d"),
+                at: Some(SystemTime::Ago(10_000)),
+            },
+        ),
         (
             "reapply diverged transaction 'a-1'",
             Stmt::Reapply { transaction: name("a-1"), force: false },

@@ -1,9 +1,9 @@
 //! The facts of a running node.
 
 use super::source::{
-    DatabaseFact, DivergedFact, EventFact, Fate, GroupFact, LinkFact, ProtectionFact, ReplicaFact,
-    ServerFact, SessionFact, SettingFact, StorageFact, SystemSource, UsageFact, UserFact,
-    WindowFact,
+    DatabaseFact, DivergedFact, DrillFact, EventFact, Fate, GroupFact, LinkFact, ProtectionFact,
+    ReplicaFact, ServerFact, SessionFact, SettingFact, StorageFact, SystemSource, UsageFact,
+    UserFact, WindowFact,
 };
 use async_trait::async_trait;
 use base::{Catalog, Result, SqlState, TableId, TxnId};
@@ -104,6 +104,14 @@ impl EngineSource {
             Some(source) => format!("follows {source}"),
             None => "has no source".to_string(),
         });
+        let branch = record.branch.as_ref().map(|b| format!("branch of {}", b.name));
+        let drill = |d: meta::Drill| DrillFact {
+            at_ms: d.at_ms,
+            cut_ms: d.cut.ms(),
+            passed: d.passed,
+            writable_ms: d.writable_ms,
+            detail: d.detail,
+        };
         DatabaseFact {
             id: record.id.0,
             name: record.name,
@@ -116,10 +124,12 @@ impl EngineSource {
             .to_string(),
             readonly_reason: follows.or(gate),
             epoch: record.promotion_epoch.to_string(),
-            source,
+            source: source.or(branch),
             bytes,
             hidden: record.hidden,
             bytes_per_second: record.bytes_per_second,
+            last_drill: record.last_drill.map(drill),
+            last_proven: record.last_proven.map(drill),
         }
     }
 }
@@ -159,7 +169,12 @@ impl SystemSource for EngineSource {
         let Some(links) = &self.links else { return Ok(Vec::new()) };
         let now_ms = self.engine.env.clock.now_ms();
         let slot = |slot: SlotStatus| as_source(slot, now_ms);
-        let targets = links.status().into_iter().flat_map(as_target);
+        let proven = |mut link: LinkFact| {
+            let record = self.engine.record(&link.database).ok();
+            link.last_proven_ms = record.and_then(|r| r.last_proven).map(|drill| drill.at_ms);
+            link
+        };
+        let targets = links.status().into_iter().flat_map(as_target).map(proven);
         Ok(targets.chain(links.slots().into_iter().flat_map(slot)).collect())
     }
 

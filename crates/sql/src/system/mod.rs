@@ -30,6 +30,7 @@
 
 mod cluster;
 mod columns;
+mod drill;
 mod engine;
 mod functions;
 mod indexes;
@@ -52,12 +53,13 @@ mod types;
 #[cfg(test)]
 mod tests;
 
+pub use drill::{DrillStep, drilled};
 pub use engine::EngineSource;
 pub use show::{explained, failed_over, receipt, show, show_schema, verified};
 pub use source::{
-    CycleFact, DatabaseFact, DivergedFact, EventFact, Fate, GroupFact, LinkFact, ProtectionFact,
-    ReplicaFact, ServerFact, SessionFact, SettingFact, StorageFact, SystemSource, UsageFact,
-    UserFact, WindowFact,
+    CycleFact, DatabaseFact, DivergedFact, DrillFact, EventFact, Fate, GroupFact, LinkFact,
+    ProtectionFact, ReplicaFact, ServerFact, SessionFact, SettingFact, StorageFact, SystemSource,
+    UsageFact, UserFact, WindowFact,
 };
 
 pub(crate) use functions::answers::split_name;
@@ -145,6 +147,7 @@ fn fill(facts: &Facts, relation: &Relation, sheet: &mut Sheet) {
         ("information_schema", "replication_status" | "mv_replication_status") => {
             replication::status(&facts.links, sheet);
         }
+        ("information_schema", "drills") => drill::view(facts, sheet),
         ("information_schema", "replication_history") => replication::history(facts, sheet),
         ("information_schema", "diverged_transactions") => {
             replication::diverged_transactions(facts, sheet);

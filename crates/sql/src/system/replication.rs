@@ -28,6 +28,7 @@ pub(super) fn status(links: &[LinkFact], sheet: &mut Sheet) {
             ("copied_bytes", link.copied_bytes.into()),
             ("copy_bytes", link.copy_bytes.into()),
             ("last_error", link.last_error.clone().into()),
+            ("last_proven", link.last_proven_ms.map_or(Cell::Null, at_ms)),
         ]);
     }
 }

@@ -2,6 +2,7 @@
 //! `FAILOVER`.
 
 use super::columns::Kind;
+use super::drill::DRILLED;
 use super::replication;
 use super::sheet::{Cell, Sheet, at_ms};
 use super::source::{DatabaseFact, SystemSource};
@@ -69,6 +70,7 @@ fn sheet(stmt: &Stmt) -> Option<Sheet> {
             ("copied_bytes", Kind::Int8),
             ("copy_bytes", Kind::Int8),
             ("last_error", Kind::Text),
+            ("last_proven", Kind::TimestampTz),
         ]),
         Stmt::Switchover { .. } => Sheet::new(&[
             ("from", Kind::Text),
@@ -82,6 +84,7 @@ fn sheet(stmt: &Stmt) -> Option<Sheet> {
         Stmt::Group(group) if group.promotes() => Sheet::new(&FAILED_OVER),
         Stmt::Explain(_) => Sheet::new(&EXPLAINED),
         Stmt::Verify { .. } => Sheet::new(&VERIFIED),
+        Stmt::Drill { .. } => Sheet::new(&DRILLED),
         _ => return None,
     })
 }

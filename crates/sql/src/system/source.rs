@@ -23,7 +23,7 @@ pub struct DatabaseFact {
     pub readonly_reason: Option<String>,
     /// Its highest promotion epoch.
     pub epoch: String,
-    /// Where it replicates from.
+    /// Where it replicates from, or what it is a branch of.
     pub source: Option<String>,
     /// Bytes of its chunks and of row versions in memory.
     pub bytes: u64,
@@ -31,6 +31,10 @@ pub struct DatabaseFact {
     pub hidden: bool,
     /// How much may be sent to each target in a second.
     pub bytes_per_second: Option<u64>,
+    /// The last drill.
+    pub last_drill: Option<DrillFact>,
+    /// The last one in which everything was right.
+    pub last_proven: Option<DrillFact>,
 }
 
 /// Another cluster that replicas lead to.
@@ -100,6 +104,21 @@ pub struct CycleFact {
     pub sent_bytes: Option<u64>,
     /// The consistent point it has brought the target to.
     pub cut_ms: Option<u64>,
+}
+
+/// What a drill came to.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DrillFact {
+    /// When it was over, in milliseconds since 1970.
+    pub at_ms: u64,
+    /// The consistent point that was tried, in milliseconds since 1970.
+    pub cut_ms: u64,
+    /// Everything was right.
+    pub passed: bool,
+    /// How long it took until something was written.
+    pub writable_ms: u64,
+    /// For people.
+    pub detail: String,
 }
 
 /// From when to when a database can be read.
@@ -225,6 +244,8 @@ pub struct LinkFact {
     pub copy_bytes: Option<u64>,
     /// Why it does not run.
     pub last_error: Option<String>,
+    /// When a drill was last passed, in milliseconds since 1970.
+    pub last_proven_ms: Option<u64>,
 }
 
 /// An event of a database's life.

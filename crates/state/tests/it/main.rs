@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that fails here says where")]
 
 mod append;
+mod branch;
 mod crash;
 mod damage;
 mod manifests;

@@ -229,3 +229,27 @@ fn a_gate_waits_for_a_transaction_that_uses_a_sequence_and_refuses_the_next() {
         assert_eq!(refused.state, SqlState::READ_ONLY_SQL_TRANSACTION);
     });
 }
+
+#[test]
+fn a_branch_gives_no_value_that_it_has_already() {
+    env::sim::run(29, |world| async move {
+        let engine = open(world.node().env()).await.expect("opens");
+        let database = engine.create_database("shop", 2, Durability::Sync).await.expect("new");
+        let s = create(&database, "orders").await;
+        let mut given = BTreeSet::new();
+        for _ in 0..100 {
+            let mut txn = begin(&database, ReadCommitted).await;
+            given.insert(next(&mut txn, &s).await.expect("a value"));
+        }
+        let (source, name) = ("shop".to_owned(), "copy".to_owned());
+        let order =
+            txn::BranchOrder { source, name, at: None, purpose: meta::Purpose::Own, by: None };
+        let branch = engine.branch(order).await.expect("can be made").database;
+        for _ in 0..2_000 {
+            let mut txn = begin(&branch, ReadCommitted).await;
+            assert!(given.insert(next(&mut txn, &s).await.expect("a value")), "comes twice");
+        }
+        let mut txn = begin(&database, ReadCommitted).await;
+        assert_eq!(next(&mut txn, &s).await.expect("a value"), 101, "the source goes on");
+    });
+}

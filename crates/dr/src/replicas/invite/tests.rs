@@ -40,6 +40,9 @@ fn record(line: u128, number: u32, link: Option<(u8, &str)>) -> Record {
     Record {
         group: None,
         max_lag: None,
+        branch: None,
+        last_drill: None,
+        last_proven: None,
         id: DatabaseId(1),
         name: "copy".into(),
         line: LineId(line),

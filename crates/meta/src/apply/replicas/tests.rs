@@ -21,6 +21,7 @@ fn state() -> State {
         link: None,
         at_ms: 1,
         by: None,
+        branch: None,
     });
     apply(&mut state, create).unwrap();
     state
