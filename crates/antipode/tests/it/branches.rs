@@ -205,7 +205,11 @@ async fn everything(client: &Client) -> Vec<Vec<Vec<String>>> {
         "SELECT * FROM made ORDER BY id",
         "SELECT * FROM u ORDER BY id",
         "SELECT id FROM u WHERE v = 'b'",
-        "SELECT id FROM t WHERE n = 4242",
+        "SELECT id FROM t WHERE n = 4242 ORDER BY id",
+        "SELECT count(*) FROM t WHERE n = 100",
+        "SELECT * FROM w ORDER BY club, id",
+        "SELECT id FROM w WHERE club = 1 AND v = 'a'",
+        "SELECT id FROM w WHERE club = 1 AND v = 'b'",
         "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public' ORDER BY 1",
     ] {
         all.push(rows(client, query).await);
@@ -218,13 +222,18 @@ async fn what_a_lost_primary_had_is_opened_beside_what_is_now() {
     let (mut pair, east) = followed().await;
     let unique = "CREATE TABLE u (id int PRIMARY KEY, v text, k int, UNIQUE (id, v))";
     script(&east, &[unique, "INSERT INTO u VALUES (1, 'a', 1), (2, 'b', 2)"]).await;
-    script(&east, &["CREATE INDEX u_v ON u (v)"]).await;
+    let clubs = "CREATE TABLE w (club int, id int, v text, PRIMARY KEY (club, id), SHARD KEY (club), \
+                 UNIQUE (club, v))";
+    let members = "INSERT INTO w VALUES (1, 1, 'a'), (1, 2, 'b'), (2, 1, 'a')";
+    script(&east, &["CREATE INDEX u_v ON u (v)", clubs, members]).await;
     pair.west.agrees_with(&pair.east, "d", "SELECT * FROM u ORDER BY id").await;
+    pair.west.agrees_with(&pair.east, "d", "SELECT * FROM w ORDER BY club, id").await;
     pair.west.admin("PAUSE REPLICATING d").await;
     for change in [
         "UPDATE t SET n = 4242, note = 'lost' WHERE id IN (3, 4, 5)",
         "DELETE FROM t WHERE id = 6",
         "UPDATE u SET v = CASE v WHEN 'a' THEN 'b' ELSE 'a' END",
+        "UPDATE w SET v = CASE v WHEN 'a' THEN 'b' ELSE 'a' END WHERE club = 1",
         "INSERT INTO bare VALUES (9)",
         "INSERT INTO s (x) VALUES (77)",
         "CREATE TABLE made (id int PRIMARY KEY, x text)",
