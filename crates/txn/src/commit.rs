@@ -8,6 +8,7 @@ use crate::snapshot::Snapshot;
 use crate::transaction::{Committed, Isolation, Transaction};
 use crate::writes::PartitionWrites;
 use base::{Error, Lsn, Outcome, Result, SqlState, Timestamp, TxnId};
+use format::Block;
 use futures::future::join_all;
 use partition::{CommitOne, PrepareOne, ReadSet, Write};
 use std::collections::{BTreeMap, BTreeSet};
@@ -127,9 +128,10 @@ impl Job {
         reads: ReadSet,
         guarding: bool,
     ) -> Result<Timestamp> {
-        let Some((partition, rows)) = writes.into_iter().next() else {
+        let Some((partition, writes)) = writes.into_iter().next() else {
             return Ok(Timestamp::ZERO);
         };
+        let (blocks, writes) = parts(writes);
         let ack = self
             .database
             .partition(partition)?
@@ -139,7 +141,8 @@ impl Job {
                 snapshot: self.snapshot.as_ref().map(|s| s.ts()),
                 reads,
                 guarding,
-                writes: to_writes(rows),
+                blocks,
+                writes,
                 sync: self.database.sync(),
             })
             .await?;
@@ -155,7 +158,8 @@ impl Job {
         let participants: Vec<u16> = writes.keys().copied().collect();
         let floor = self.database.oracle.next();
         let mut prepares = Vec::with_capacity(writes.len());
-        for (partition, rows) in writes {
+        for (partition, writes) in writes {
+            let (blocks, writes) = parts(writes);
             let handle = self.database.partition(partition)?;
             prepares.push(handle.prepare(PrepareOne {
                 txn: self.id,
@@ -163,7 +167,8 @@ impl Job {
                 snapshot: self.snapshot.as_ref().map(|s| s.ts()),
                 guarding,
                 participants: participants.clone(),
-                writes: to_writes(rows),
+                blocks,
+                writes,
                 sync: self.database.sync(),
             }));
         }
@@ -188,6 +193,8 @@ impl Job {
     }
 }
 
-fn to_writes(rows: PartitionWrites) -> Vec<Write> {
-    rows.into_iter().map(|(key, p)| Write { key, row: p.row, prev: p.prev }).collect()
+fn parts(writes: PartitionWrites) -> (Vec<Block>, Vec<Write>) {
+    let (blocks, rows) = writes.into_parts();
+    let rows = rows.into_iter().map(|(key, p)| Write { key, row: p.row, prev: p.prev });
+    (blocks, rows.collect())
 }

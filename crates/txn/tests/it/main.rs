@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "the simulated clock is tokio's, paused")]
 
 mod bank;
+mod bulk;
 mod crash;
 mod indexes;
 mod isolation;
