@@ -29,11 +29,18 @@ const SIGN128: u128 = 1 << 127;
 /// The key of a row with these primary-key values.
 pub fn encode(storage: StorageId, values: &[&Value]) -> Bytes {
     let mut out = Vec::with_capacity(4 + values.len() * 12);
-    out.extend_from_slice(&storage.0.to_be_bytes());
-    for value in values {
-        put_value(&mut out, value);
-    }
+    put_key(&mut out, storage, values.iter().copied());
     out.into()
+}
+
+/// Appends the key of a row with these primary-key values.
+pub fn put_key<'v>(
+    out: &mut Vec<u8>,
+    storage: StorageId,
+    values: impl IntoIterator<Item = &'v Value>,
+) {
+    out.extend_from_slice(&storage.0.to_be_bytes());
+    values.into_iter().for_each(|value| put_value(out, value));
 }
 
 /// The key space a key is in; [`StorageId`] 0 (never used) if the key is shorter than four bytes.
@@ -76,7 +83,12 @@ pub fn shard(values: &[&Value], partitions: u16) -> u16 {
     for value in values {
         put_value(&mut out, value);
     }
-    ((u128::from(xxh3_64(&out)) * u128::from(partitions)) >> 64) as u16
+    shard_of(&out, partitions)
+}
+
+/// The partition of a row whose shard-key values have these bytes, in key form.
+pub fn shard_of(values: &[u8], partitions: u16) -> u16 {
+    ((u128::from(xxh3_64(values)) * u128::from(partitions)) >> 64) as u16
 }
 
 /// The values of a key whose columns have these types. A key may be a prefix: then fewer values

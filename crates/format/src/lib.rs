@@ -5,6 +5,7 @@
 //!   key       storage id │ memcomparable primary key        order of bytes = order of SQL
 //!   index     index columns │ the rest of the row's key      entries of secondary indexes
 //!   row       column id, tag, payload …                     values without names
+//!   block     many new rows in one piece, as a record holds them: from bulk load to log and delta
 //!   record    what a log frame's payload says               Txn Stage Prepare Decide Closed …
 //!   frame     lsn, epoch, kind, payload                     on disk and on links
 //!   catalog   a table descriptor as a row of StorageId 1
@@ -23,6 +24,7 @@
 //! * Keys, row bytes and the shard function are for ever: data on disk and on other clusters is
 //!   placed by them. A change needs a new version next to the old one, and a fixture of both.
 
+pub mod block;
 pub mod catalog;
 pub mod codec;
 pub mod decision;
@@ -36,8 +38,10 @@ mod op;
 pub mod record;
 pub mod row;
 pub mod sequence;
+pub mod stage;
 pub mod vault;
 
+pub use block::Block;
 pub use frame::Frame;
 pub use layout::ColumnLayout;
 pub use manifest::{ChunkMeta, Manifest, Run, TableChunks};

@@ -20,7 +20,8 @@ use crate::op::{op_size, put_ops, take_ops};
 use base::{ClusterId, Error, Lsn, Result, Timestamp, TxnId};
 use bytes::Bytes;
 
-const VERSION: u8 = 1;
+pub(crate) const VERSION: u8 = 1;
+pub(crate) const STAGE: u8 = 2;
 
 /// One log record. The epoch that wrote it is in its frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,7 +95,7 @@ impl Record {
     pub fn kind(&self) -> u8 {
         match self {
             Record::Txn { .. } => 1,
-            Record::Stage { .. } => 2,
+            Record::Stage { .. } => STAGE,
             Record::Prepare { .. } => 3,
             Record::Decide { .. } => 4,
             Record::Closed { .. } => 5,
@@ -161,7 +162,7 @@ impl Record {
                 origin: ClusterId(r.u8()?),
                 ops: take_ops(&mut r, payload)?,
             },
-            2 => Record::Stage { txn: TxnId(r.u128()?), ops: take_ops(&mut r, payload)? },
+            STAGE => Record::Stage { txn: TxnId(r.u128()?), ops: take_ops(&mut r, payload)? },
             3 => Record::Prepare {
                 txn: TxnId(r.u128()?),
                 prepare_ts: Timestamp(r.u64()?),

@@ -143,6 +143,13 @@ impl Writer {
         Writer { out, next: 0 }
     }
 
+    /// An empty row in a buffer that is there already; what it holds goes.
+    pub fn reusing(mut out: Vec<u8>) -> Writer {
+        out.clear();
+        out.push(VERSION);
+        Writer { out, next: 0 }
+    }
+
     /// Appends a column. Ids must ascend; a repeated or smaller id is left out.
     pub fn push(&mut self, id: u32, cell: Cell<'_>) {
         debug_assert!(id >= self.next, "column ids must ascend");
@@ -155,6 +162,11 @@ impl Writer {
     /// The row's bytes.
     pub fn finish(self) -> Bytes {
         self.out.into()
+    }
+
+    /// The row's bytes in their buffer.
+    pub fn into_buffer(self) -> Vec<u8> {
+        self.out
     }
 }
 

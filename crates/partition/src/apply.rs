@@ -1,11 +1,13 @@
 //! Blind apply: what one log record does to the state, the same for replay, followers and
 //! the leader itself.
 
+use crate::changes::Changes;
 use crate::order::Prepared;
 use crate::partition::Inner;
-use base::{ClusterId, Error, Lsn, Result, StorageId, Timestamp, TxnId};
+use base::{ClusterId, Error, Lsn, Result, Timestamp, TxnId};
 use format::frame::Frame;
-use format::record::{Op, Record};
+use format::record::Record;
+use format::stage;
 use state::State;
 
 impl Inner {
@@ -17,19 +19,22 @@ impl Inner {
                 frame.lsn, self.end
             )));
         }
+        if let Some((txn, block)) = stage::new_rows(frame.kind, &frame.payload)? {
+            self.end = frame.lsn;
+            self.history.note(frame.epoch, frame.lsn);
+            self.stage(txn, frame.lsn, Changes { blocks: vec![block], ops: Vec::new() });
+            return Ok(());
+        }
         let record = Record::decode(frame.kind, &frame.payload)?;
         self.end = frame.lsn;
         self.history.note(frame.epoch, frame.lsn);
         match record {
-            Record::Stage { txn, mut ops } => {
-                let staged = self.staged.entry(txn).or_insert_with(|| (frame.lsn, Vec::new()));
-                staged.1.append(&mut ops);
-            }
+            Record::Stage { txn, ops } => self.stage(txn, frame.lsn, ops.into()),
             Record::Txn { txn, commit_ts, ops, .. } => {
-                self.apply_txn(state, txn, commit_ts, frame.lsn, ops);
+                self.apply_txn(state, txn, commit_ts, frame.lsn, ops.into());
             }
             Record::Prepare { txn, prepare_ts, origin, participants, ops } => {
-                self.apply_prepare(txn, prepare_ts, origin, participants, frame.lsn, ops);
+                self.apply_prepare(txn, prepare_ts, origin, participants, frame.lsn, ops.into());
             }
             Record::Decide { txn, commit_ts } => self.apply_decide(state, txn, commit_ts),
             Record::Closed { ts } => {
@@ -42,13 +47,17 @@ impl Inner {
         Ok(())
     }
 
-    fn unstage(&mut self, txn: TxnId, lsn: Lsn, ops: Vec<Op>) -> (Lsn, Vec<Op>) {
+    fn stage(&mut self, txn: TxnId, lsn: Lsn, changes: Changes) {
+        self.staged.entry(txn).or_insert_with(|| (lsn, Changes::default())).1.append(changes);
+    }
+
+    fn unstage(&mut self, txn: TxnId, lsn: Lsn, changes: Changes) -> (Lsn, Changes) {
         match self.staged.remove(&txn) {
             Some((first, mut all)) => {
-                all.extend(ops);
+                all.append(changes);
                 (first, all)
             }
-            None => (lsn, ops),
+            None => (lsn, changes),
         }
     }
 
@@ -59,14 +68,25 @@ impl Inner {
         txn: TxnId,
         commit_ts: Timestamp,
         lsn: Lsn,
-        ops: Vec<Op>,
+        changes: Changes,
     ) {
-        let (first, ops) = self.unstage(txn, lsn, ops);
-        self.note_catalog(commit_ts, &ops);
-        self.watch.note(&ops);
-        state.apply(commit_ts, lsn, &ops);
+        let (first, changes) = self.unstage(txn, lsn, changes);
+        self.show(state, commit_ts, lsn, changes);
         self.order.committed(first, commit_ts);
         self.transactions += 1;
+    }
+
+    /// Changes become visible at a timestamp.
+    fn show(&mut self, state: &State, ts: Timestamp, lsn: Lsn, changes: Changes) {
+        if changes.touches_catalog() {
+            let at = self.catalog_changes.partition_point(|t| *t < ts);
+            if self.catalog_changes.get(at) != Some(&ts) {
+                self.catalog_changes.insert(at, ts);
+            }
+        }
+        self.watch.note(&changes);
+        state.apply_blocks(ts, lsn, changes.blocks);
+        state.apply(ts, lsn, &changes.ops);
     }
 
     /// A prepare.
@@ -77,19 +97,17 @@ impl Inner {
         origin: ClusterId,
         participants: Vec<u16>,
         lsn: Lsn,
-        ops: Vec<Op>,
+        changes: Changes,
     ) {
-        let (first, ops) = self.unstage(txn, lsn, ops);
-        self.order.prepare(txn, Prepared { ts, lsn, first, origin, participants, ops });
+        let (first, changes) = self.unstage(txn, lsn, changes);
+        self.order.prepare(txn, Prepared { ts, lsn, first, origin, participants, changes });
     }
 
     /// A decision.
     pub fn apply_decide(&mut self, state: &State, txn: TxnId, commit_ts: Option<Timestamp>) {
         let Some(prepared) = self.order.decide(txn, commit_ts) else { return };
         if let Some(ts) = commit_ts {
-            self.note_catalog(ts, &prepared.ops);
-            self.watch.note(&prepared.ops);
-            state.apply(ts, prepared.lsn, &prepared.ops);
+            self.show(state, ts, prepared.lsn, prepared.changes);
             self.transactions += 1;
         }
     }
@@ -108,17 +126,5 @@ impl Inner {
         self.closing.clear();
         self.closes.retain(|(ts, _)| *ts <= cut);
         self.durable_closed = self.durable_closed.min(cut);
-    }
-
-    fn note_catalog(&mut self, ts: Timestamp, ops: &[Op]) {
-        // Keys sort by storage, and the catalog's is the lowest: the first op tells.
-        let touched =
-            ops.first().is_some_and(|op| format::key::storage_of(&op.key) == StorageId::CATALOG);
-        if touched {
-            let at = self.catalog_changes.partition_point(|t| *t < ts);
-            if self.catalog_changes.get(at) != Some(&ts) {
-                self.catalog_changes.insert(at, ts);
-            }
-        }
     }
 }

@@ -5,9 +5,9 @@
 //! ones only and gives way to older ones, so that of two in each other's way one goes on and nobody
 //! waits in a circle: taking a guard never waits, and who holds none is waited for by nobody.
 
+use crate::changes::Changes;
 use crate::reads::ReadSet;
 use base::TxnId;
-use format::record::Op;
 use std::collections::BTreeMap;
 
 /// See the module's head.
@@ -41,10 +41,10 @@ impl Guards {
         self.standing.remove(&txn);
     }
 
-    /// What `txn` meets when it writes `ops`; `guarding` if it holds guards itself, wherever.
-    pub fn way(&self, txn: TxnId, guarding: bool, ops: &[Op]) -> Way {
+    /// What `txn` meets when it writes `changes`; `guarding` if it holds guards itself, wherever.
+    pub fn way(&self, txn: TxnId, guarding: bool, changes: &Changes) -> Way {
         let in_the_way = |(other, reads): &(&TxnId, &ReadSet)| {
-            **other != txn && ops.iter().any(|op| reads.contains(&op.key))
+            **other != txn && changes.keys().any(|key| reads.contains(key))
         };
         match self.standing.iter().find(in_the_way) {
             None => Way::Free,

@@ -6,6 +6,7 @@ use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
 use base::{ClusterId, Epoch, Lsn, Result, StorageId, Timestamp, TxnId};
 use bytes::Bytes;
+use format::block::Block;
 use futures::stream::BoxStream;
 use state::ScanSpec;
 use std::time::Duration;
@@ -66,6 +67,17 @@ pub struct LockRequest {
     pub wait: LockWait,
 }
 
+/// What came of an attempt to lock the keys of new rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claimed {
+    /// All are locked, and there is no version of any key from the first to the last one.
+    Vacant,
+    /// All are locked.
+    Locked,
+    /// Somebody may be in the way: none is locked.
+    Refused,
+}
+
 /// One row to put or delete.
 #[derive(Clone, Debug)]
 pub struct Write {
@@ -91,7 +103,9 @@ pub struct CommitOne {
     pub reads: ReadSet,
     /// It holds guards in other partitions: see [`PartitionHandle::guard`].
     pub guarding: bool,
-    /// What it writes.
+    /// New rows that it writes: locked, and known not to be there.
+    pub blocks: Vec<Block>,
+    /// What it writes beside these, sorted by key.
     pub writes: Vec<Write>,
     /// Wait until it is durable.
     pub sync: bool,
@@ -119,7 +133,9 @@ pub struct PrepareOne {
     pub guarding: bool,
     /// Indexes of all partitions that take part.
     pub participants: Vec<u16>,
-    /// What it writes here.
+    /// As in [`CommitOne::blocks`].
+    pub blocks: Vec<Block>,
+    /// What it writes here beside these, sorted by key.
     pub writes: Vec<Write>,
     /// Wait until the prepare is durable.
     pub sync: bool,
@@ -226,6 +242,9 @@ pub trait PartitionHandle: Send + Sync {
     /// Takes locks; one answer per key, `false` only with [`LockWait::SkipLocked`]. On an error the
     /// locks already taken stay until [`PartitionHandle::release`].
     async fn lock(&self, request: LockRequest) -> Result<Vec<bool>>;
+
+    /// Locks the keys of a block exclusively, all or none, without waiting.
+    async fn claim(&self, txn: TxnId, block: Block) -> Result<Claimed>;
 
     /// Gives up a transaction's locks, if it has any.
     async fn release(&self, txn: TxnId);

@@ -19,6 +19,8 @@
 //!    the log ([`Order::assign`](order::Order::assign) holds the rule).
 //! 2. **Commit in several.** `Prepare` at each; durable everywhere = committed at the greatest
 //!    `prepare_ts`; `Decide` follows. A reader at `T` waits for undecided prepares at or below `T`.
+//!    Of a large transaction all but the last ops travel ahead in `Stage` records, first its new
+//!    rows in blocks, as they came ([`Changes`]): alone they mean nothing, whoever finds them.
 //! 3. **SERIALIZABLE.** A commit in one partition brings along what it has read there: under the
 //!    same mutex nothing in that may be newer than its snapshot or prepared by others. What was
 //!    read in other partitions is checked and *guarded* there first ([`PartitionHandle::guard`]);
@@ -54,6 +56,7 @@
 
 mod apply;
 mod branch;
+mod changes;
 mod follower;
 pub mod guards;
 mod handle;
@@ -68,8 +71,9 @@ mod serial;
 mod spill;
 mod watch;
 
+pub use changes::Changes;
 pub use handle::{
-    CatalogVersion, CommitAck, CommitOne, GuardOne, LockMode, LockRequest, LockWait,
+    CatalogVersion, Claimed, CommitAck, CommitOne, GuardOne, LockMode, LockRequest, LockWait,
     PartitionHandle, PartitionStatus, PrepareAck, PrepareOne, Resolution, RowStream, VersionedRow,
     Write,
 };

@@ -1,8 +1,8 @@
 //! The handle of a partition in this process.
 
 use crate::handle::{
-    CatalogVersion, CommitAck, CommitOne, GuardOne, LockRequest, LockWait, PartitionStatus,
-    PrepareAck, PrepareOne, Resolution, RowStream, VersionedRow,
+    CatalogVersion, Claimed, CommitAck, CommitOne, GuardOne, LockRequest, LockWait,
+    PartitionStatus, PrepareAck, PrepareOne, Resolution, RowStream, VersionedRow,
 };
 use crate::locks::Acquire;
 use crate::order::Reach;
@@ -10,6 +10,7 @@ use crate::partition::{Partition, Role};
 use async_trait::async_trait;
 use base::{ClusterId, Error, Lsn, Result, SqlState, StorageId, Timestamp, TxnId};
 use bytes::Bytes;
+use format::block::Block;
 use futures::StreamExt;
 use futures::future::{self, Either};
 use state::{ScanSpec, Version};
@@ -149,10 +150,33 @@ impl crate::PartitionHandle for Partition {
 
     async fn lock(&self, request: LockRequest) -> Result<Vec<bool>> {
         let mut answers = Vec::with_capacity(request.keys.len());
-        for key in &request.keys {
-            answers.push(self.lock_one(&request, key).await?);
+        while answers.len() < request.keys.len() {
+            {
+                let mut inner = self.inner.lock();
+                inner.check_leader()?;
+                while let Some(key) = request.keys.get(answers.len())
+                    && inner.locks.try_acquire(request.txn, key, request.mode)
+                {
+                    answers.push(true);
+                }
+            }
+            if let Some(key) = request.keys.get(answers.len()) {
+                answers.push(self.lock_one(&request, key).await?);
+            }
         }
         Ok(answers)
+    }
+
+    async fn claim(&self, txn: TxnId, block: Block) -> Result<Claimed> {
+        {
+            let mut inner = self.inner.lock();
+            inner.check_leader()?;
+            if !inner.locks.claim(txn, &block) {
+                return Ok(Claimed::Refused);
+            }
+        }
+        let vacant = self.state().is_vacant(block.first(), &format::key::after(block.last()))?;
+        Ok(if vacant { Claimed::Vacant } else { Claimed::Locked })
     }
 
     async fn release(&self, txn: TxnId) {

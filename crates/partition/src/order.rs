@@ -1,9 +1,9 @@
 //! The order of one partition's commits: timestamps given and promised, prepares undecided,
 //! and from where the log must be replayed. Pure: no log, no clock, no locks.
 
+use crate::changes::Changes;
 use base::{ClusterId, Lsn, Timestamp, TxnId};
 use bytes::Bytes;
-use format::record::Op;
 use std::collections::BTreeMap;
 
 /// A prepare that waits for its decision.
@@ -19,19 +19,8 @@ pub struct Prepared {
     pub origin: ClusterId,
     /// All partitions that take part.
     pub participants: Vec<u16>,
-    /// Sorted by key.
-    pub ops: Vec<Op>,
-}
-
-impl Prepared {
-    fn touches_key(&self, key: &[u8]) -> bool {
-        self.ops.binary_search_by(|op| op.key.as_ref().cmp(key)).is_ok()
-    }
-
-    fn touches_range(&self, start: &[u8], end: &[u8]) -> bool {
-        let at = self.ops.partition_point(|op| op.key.as_ref() < start);
-        self.ops.get(at).is_some_and(|op| op.key.as_ref() < end)
-    }
+    /// What it writes.
+    pub changes: Changes,
 }
 
 /// What a reader wants to see.
@@ -103,8 +92,8 @@ impl Order {
         self.max_read = self.max_read.max(ts);
         for (txn, prepared) in self.prepared.iter().filter(|(_, p)| p.ts <= ts) {
             let in_the_way = match reach {
-                Reach::Keys(keys) => keys.iter().any(|k| prepared.touches_key(k)),
-                Reach::Range(start, end) => prepared.touches_range(start, end),
+                Reach::Keys(keys) => keys.iter().any(|k| prepared.changes.touches_key(k)),
+                Reach::Range(start, end) => prepared.changes.touches_range(start, end),
                 Reach::All => true,
             };
             if in_the_way {
@@ -121,7 +110,7 @@ impl Order {
 
     /// True if an undecided prepare of another transaction than `txn` writes into a key range.
     pub fn undecided_in(&self, txn: TxnId, start: &[u8], end: &[u8]) -> bool {
-        self.prepared.iter().any(|(other, p)| *other != txn && p.touches_range(start, end))
+        self.prepared.iter().any(|(other, p)| *other != txn && p.changes.touches_range(start, end))
     }
 
     /// The newest timestamp that can be closed now, if it is newer than the last one.

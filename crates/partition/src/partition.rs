@@ -1,5 +1,6 @@
 //! The partition itself: its parts, and how it opens.
 
+use crate::changes::Changes;
 use crate::guards::Guards;
 use crate::locks::{LockTable, WaitGraph};
 use crate::order::Order;
@@ -8,7 +9,6 @@ use base::{
     ClusterId, Epoch, EpochHistory, Error, LogId, Lsn, NodeId, Result, SqlState, Timestamp, TxnId,
 };
 use env::Env;
-use format::record::Op;
 use log::Log;
 use parking_lot::{Mutex, RwLock};
 use state::{PageCache, State};
@@ -80,7 +80,7 @@ pub(crate) struct Inner {
     pub history: EpochHistory,
     pub order: Order,
     /// Parts of large transactions whose final record has not come yet, with the first one's lsn.
-    pub staged: BTreeMap<TxnId, (Lsn, Vec<Op>)>,
+    pub staged: BTreeMap<TxnId, (Lsn, Changes)>,
     pub locks: LockTable,
     pub guards: Guards,
     pub watch: Watch,
@@ -249,7 +249,7 @@ impl Partition {
             .order
             .prepared()
             .iter()
-            .flat_map(|(txn, p)| p.ops.iter().map(|op| (*txn, op.key.clone())))
+            .flat_map(|(txn, p)| p.changes.shared_keys().map(|key| (*txn, key)))
             .collect();
         for (txn, key) in keys {
             inner.locks.try_acquire(txn, &key, crate::LockMode::Exclusive);

@@ -1,12 +1,12 @@
 //! The leader's side of SERIALIZABLE: what a transaction has read is checked, and kept as it is
 //! until the transaction has its place in the order.
 
+use crate::changes::Changes;
 use crate::guards::Way;
 use crate::handle::GuardOne;
 use crate::partition::{Inner, Partition};
 use crate::reads::ReadSet;
 use base::{Error, Result, SqlState, Timestamp, TxnId};
-use format::record::Op;
 
 /// A comparison of what was read with the present, which has begun and will end under the mutex.
 pub(crate) struct Look<'a> {
@@ -68,12 +68,17 @@ impl Partition {
     ///
     /// # Errors
     /// 40001 if the owner of the guard may have to wait for this transaction.
-    pub(crate) async fn await_guards(&self, txn: TxnId, guarding: bool, ops: &[Op]) -> Result<()> {
+    pub(crate) async fn await_guards(
+        &self,
+        txn: TxnId,
+        guarding: bool,
+        changes: &Changes,
+    ) -> Result<()> {
         loop {
             let fallen = self.unguarded.notified();
             tokio::pin!(fallen);
             fallen.as_mut().enable();
-            if self.inner.lock().is_free(txn, guarding, ops)? {
+            if self.inner.lock().is_free(txn, guarding, changes)? {
                 return Ok(());
             }
             fallen.await;
@@ -83,11 +88,11 @@ impl Partition {
 
 impl Inner {
     /// True if no guard is in the way of these writes; fails as [`Partition::await_guards`].
-    pub(crate) fn is_free(&self, txn: TxnId, guarding: bool, ops: &[Op]) -> Result<bool> {
+    pub(crate) fn is_free(&self, txn: TxnId, guarding: bool, changes: &Changes) -> Result<bool> {
         if self.guards.is_empty() {
             return Ok(true);
         }
-        match self.guards.way(txn, guarding, ops) {
+        match self.guards.way(txn, guarding, changes) {
             Way::Free => Ok(true),
             Way::Wait => Ok(false),
             Way::GiveWay => Err(conflict(

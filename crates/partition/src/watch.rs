@@ -2,9 +2,9 @@
 //! compares a large read set with the present does most of that beside the commits that go on, and
 //! under the mutex only looks at what came meanwhile. Nothing is noted while nobody looks.
 
+use crate::changes::Changes;
 use crate::reads::ReadSet;
 use bytes::Bytes;
-use format::record::Op;
 use std::collections::{BTreeMap, VecDeque};
 
 /// See the module's head.
@@ -27,9 +27,9 @@ impl Watch {
     }
 
     /// Notes a write.
-    pub fn note(&mut self, ops: &[Op]) {
+    pub fn note(&mut self, changes: &Changes) {
         if !self.from.is_empty() {
-            self.keys.extend(ops.iter().map(|op| op.key.clone()));
+            self.keys.extend(changes.shared_keys());
         }
     }
 

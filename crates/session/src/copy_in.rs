@@ -1,11 +1,11 @@
 //! `COPY … FROM STDIN`: bytes in, rows into the transaction, one batch at a time.
 
-use crate::copy::{CopyFormat, Lines};
+use crate::copy::{CopyFormat, Lines, Place};
 use crate::reply::Reply;
 use crate::session::Session;
 use base::{Column, Error, Result, SqlState, SqlType, Value};
-use sql::CopyTarget;
 use sql::statement::{Copy, CopySource};
+use sql::{CopyTarget, Refusal};
 
 /// Rows written at a time: enough that locks and duplicates are checked in bulk, few enough that a
 /// batch of wide rows stays small.
@@ -23,6 +23,8 @@ pub struct CopyIn {
     types: Vec<SqlType>,
     lines: Lines,
     rows: Vec<Vec<Value>>,
+    /// Where these stood.
+    places: Vec<Place>,
     bytes: usize,
     count: u64,
 }
@@ -46,6 +48,7 @@ impl CopyIn {
             }
             let row = self.row()?;
             self.rows.push(row);
+            self.places.push(self.lines.mark());
         }
     }
 
@@ -78,9 +81,19 @@ impl CopyIn {
     }
 
     fn in_line(&self, error: Error) -> Error {
-        let context =
-            format!("COPY {}, line {}: \"{}\"", self.table, self.lines.line(), self.lines.record());
-        with_context(error, context)
+        self.in_record(error, self.lines.line(), &self.lines.record())
+    }
+
+    fn in_record(&self, error: Error, line: u64, record: &str) -> Error {
+        with_context(error, format!("COPY {}, line {line}: \"{record}\"", self.table))
+    }
+
+    /// An error that a row of the batch has met on its way into the table.
+    fn refused(&self, Refusal { error, row }: Refusal) -> Error {
+        match row.and_then(|at| self.places.get(at)) {
+            Some(place) => self.in_record(error, place.line(), &self.lines.record_of(place)),
+            None => error,
+        }
     }
 
     fn in_field(&self, error: Error, column: usize, text: &str) -> Error {
@@ -120,8 +133,18 @@ pub(crate) async fn start(session: &mut Session, copy: &Copy) -> Result<Reply> {
     let types = described.iter().map(|c| c.ty).collect();
     let lines = Lines::new(format, &names);
     let table = name.to_string();
-    let (rows, bytes, count) = (Vec::new(), 0, 0);
-    Ok(Reply::CopyIn(Box::new(CopyIn { table, target, names, types, lines, rows, bytes, count })))
+    let (rows, places, bytes, count) = (Vec::new(), Vec::new(), 0, 0);
+    Ok(Reply::CopyIn(Box::new(CopyIn {
+        table,
+        target,
+        names,
+        types,
+        lines,
+        rows,
+        places,
+        bytes,
+        count,
+    })))
 }
 
 impl Session {
@@ -148,9 +171,14 @@ impl Session {
         if rows.is_empty() {
             return Ok(());
         }
+        // The rest may never wait for anything.
+        self.interrupts.check()?;
         let txn = self.block.transaction()?;
-        let written = self.executor.copy_rows(txn, &copy.target, rows);
-        copy.count += self.interrupts.guard(written).await?;
+        let written = async { Ok(self.executor.copy_rows(txn, &copy.target, rows).await) };
+        let written = self.interrupts.guard(written).await?;
+        copy.count += written.map_err(|refusal| copy.refused(refusal))?;
+        copy.places.clear();
+        copy.lines.unmark();
         Ok(())
     }
 

@@ -29,6 +29,18 @@ impl Interrupts {
         self.deadline = timeout.map(|t| self.env.clock.monotonic() + t);
     }
 
+    /// Fails if something wants the statement to stop.
+    pub(crate) fn check(&self) -> Result<()> {
+        let signal = self.signal.borrow();
+        let expired = self.deadline.is_some_and(|d| d <= self.env.clock.monotonic());
+        match (signal.stop, signal.cancels > self.seen, expired) {
+            (true, ..) => Err(shutdown()),
+            (_, true, _) => Err(cancelled("user request")),
+            (.., true) => Err(cancelled("statement timeout")),
+            _ => Ok(()),
+        }
+    }
+
     /// Runs work until it is done or something stops it. The work is dropped then.
     pub(crate) async fn guard<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
         let mut signal = self.signal.clone();

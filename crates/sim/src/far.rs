@@ -5,9 +5,10 @@ use async_trait::async_trait;
 use base::{ClusterId, Lsn, Result, StorageId, Timestamp, TxnId};
 use bytes::Bytes;
 use env::Env;
+use format::block::Block;
 use partition::{
-    CatalogVersion, CommitAck, CommitOne, GuardOne, LockRequest, PartitionHandle, PartitionStatus,
-    PrepareAck, PrepareOne, Resolution, RowStream, VersionedRow,
+    CatalogVersion, Claimed, CommitAck, CommitOne, GuardOne, LockRequest, PartitionHandle,
+    PartitionStatus, PrepareAck, PrepareOne, Resolution, RowStream, VersionedRow,
 };
 use state::ScanSpec;
 use std::sync::Arc;
@@ -57,6 +58,10 @@ impl PartitionHandle for Far {
 
     async fn lock(&self, request: LockRequest) -> Result<Vec<bool>> {
         self.call(self.near.lock(request)).await
+    }
+
+    async fn claim(&self, txn: TxnId, block: Block) -> Result<Claimed> {
+        self.call(self.near.claim(txn, block)).await
     }
 
     async fn release(&self, txn: TxnId) {

@@ -45,5 +45,6 @@ pub mod text;
 pub mod types;
 mod walk;
 
+pub use change::Refusal;
 pub use executor::{CopyTarget, Executor, Outcome, Prepared, normalise};
 pub use plan::{ResultColumn, Rows, Runtime, RuntimeSettings};

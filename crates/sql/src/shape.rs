@@ -117,6 +117,26 @@ impl Shape {
         writer.finish()
     }
 
+    /// Appends the key of a row, and tells its partition.
+    pub fn put_key(&self, out: &mut Vec<u8>, row: &[Value]) -> u16 {
+        let from = out.len();
+        format::key::put_key(out, self.table.storage, self.key.iter().map(|i| &row[*i]));
+        if self.shard == self.key {
+            return format::key::shard_of(&out[from + 4..], self.partitions);
+        }
+        let shard: Vec<&Value> = self.shard.iter().map(|i| &row[*i]).collect();
+        format::key::shard(&shard, self.partitions)
+    }
+
+    /// The stored bytes of a row in a buffer; what that held goes.
+    pub fn encode_into(&self, buffer: Vec<u8>, row: &[Value]) -> Vec<u8> {
+        let mut writer = Writer::reusing(buffer);
+        for i in &self.stored {
+            writer.push(self.table.columns[*i].id, (&row[*i]).into());
+        }
+        writer.into_buffer()
+    }
+
     /// A row from its stored bytes.
     pub fn decode(&self, bytes: &[u8]) -> Result<Vec<Value>> {
         let columns = &self.table.columns;
@@ -196,7 +216,12 @@ impl Shape {
 
     /// The index entries of a row, in the order of [`Shape::indexes`].
     pub fn entries(&self, row: &[Value], place: &Place) -> Result<Vec<Entry>> {
-        let of = |i: &IndexShape| entry(&i.index, i.columns.iter().map(|c| &row[*c]), &place.1);
+        self.entries_at(row, &place.1)
+    }
+
+    /// The same, by the row's key.
+    pub fn entries_at(&self, row: &[Value], key: &[u8]) -> Result<Vec<Entry>> {
+        let of = |i: &IndexShape| entry(&i.index, i.columns.iter().map(|c| &row[*c]), key);
         self.indexes.iter().map(of).collect()
     }
 }

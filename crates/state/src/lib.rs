@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   apply(ts, lsn, ops) ──► delta: key → versions, newest first            (memory)
+//!   apply_blocks(…)           and blocks of new rows as they came
 //!                             │ spill(at): versions ≤ at that may be asked for
 //!                             ▼
 //!   manifest-<seq> ──► run (t3, at]     chunk-<seq>-<n>.parquet …          (disk)
@@ -20,9 +21,11 @@
 //!
 //! # Steps of a restart
 //! [`State::open`] reads the newest manifest; the caller replays the log from its `replay_from` with
-//! [`State::apply`], which leaves out what the chunks hold already.
+//! [`State::apply`] and [`State::apply_blocks`], which leave out what the chunks hold already.
 //!
 //! # Invariants
+//! * Blocks of one generation of the delta do not overlap, and hold neither deletions nor two versions
+//!   of a key; what overlaps goes into the map row by row. A key may have versions in both.
 //! * The layers of a key space (base, runs, delta) follow each other in time without overlap: a
 //!   version in a newer layer is newer than all versions of its key in older ones.
 //! * A read at a timestamp from the manifest's `horizon` on finds all it needs; older ones are

@@ -11,7 +11,7 @@ use crate::view::View;
 use base::{Error, Lsn, Result, SqlState, Timestamp};
 use bytes::Bytes;
 use env::{Disk, Env};
-use format::{Manifest, Op, key};
+use format::{Block, Manifest, Op, key};
 use parking_lot::{Mutex, RwLock};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -124,6 +124,17 @@ impl State {
         }
     }
 
+    /// Adds the rows of blocks, as [`State::apply`] does.
+    pub fn apply_blocks(&self, ts: Timestamp, lsn: Lsn, blocks: Vec<Block>) {
+        for block in blocks {
+            let view = self.inner.view.read();
+            if ts <= view.base.manifest.ts {
+                return;
+            }
+            view.active.add_block(ts, lsn, block);
+        }
+    }
+
     /// The newest version of a key at or below `ts`, also if it is a deletion.
     pub fn get(&self, key: &[u8], ts: Timestamp) -> Result<Option<Version>> {
         let counts = &self.inner.counts;
@@ -149,6 +160,21 @@ impl State {
     /// The newest version of a key.
     pub fn newest(&self, key: &[u8]) -> Result<Option<Version>> {
         self.get(key, Timestamp::MAX)
+    }
+
+    /// True if no key of a half-open range within one key space has any version, also none that was
+    /// deleted, as far as it can be told without much reading.
+    pub fn is_vacant(&self, start: &[u8], end: &[u8]) -> Result<bool> {
+        let view = self.view();
+        if view.generations().any(|g| g.touches(start, end)) {
+            return Ok(false);
+        }
+        for layer in view.base.layers(key::storage_of(start)) {
+            if layer.touches(start, end)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// True if a key of a half-open range has a version above `since` among those applied before the

@@ -8,6 +8,7 @@ use crate::snapshot::Snapshot;
 use crate::transaction::{Committed, Isolation, Transaction};
 use crate::writes::PartitionWrites;
 use base::{Error, Lsn, Outcome, Result, SqlState, Timestamp, TxnId};
+use format::Block;
 use futures::future::join_all;
 use partition::{CommitOne, PrepareOne, ReadSet, Write};
 use std::collections::{BTreeMap, BTreeSet};
@@ -128,9 +129,10 @@ impl Job {
         reads: ReadSet,
         guarding: bool,
     ) -> Result<Timestamp> {
-        let Some((partition, rows)) = writes.into_iter().next() else {
+        let Some((partition, writes)) = writes.into_iter().next() else {
             return Ok(Timestamp::ZERO);
         };
+        let (blocks, writes) = parts(writes);
         let ack = self
             .database
             .partition(partition)?
@@ -140,7 +142,8 @@ impl Job {
                 snapshot: self.snapshot.as_ref().map(|s| s.ts()),
                 reads,
                 guarding,
-                writes: to_writes(rows),
+                blocks,
+                writes,
                 sync: self.database.sync(),
             })
             .await?;
@@ -156,7 +159,8 @@ impl Job {
         let participants: Vec<u16> = writes.keys().copied().collect();
         let floor = self.database.oracle.next();
         let mut prepares = Vec::with_capacity(writes.len());
-        for (partition, rows) in writes {
+        for (partition, writes) in writes {
+            let (blocks, writes) = parts(writes);
             let handle = self.database.partition(partition)?;
             prepares.push(handle.prepare(PrepareOne {
                 txn: self.id,
@@ -164,7 +168,8 @@ impl Job {
                 snapshot: self.snapshot.as_ref().map(|s| s.ts()),
                 guarding,
                 participants: participants.clone(),
-                writes: to_writes(rows),
+                blocks,
+                writes,
                 sync: self.database.sync(),
             }));
         }
@@ -189,6 +194,8 @@ impl Job {
     }
 }
 
-fn to_writes(rows: PartitionWrites) -> Vec<Write> {
-    rows.into_iter().map(|(key, p)| Write { key, row: p.row, prev: p.prev }).collect()
+fn parts(writes: PartitionWrites) -> (Vec<Block>, Vec<Write>) {
+    let (blocks, rows) = writes.into_parts();
+    let rows = rows.into_iter().map(|(key, p)| Write { key, row: p.row, prev: p.prev });
+    (blocks, rows.collect())
 }

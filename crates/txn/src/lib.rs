@@ -15,7 +15,8 @@
 //!    [`Transaction::read_as_of`] reads the past, as far as the database's window reaches back.
 //! 2. Rows are locked before they are changed; [`Transaction::latest`] then shows the newest
 //!    committed version, or 40001 under the other levels if it is newer than the snapshot.
-//! 3. Writes stay in the [write set](WriteSet) until commit; own reads see them.
+//! 3. Writes stay in the [write set](WriteSet) until commit; own reads see them. New rows that come
+//!    many at a time are locked, looked for and kept in blocks, without work for each; see `bulk`.
 //! 4. Commit in one partition is one call. Commit over several: `Prepare` everywhere, all durable =
 //!    committed at the greatest prepare timestamp, acknowledge, `Decide` everywhere.
 //! 5. SERIALIZABLE also records what its views have read. Is all of that, and all it writes, in one
@@ -54,6 +55,7 @@
 //! its timestamp.
 
 mod branch;
+mod bulk;
 mod catalog;
 mod commit;
 mod cover;

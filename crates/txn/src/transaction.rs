@@ -202,6 +202,16 @@ impl Transaction {
         })
     }
 
+    pub(crate) fn check_present(&self) -> Result<()> {
+        if self.past {
+            return Err(Error::new(
+                SqlState::READ_ONLY_SQL_TRANSACTION,
+                "rows of the past cannot be locked or changed",
+            ));
+        }
+        Ok(())
+    }
+
     /// Locks rows in the order given; `false` for a row left out by [`LockWait::SkipLocked`]. Who
     /// locks exclusively is going to write, and waits first until there is room for that, and until
     /// the standbys are as near as the database wants them.
@@ -211,12 +221,7 @@ impl Transaction {
         mode: LockMode,
         wait: LockWait,
     ) -> Result<Vec<bool>> {
-        if self.past {
-            return Err(Error::new(
-                SqlState::READ_ONLY_SQL_TRANSACTION,
-                "rows of the past cannot be locked or changed",
-            ));
-        }
+        self.check_present()?;
         if mode == LockMode::Exclusive {
             self.wait_to_write().await;
             self.database.room.wait(&self.database.env).await?;
@@ -274,7 +279,7 @@ impl Transaction {
     ) -> Option<VersionedRow> {
         let ts = row.as_ref().map_or(Timestamp::ZERO, |r| r.ts);
         if let Some(pending) = self.writes.get(partition, &key) {
-            let bytes = pending.row.clone()?;
+            let bytes = pending.row?;
             return Some(VersionedRow { ts, lsn: Lsn::ZERO, row: bytes });
         }
         if let Some(row) = &row {
@@ -285,7 +290,7 @@ impl Transaction {
         row
     }
 
-    async fn check_unchanged(
+    pub(crate) async fn check_unchanged(
         &self,
         partition: u16,
         keys: &[Bytes],
@@ -311,7 +316,10 @@ impl Transaction {
     /// 25006 in a read-only transaction or database, 54000 beyond the size limit.
     pub fn write(&mut self, partition: u16, key: Bytes, row: Option<Bytes>) -> Result<()> {
         self.start_writing()?;
-        let prev = self.known.remove(&(partition, key.clone()));
+        let prev = match self.known.is_empty() {
+            true => None,
+            false => self.known.remove(&(partition, key.clone())),
+        };
         let limit = self.database.settings.transaction_limit;
         let writes = Arc::make_mut(&mut self.writes);
         writes.put(partition, key, row, prev, limit)?;

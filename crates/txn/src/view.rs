@@ -50,11 +50,8 @@ impl ReadView {
         for (key, row) in keys.iter().zip(&mut rows) {
             if let Some(pending) = self.writes.get(partition, key) {
                 let ts = row.as_ref().map_or(Timestamp::ZERO, |r| r.ts);
-                *row = pending.row.clone().map(|bytes| VersionedRow {
-                    ts,
-                    lsn: base::Lsn::ZERO,
-                    row: bytes,
-                });
+                *row =
+                    pending.row.map(|bytes| VersionedRow { ts, lsn: base::Lsn::ZERO, row: bytes });
             }
         }
         Ok(rows)
@@ -75,7 +72,8 @@ impl ReadView {
         let own: Vec<(Bytes, Option<Bytes>)> = self
             .writes
             .range(partition, &spec.start, &spec.end)
-            .map(|(k, p)| (k.clone(), p.row.clone()))
+            .into_iter()
+            .map(|(k, p)| (k, p.row))
             .collect();
         let snapshot = self.snapshot.clone();
         let keep = move |batch: Result<RecordBatch>| snapshot.check().and(batch);

@@ -1,11 +1,20 @@
 //! What a transaction has written so far: per partition, sorted by key, with undo for savepoints.
+//!
+//! New rows that come many at a time stay in the blocks they came in: a row costs little more than
+//! its bytes then. All else, changes of such rows too, stands in a map, which goes before the blocks.
+
+mod part;
+
+pub use part::PartitionWrites;
 
 use base::{Error, Result, SqlState, StorageId, Timestamp};
 use bytes::Bytes;
+use format::Block;
 use std::collections::BTreeMap;
 
-/// About what a pending row costs beside its bytes: tree node, allocations.
-const ROW_BYTES: usize = 192;
+/// About what a pending row of the map costs beside its bytes: its share of a tree node that is not
+/// full, two allocations with their counters, and the same for its lock.
+const ROW_BYTES: usize = 400;
 
 /// One pending row.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,8 +25,14 @@ pub struct Pending {
     pub prev: Option<Timestamp>,
 }
 
-/// Pending rows of one partition.
-pub type PartitionWrites = BTreeMap<Bytes, Pending>;
+/// What takes back one write.
+#[derive(Clone, Debug)]
+enum Undo {
+    /// Puts back what the map had.
+    Row(u16, Bytes, Option<Pending>),
+    /// Takes out the block that begins with this key.
+    Block(u16, Bytes),
+}
 
 /// See the module's head.
 #[derive(Clone, Debug, Default)]
@@ -26,7 +41,7 @@ pub struct WriteSet {
     bytes: usize,
     /// Goes up with every change of a table descriptor.
     schema_changes: u32,
-    undo: Vec<(u16, Bytes, Option<Pending>)>,
+    undo: Vec<Undo>,
     savepoints: Vec<(String, usize)>,
 }
 
@@ -43,43 +58,62 @@ impl WriteSet {
         prev: Option<Timestamp>,
         limit: usize,
     ) -> Result<()> {
-        self.bytes += key.len() + row.as_ref().map_or(0, Bytes::len) + ROW_BYTES;
-        if self.bytes > limit {
-            return Err(Error::new(
-                SqlState::PROGRAM_LIMIT_EXCEEDED,
-                format!("the transaction writes more than {limit} bytes"),
-            )
-            .hint("split it, or raise transaction_limit"));
-        }
+        self.grow(key.len() + row.as_ref().map_or(0, Bytes::len) + ROW_BYTES, limit)?;
         if format::key::storage_of(&key) == StorageId::CATALOG {
             self.schema_changes += 1;
         }
-        let rows = self.partitions.entry(partition).or_default();
-        let before = rows.get(&key).cloned();
-        let prev = before.as_ref().map_or(prev, |b| b.prev);
-        rows.insert(key.clone(), Pending { row, prev });
-        if !self.savepoints.is_empty() {
-            self.undo.push((partition, key, before));
-        }
+        let writes = self.partitions.entry(partition).or_default();
+        let undone = (!self.savepoints.is_empty()).then(|| key.clone());
+        let before = writes.put(key, row, prev);
+        self.undo.extend(undone.map(|key| Undo::Row(partition, key, before)));
         Ok(())
     }
 
+    /// Puts new rows, of which nothing is pending and which replace nothing.
+    ///
+    /// # Errors
+    /// As [`WriteSet::put`].
+    pub fn put_block(&mut self, partition: u16, block: Block, limit: usize) -> Result<()> {
+        let writes = self.partitions.entry(partition).or_default();
+        let (first, bytes) = (block.shared_key(0), block.bytes());
+        if let Err(block) = writes.put_block(block) {
+            for op in block.to_ops() {
+                self.put(partition, op.key, op.row, Some(op.prev), limit)?;
+            }
+            return Ok(());
+        }
+        if !self.savepoints.is_empty() {
+            self.undo.push(Undo::Block(partition, first));
+        }
+        self.grow(bytes, limit)
+    }
+
+    fn grow(&mut self, bytes: usize, limit: usize) -> Result<()> {
+        self.bytes += bytes;
+        if self.bytes <= limit {
+            return Ok(());
+        }
+        Err(Error::new(
+            SqlState::PROGRAM_LIMIT_EXCEEDED,
+            format!("the transaction would take more than {} MiB of memory", limit >> 20),
+        )
+        .detail("What a transaction has written is kept in memory until it commits. Nothing of it was written.")
+        .hint("split it into smaller ones, or raise memory-limit"))
+    }
+
     /// The pending row of a key.
-    pub fn get(&self, partition: u16, key: &[u8]) -> Option<&Pending> {
+    pub fn get(&self, partition: u16, key: &[u8]) -> Option<Pending> {
         self.partitions.get(&partition)?.get(key)
     }
 
-    /// Pending rows of a key range.
-    pub fn range(
-        &self,
-        partition: u16,
-        start: &Bytes,
-        end: &Bytes,
-    ) -> impl Iterator<Item = (&Bytes, &Pending)> {
-        self.partitions
-            .get(&partition)
-            .into_iter()
-            .flat_map(move |rows| rows.range(start.clone()..end.clone()))
+    /// Pending rows of a half-open range of keys, ascending.
+    pub fn range(&self, partition: u16, start: &[u8], end: &[u8]) -> Vec<(Bytes, Pending)> {
+        self.partitions.get(&partition).map_or_else(Vec::new, |writes| writes.range(start, end))
+    }
+
+    /// True if something is pending between two keys, or at one of them.
+    pub fn touches(&self, partition: u16, first: &[u8], last: &[u8]) -> bool {
+        self.partitions.get(&partition).is_some_and(|writes| writes.touches(first, last))
     }
 
     /// About how many bytes were written in all, also those that were undone or written over.
@@ -89,7 +123,7 @@ impl WriteSet {
 
     /// True if nothing is pending.
     pub fn is_empty(&self) -> bool {
-        self.partitions.values().all(BTreeMap::is_empty)
+        self.partitions.values().all(PartitionWrites::is_empty)
     }
 
     /// How many schema changes so far.
@@ -100,7 +134,7 @@ impl WriteSet {
     /// Hands out everything for the commit.
     pub fn take(&mut self) -> BTreeMap<u16, PartitionWrites> {
         let mut all = std::mem::take(&mut self.partitions);
-        all.retain(|_, rows| !rows.is_empty());
+        all.retain(|_, writes| !writes.is_empty());
         all
     }
 
@@ -115,15 +149,18 @@ impl WriteSet {
         self.savepoints.truncate(at + 1);
         let keep = self.savepoints.get(at).map_or(0, |s| s.1);
         while self.undo.len() > keep {
-            let Some((partition, key, before)) = self.undo.pop() else { break };
-            if format::key::storage_of(&key) == StorageId::CATALOG {
-                self.schema_changes += 1;
+            match self.undo.pop() {
+                Some(Undo::Row(partition, key, before)) => {
+                    if format::key::storage_of(&key) == StorageId::CATALOG {
+                        self.schema_changes += 1;
+                    }
+                    self.partitions.entry(partition).or_default().put_back(key, before);
+                }
+                Some(Undo::Block(partition, first)) => {
+                    self.partitions.entry(partition).or_default().remove_block(&first);
+                }
+                None => break,
             }
-            let rows = self.partitions.entry(partition).or_default();
-            match before {
-                Some(pending) => rows.insert(key, pending),
-                None => rows.remove(&key),
-            };
         }
         Ok(())
     }
@@ -146,33 +183,4 @@ impl WriteSet {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn key(n: i64) -> Bytes {
-        format::key::encode(StorageId::FIRST_USER, &[&base::Value::Int(n)])
-    }
-
-    #[test]
-    fn rolling_back_to_a_savepoint_restores_what_was_pending() {
-        let mut set = WriteSet::default();
-        let row = |s: &'static str| Some(Bytes::from_static(s.as_bytes()));
-        set.put(0, key(1), row("a"), Some(Timestamp(5)), 1 << 20).expect("fits");
-        set.savepoint("s");
-        set.put(0, key(1), row("b"), None, 1 << 20).expect("fits");
-        set.put(0, key(2), row("c"), None, 1 << 20).expect("fits");
-        assert_eq!(set.get(0, &key(1)).expect("there").prev, Some(Timestamp(5)));
-        set.rollback_to("s").expect("known");
-        assert_eq!(set.get(0, &key(1)).expect("there").row, row("a"));
-        assert_eq!(set.get(0, &key(2)), None);
-        set.release("s").expect("known");
-        assert!(set.rollback_to("s").is_err());
-    }
-
-    #[test]
-    fn a_transaction_that_grows_too_large_is_refused() {
-        let mut set = WriteSet::default();
-        let error = set.put(0, key(1), Some(Bytes::from(vec![0; 2000])), None, 1000);
-        assert_eq!(error.expect_err("too large").state, SqlState::PROGRAM_LIMIT_EXCEEDED);
-    }
-}
+mod tests;

@@ -53,7 +53,15 @@ pub(super) fn ty(byte: usize) -> SqlType {
 
 fn record(input: &[u8]) -> bool {
     let (kind, payload) = choice(input, 16);
-    let Ok(record) = Record::decode(kind as u8, &payload) else { return false };
+    let rows = format::stage::new_rows(kind as u8, &payload);
+    let Ok(record) = Record::decode(kind as u8, &payload) else {
+        assert!(!matches!(rows, Ok(Some(_))), "rows are read from what is no record");
+        return false;
+    };
+    if let Some((txn, block)) = rows.expect("the record is valid") {
+        let stage = Record::Stage { txn, ops: block.to_ops().collect() };
+        assert_eq!(stage, record, "a block tells of other rows than its record");
+    }
     let again = Record::decode(record.kind(), &record.encode());
     assert_eq!(again.as_ref().ok(), Some(&record), "a record changes on the way to disk");
     true
@@ -67,10 +75,12 @@ fn records() -> Vec<Vec<u8>> {
     };
     let gone = Op { key: op.key.clone(), prev: Timestamp(9), row: None };
     let (txn, ts, origin) = (TxnId(1 << 100 | 7), Timestamp(1 << 57), ClusterId(3));
+    let fresh = vec![Op { prev: Timestamp::ZERO, ..op.clone() }];
     let ops = vec![op, gone];
     [
         Record::Txn { txn, commit_ts: ts, origin, ops: ops.clone() },
         Record::Stage { txn, ops: ops.clone() },
+        Record::Stage { txn, ops: fresh },
         Record::Prepare { txn, prepare_ts: ts, origin, participants: vec![0, 3, 65_535], ops },
         Record::Decide { txn, commit_ts: Some(ts) },
         Record::Closed { ts },

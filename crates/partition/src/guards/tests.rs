@@ -1,6 +1,7 @@
 use super::*;
 use base::{StorageId, Timestamp, Value};
 use bytes::Bytes;
+use format::record::Op;
 
 fn key(n: i64) -> Bytes {
     format::key::encode(StorageId::FIRST_USER, &[&Value::Int(n)])
@@ -12,8 +13,8 @@ fn reads(from: i64, to: i64) -> ReadSet {
     reads
 }
 
-fn write(n: i64) -> Vec<Op> {
-    vec![Op { key: key(n), prev: Timestamp::ZERO, row: None }]
+fn write(n: i64) -> Changes {
+    vec![Op { key: key(n), prev: Timestamp::ZERO, row: None }].into()
 }
 
 #[test]

@@ -1,4 +1,5 @@
 use super::*;
+use format::record::Op;
 
 fn prepared(ts: u64, lsn: u64, key: &'static [u8]) -> Prepared {
     Prepared {
@@ -7,7 +8,7 @@ fn prepared(ts: u64, lsn: u64, key: &'static [u8]) -> Prepared {
         first: Lsn(lsn),
         origin: ClusterId(1),
         participants: vec![0, 1],
-        ops: vec![Op { key: Bytes::from_static(key), prev: Timestamp::ZERO, row: None }],
+        changes: vec![Op { key: Bytes::from_static(key), prev: Timestamp::ZERO, row: None }].into(),
     }
 }
 

@@ -1,12 +1,13 @@
 use super::*;
 use base::{StorageId, Timestamp, Value};
+use format::record::Op;
 
 fn key(n: i64) -> Bytes {
     format::key::encode(StorageId::FIRST_USER, &[&Value::Int(n)])
 }
 
 fn write(watch: &mut Watch, n: i64) {
-    watch.note(&[Op { key: key(n), prev: Timestamp::ZERO, row: None }]);
+    watch.note(&vec![Op { key: key(n), prev: Timestamp::ZERO, row: None }].into());
 }
 
 fn reads(n: i64) -> ReadSet {

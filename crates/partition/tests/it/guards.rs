@@ -18,6 +18,7 @@ fn write(txn: u128, n: i64, floor: u64) -> CommitOne {
         snapshot: None,
         reads: ReadSet::default(),
         guarding: false,
+        blocks: Vec::new(),
         writes: vec![Write { key: key(n), row: Some(Bytes::from_static(b"\x01\x00")), prev: None }],
         sync: true,
     }
@@ -54,8 +55,16 @@ fn what_is_prepared_by_another_can_not_be_guarded() {
         leader.start_epoch(epoch(1, 2), Timestamp::MAX, "test").await.expect("leads");
         let CommitOne { txn, floor, writes, .. } = write(5, 1, 20);
         let (participants, sync) = (vec![0, 1], true);
-        let prepare =
-            PrepareOne { txn, floor, snapshot: None, guarding: false, participants, writes, sync };
+        let prepare = PrepareOne {
+            txn,
+            floor,
+            snapshot: None,
+            guarding: false,
+            participants,
+            blocks: Vec::new(),
+            writes,
+            sync,
+        };
         leader.prepare(prepare).await.expect("nothing is in the way");
         let guard = |txn| GuardOne { txn: TxnId(txn), snapshot: Timestamp(10), reads: reads(1) };
         assert!(leader.guard(guard(6)).await.is_err(), "it may be about to change");

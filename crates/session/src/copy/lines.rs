@@ -18,6 +18,23 @@ pub(super) enum Field {
     Unescaped(Range<usize>),
 }
 
+/// Where a record stands in the data: its line, and its bytes counted from the beginning.
+#[derive(Clone, Debug)]
+pub struct Place {
+    line: u64,
+    bytes: Range<u64>,
+}
+
+impl Place {
+    /// Its line.
+    pub fn line(&self) -> u64 {
+        self.line
+    }
+}
+
+/// How much is kept that nobody needs, at least: taking it away moves what stays.
+const GARBAGE_BYTES: usize = 256 << 10;
+
 /// The reader.
 #[derive(Debug)]
 pub struct Lines {
@@ -25,6 +42,9 @@ pub struct Lines {
     /// Per column: whether an unquoted NULL text stays text, and whether a quoted one is NULL (csv).
     pub(super) force: Vec<(bool, bool)>,
     pub(super) buf: Vec<u8>,
+    /// Where `buf` begins in the data, and from where on it may be asked for.
+    base: u64,
+    wanted: Option<u64>,
     /// Where the next record starts in `buf`.
     start: usize,
     /// How far the search for its end has got.
@@ -59,6 +79,8 @@ impl Lines {
             format,
             force,
             buf: Vec::new(),
+            base: 0,
+            wanted: None,
             start: 0,
             scanned: 0,
             quoted: false,
@@ -74,15 +96,19 @@ impl Lines {
         }
     }
 
-    /// Takes more bytes. What was read already is thrown away first.
+    /// Takes more bytes. What was read already and is not marked is thrown away first.
     pub fn push(&mut self, bytes: &[u8]) -> Result<()> {
         if self.at_end_marker {
             return Ok(());
         }
-        self.buf.drain(..self.start);
-        self.scanned -= self.start;
-        self.start = 0;
-        if self.buf.len() + bytes.len() > RECORD_BYTES_MAX {
+        let wanted = self.wanted.map_or(self.start, |from| (from - self.base) as usize);
+        if wanted == self.buf.len() || wanted >= GARBAGE_BYTES {
+            self.buf.drain(..wanted);
+            self.base += wanted as u64;
+            self.scanned -= wanted;
+            self.start -= wanted;
+        }
+        if self.buf.len() - self.start + bytes.len() > RECORD_BYTES_MAX {
             return Err(Error::new(
                 SqlState::PROGRAM_LIMIT_EXCEEDED,
                 format!("a COPY record is larger than {} MiB", RECORD_BYTES_MAX >> 20),
@@ -107,9 +133,31 @@ impl Lines {
         self.line
     }
 
+    /// Keeps the current record to be asked for until [`Lines::unmark`].
+    pub fn mark(&mut self) -> Place {
+        let from = self.base + self.record.start as u64;
+        self.wanted.get_or_insert(from);
+        Place { line: self.line, bytes: from..self.base + self.record.end as u64 }
+    }
+
+    /// Forgets all marks.
+    pub fn unmark(&mut self) {
+        self.wanted = None;
+    }
+
+    /// A marked record as it came, for error messages.
+    pub fn record_of(&self, place: &Place) -> String {
+        let at = |offset: u64| offset.saturating_sub(self.base) as usize;
+        self.shown(at(place.bytes.start)..at(place.bytes.end))
+    }
+
     /// The current record as it came, for error messages.
     pub fn record(&self) -> String {
-        let raw = &self.buf[self.record.clone()];
+        self.shown(self.record.clone())
+    }
+
+    fn shown(&self, record: Range<usize>) -> String {
+        let raw = self.buf.get(record).unwrap_or_default();
         let text = String::from_utf8_lossy(raw);
         match text.char_indices().nth(100) {
             Some((cut, _)) => format!("{}...", &text[..cut]),

@@ -15,7 +15,7 @@ mod writer;
 use base::{Error, Result};
 use sql::statement::{CopyOptions, Force};
 
-pub use lines::Lines;
+pub use lines::{Lines, Place};
 pub(crate) use writer::Writer;
 
 /// What to do with a first line of column names.

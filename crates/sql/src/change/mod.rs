@@ -31,7 +31,7 @@ mod skip_locked;
 mod table;
 
 pub use ast::{default_of, fold, last_part, output_names, parse_expr, schema_and_name, split_with};
-pub use insert::{Conflict, InsertPlan, Source, insert, insert_rows, lost_row};
+pub use insert::{Conflict, InsertPlan, Refusal, Source, insert, insert_rows, lost_row, put_new};
 pub use lock::{in_order, in_relation, lock_and_read};
 pub use modify::{Kind, ModifyPlan, apply, assignments, delete_relation, modify};
 pub use query_lock::{LockPlan, lock_rows};

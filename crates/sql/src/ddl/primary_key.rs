@@ -2,8 +2,8 @@
 
 use super::columns::take_key;
 use super::create::database_of;
-use crate::change::Run;
-use crate::shape::{Place, Shape};
+use crate::change::{Run, put_new};
+use crate::shape::Shape;
 use base::{Error, Result, SqlState, TableDescriptor, Value};
 use format::ColumnLayout;
 use futures::TryStreamExt;
@@ -31,7 +31,9 @@ pub async fn add(run: &mut Run<'_>, table: &mut TableDescriptor, names: &[String
     for index in &mut changed.indexes {
         index.storage = run.txn.next_index_storage_id().await?;
     }
-    let new = Shape::new(Arc::new(changed.clone()), partitions);
+    // The indexes are filled when all rows are there.
+    let bare = TableDescriptor { indexes: Vec::new(), ..changed.clone() };
+    let new = Shape::new(Arc::new(bare), partitions);
     let visible: Vec<usize> = old.visible().map(|(i, _)| i).collect();
     for partition in 0..partitions {
         let view = run.txn.fresh_view().await?;
@@ -65,22 +67,11 @@ async fn put(run: &mut Run<'_>, shape: &Shape, rows: Vec<Vec<Value>>) -> Result<
             ));
         }
     }
-    let mut placed: Vec<(Place, Vec<Value>)> =
-        rows.into_iter().map(|row| (shape.place(&row), row)).collect();
-    placed.sort_by(|a, b| a.0.cmp(&b.0));
-    if let Some(twice) = placed.windows(2).find(|w| w[0].0 == w[1].0) {
-        return Err(duplicated(shape, &twice[0].1));
-    }
     // The key space is new: only this transaction's own rows can be there.
-    let places: Vec<Place> = placed.iter().map(|(place, _)| place.clone()).collect();
-    let found = run.txn.latest(&places).await?;
-    if let Some(at) = found.iter().position(Option::is_some) {
-        return Err(duplicated(shape, &placed[at].1));
-    }
-    for ((partition, key), row) in placed {
-        run.txn.write(partition, key, Some(shape.encode(&row)))?;
-    }
-    Ok(())
+    put_new(run, shape, &rows, None).await.map_err(|refusal| match refusal.row {
+        Some(at) => duplicated(shape, &rows[at]),
+        None => refusal.error,
+    })
 }
 
 fn duplicated(shape: &Shape, row: &[Value]) -> Error {

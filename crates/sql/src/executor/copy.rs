@@ -1,7 +1,7 @@
 //! COPY: rows that come without SQL.
 
 use super::Executor;
-use crate::change::{InsertPlan, Run, Scope, insert_rows, writable};
+use crate::change::{InsertPlan, Refusal, Run, Scope, insert_rows, writable};
 use crate::plan::Names;
 use crate::sequence::Draws;
 use crate::shape::Shape;
@@ -68,7 +68,7 @@ impl Executor {
         txn: &mut Transaction,
         target: &CopyTarget,
         rows: Vec<Vec<Value>>,
-    ) -> Result<u64> {
+    ) -> Result<u64, Refusal> {
         let mut frame = self.frame(txn, Vec::new());
         frame.circumstances.sequences = target.draws.clone();
         let private = self.private();

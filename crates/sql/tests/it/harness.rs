@@ -186,7 +186,7 @@ impl Session {
     /// See [`Executor::copy_rows`].
     pub async fn copy_rows(&mut self, to: &CopyTarget, rows: Vec<Vec<Value>>) -> Result<u64> {
         let txn = self.txn.as_mut().expect("a transaction");
-        self.executor.copy_rows(txn, to, rows).await
+        self.executor.copy_rows(txn, to, rows).await.map_err(Into::into)
     }
 
     /// The rows of a query, one string per row, columns joined by `|`.

@@ -56,7 +56,7 @@ impl Transaction {
         if self.writes.schema_changes() > 0 {
             let (start, end) = format::key::range(base::StorageId::CATALOG);
             for (key, pending) in self.writes.range(0, &start, &end) {
-                let id = match format::key::decode(key, &[base::SqlType::BigInt])?.as_slice() {
+                let id = match format::key::decode(&key, &[base::SqlType::BigInt])?.as_slice() {
                     [base::Value::Int(id)] => TableId(u32::try_from(*id).unwrap_or_default()),
                     _ => continue,
                 };

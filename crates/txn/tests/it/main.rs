@@ -4,6 +4,7 @@
 
 mod bank;
 mod branches;
+mod bulk;
 mod crash;
 mod indexes;
 mod isolation;

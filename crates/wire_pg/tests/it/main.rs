@@ -4,6 +4,7 @@
 
 mod copy;
 mod extended;
+mod load;
 mod login;
 mod raw;
 mod scripts;

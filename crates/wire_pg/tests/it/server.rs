@@ -13,6 +13,7 @@ pub const PASSWORD: &str = "secret, with = and ,";
 
 pub struct Server {
     pub front: Arc<Front>,
+    pub engine: Arc<Engine>,
     pub address: SocketAddr,
     _dir: tempfile::TempDir,
 }
@@ -47,7 +48,7 @@ impl Server {
                 tokio::spawn(wire_pg::serve_connection(door.clone(), socket, tls.clone(), peer));
             }
         });
-        Server { front, address, _dir: dir }
+        Server { front, engine, address, _dir: dir }
     }
 
     pub fn config(&self) -> Config {

@@ -1,11 +1,13 @@
 //! INSERT.
 
+mod bulk;
 mod compile;
 mod conflict;
 mod draw;
 mod put;
 mod run;
 
+pub use bulk::put_new;
 pub use put::lost_row;
 pub use run::{insert, insert_rows};
 
@@ -13,6 +15,7 @@ use super::returning::Returning;
 use crate::cell::{Cell, Computed};
 use crate::sequence::Drawn;
 use crate::shape::Shape;
+use base::Error;
 use datafusion::logical_expr::LogicalPlan;
 use std::sync::Arc;
 
@@ -36,7 +39,7 @@ impl Source {
 }
 
 /// What may keep two rows apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Arbiter {
     /// The primary key.
     Key,
@@ -53,6 +56,27 @@ pub enum Conflict {
     /// Change the existing row: `(column, value)`, if the condition holds. Expressions are over the
     /// existing row followed by the one that was to be inserted.
     Update(Arbiter, Vec<(usize, Cell)>, Option<Computed>),
+}
+
+/// Why rows were not inserted.
+#[derive(Debug)]
+pub struct Refusal {
+    /// The error.
+    pub error: Error,
+    /// Which of the rows given is to blame for it, if one is.
+    pub row: Option<usize>,
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Refusal {
+        Refusal { error, row: None }
+    }
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Error {
+        refusal.error
+    }
 }
 
 /// A compiled INSERT.

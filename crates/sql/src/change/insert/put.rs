@@ -1,6 +1,6 @@
 //! Complete rows on their way into the table: lock, check, write.
 
-use super::{Arbiter, Conflict, InsertPlan};
+use super::{Arbiter, Conflict, InsertPlan, Refusal, bulk};
 use crate::change::entries::move_entries;
 use crate::change::lock::lock_and_read;
 use crate::change::{Changed, Run};
@@ -42,12 +42,18 @@ pub(super) async fn put(
     plan: &InsertPlan,
     rows: Vec<Vec<Value>>,
     changed: &mut Changed,
-) -> Result<()> {
+) -> Result<(), Refusal> {
     let shape = &plan.shape;
-    for row in &rows {
-        shape.check(row)?;
+    for (at, row) in rows.iter().enumerate() {
+        shape.check(row).map_err(|error| Refusal { error, row: Some(at) })?;
     }
     run.txn.begin_writing().await?;
+    if rows.len() >= bulk::ROWS_MIN && matches!(plan.conflict, Conflict::Fail) {
+        let wait = run.wait_in(shape.table.storage);
+        bulk::put_new(run, shape, &rows, wait).await?;
+        rows.into_iter().for_each(|row| changed.add(plan, row));
+        return Ok(());
+    }
     let mut wishes = Vec::with_capacity(rows.len());
     for row in rows {
         let place = shape.place(&row);
@@ -56,7 +62,7 @@ pub(super) async fn put(
     }
     let mut holders = look(run, shape, &wishes).await?;
     let several = wishes.len() > 1;
-    for wish in wishes {
+    for (at, wish) in wishes.into_iter().enumerate() {
         let found: Vec<(Arbiter, Place)> =
             wish.claims(shape).filter(|(_, place)| holders.contains_key(place)).collect();
         if found.is_empty() {
@@ -68,7 +74,9 @@ pub(super) async fn put(
             changed.add(plan, wish.row);
             continue;
         }
-        if let Some((arbiter, place)) = judge(plan, &wish, found)? {
+        let judged = judge(plan, &wish, found);
+        let judged = judged.map_err(|error| Refusal { error, row: Some(at) })?;
+        if let Some((arbiter, place)) = judged {
             let old = existing(run, shape, arbiter, &place, holders.get(&place)).await?;
             if let Some(new) = update(run, plan, &mut holders, &old, wish.row).await? {
                 changed.add(plan, new);

@@ -1,7 +1,7 @@
 //! Running INSERT: where the rows come from, and how they get whole.
 
 use super::put::put;
-use super::{InsertPlan, Source, draw};
+use super::{InsertPlan, Refusal, Source, draw};
 use crate::cell::Cell;
 use crate::change::{Changed, Run};
 use crate::plan;
@@ -10,6 +10,33 @@ use base::{Result, Value};
 use futures::StreamExt;
 
 impl InsertPlan {
+    /// True if rows come with all their columns in order, and none of their values is overruled.
+    fn is_whole(&self) -> bool {
+        self.ignored.is_empty()
+            && self.columns.len() == self.shape.columns().len()
+            && self.columns.iter().enumerate().all(|(at, position)| at == *position)
+    }
+
+    /// A whole row, of values for all of the plan's columns.
+    fn complete_all(&self, run: &Run<'_>, given: Vec<Value>) -> Result<Vec<Value>> {
+        let counts = |p: &usize| !self.ignored.contains(p);
+        let missing = |p: &usize| !(self.columns.contains(p) && counts(p));
+        let mut row = vec![Value::Null; self.shape.columns().len()];
+        for (position, value) in self.columns.iter().zip(given).filter(|(p, _)| counts(p)) {
+            row[*position] = value;
+        }
+        for (position, cell) in self.defaults.iter().filter(|(p, _)| missing(p)) {
+            let column = &self.shape.columns()[*position];
+            row[*position] = cell.assign(&[], run.frame, column.ty, &column.name)?;
+        }
+        for (position, column) in self.shape.columns().iter().enumerate() {
+            if column.hidden && missing(&position) {
+                row[position] = Value::Int(run.txn.fresh_row_id());
+            }
+        }
+        Ok(row)
+    }
+
     /// A whole row: given values, defaults, hidden key.
     fn complete(&self, run: &Run<'_>, given: Vec<Option<Value>>) -> Result<Vec<Value>> {
         let mut row: Vec<Option<Value>> = vec![None; self.shape.columns().len()];
@@ -52,7 +79,7 @@ pub async fn insert(run: &mut Run<'_>, plan: &InsertPlan) -> Result<Changed> {
             }
         }
         Source::Query(query) => {
-            let frame = run.frame;
+            let (frame, all) = (run.frame, plan.is_whole());
             let bound = plan::bind(query.as_ref().clone(), &frame.params, &frame.circumstances)?;
             let mut batches = plan::execute(run.runtime, &bound, run.txn.view()?).await?;
             while let Some(batch) = batches.next().await {
@@ -66,14 +93,14 @@ pub async fn insert(run: &mut Run<'_>, plan: &InsertPlan) -> Result<Changed> {
                 draw::for_rows(run, plan, batch.num_rows()).await?;
                 let mut whole = Vec::with_capacity(batch.num_rows());
                 for row in 0..batch.num_rows() {
-                    let mut given = Vec::with_capacity(plan.columns.len());
+                    let mut given: Vec<Value> = Vec::with_capacity(plan.columns.len());
                     for ((assigner, array), i) in
                         assigners.iter().zip(batch.columns()).zip(&plan.columns)
                     {
                         let name = &plan.shape.columns()[*i].name;
-                        given.push(Some(assigner.cell(array, row, name)?));
+                        given.push(assigner.cell(array, row, name)?);
                     }
-                    whole.push(plan.complete(run, given)?);
+                    whole.push(if all { given } else { plan.complete_all(run, given)? });
                 }
                 put(run, plan, whole, &mut changed).await?;
             }
@@ -87,13 +114,20 @@ pub async fn insert_rows(
     run: &mut Run<'_>,
     plan: &InsertPlan,
     rows: Vec<Vec<Value>>,
-) -> Result<u64> {
+) -> Result<u64, Refusal> {
     let mut changed = Changed::default();
     draw::for_rows(run, plan, rows.len()).await?;
-    let mut whole = Vec::with_capacity(rows.len());
-    for row in rows {
-        whole.push(plan.complete(run, row.into_iter().map(Some).collect())?);
-    }
+    let whole = match plan.is_whole() {
+        true => rows,
+        false => {
+            let mut whole = Vec::with_capacity(rows.len());
+            for (at, row) in rows.into_iter().enumerate() {
+                let row = plan.complete_all(run, row);
+                whole.push(row.map_err(|error| Refusal { error, row: Some(at) })?);
+            }
+            whole
+        }
+    };
     put(run, plan, whole, &mut changed).await?;
     Ok(changed.count)
 }
