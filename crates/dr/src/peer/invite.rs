@@ -36,6 +36,9 @@ pub enum InvitationStep {
     Follow {
         /// Also if its operator has stopped that for now.
         resume: bool,
+        /// Also if there is no such database. Otherwise, and if it was there before, somebody has
+        /// dropped it.
+        make: bool,
     },
     /// The replica is gone: follow no more. What is there stays.
     Leave,

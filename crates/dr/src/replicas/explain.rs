@@ -2,7 +2,7 @@
 
 use crate::links::{FailoverRequest, Lines, Links};
 use base::{Epoch, Result};
-use meta::{DatabaseState, Wanted};
+use meta::{DatabaseState, Replica, Wanted};
 
 impl Links {
     /// What `PROMOTE` would do: what the failover would, and what comes after it.
@@ -19,7 +19,17 @@ impl Links {
         }
         let request = FailoverRequest { database: database.to_owned(), at: None, data_loss };
         self.explain_failover(&request, lines).await?;
-        if record.state != DatabaseState::Primary {
+        if record.state == DatabaseState::Primary {
+            return Ok(());
+        }
+        let target = record.link.as_ref().map(|link| link.source_cluster);
+        if let (true, Err(error)) = (data_loss, self.target(&Replica { target, ..replica.clone() }))
+        {
+            lines.step(format!(
+                "replica {name} runs, but cannot call the former source back: {}",
+                error.message
+            ));
+        } else {
             lines.step(format!(
                 "replica {name} runs: database {} at {} follows, by difference, as soon as it is \
                  reached; what only it has is kept in the diverged tables",

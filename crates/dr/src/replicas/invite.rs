@@ -77,7 +77,10 @@ impl Links {
         };
         let (peer, answer) = self.ask(&record, replica).await?;
         self.note_running(&record, name, &answer, None)?;
-        let follows = self.ask_to_follow(&peer, &record, replica, false).await?;
+        // What has its slot here was there once; to make it again is for whoever has dropped it.
+        let make = replica.slot().is_none_or(|slot| !record.slots.contains_key(&slot));
+        let step = InvitationStep::Follow { resume: false, make };
+        let follows = self.ask_to_follow(&peer, &record, replica, step).await?;
         if follows.paused {
             let message = format!("its operator at {} has stopped it", follows.cluster_name);
             return Err(Error::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message)
@@ -108,9 +111,8 @@ impl Links {
         peer: &Arc<dyn Peer>,
         record: &Record,
         replica: &Replica,
-        resume: bool,
+        step: InvitationStep,
     ) -> Result<Invited> {
-        let step = InvitationStep::Follow { resume };
         let invitation = self.invitation(record, replica, step)?;
         self.in_time(ANSWER, peer.invite(invitation)).await
     }
@@ -155,7 +157,7 @@ impl Links {
     }
 
     /// Where a replica's remote server is, and what to log in with there.
-    fn target(&self, replica: &Replica) -> Result<Source> {
+    pub(super) fn target(&self, replica: &Replica) -> Result<Source> {
         let state = self.engine.meta.state();
         let server = state.remote_servers.get(&replica.server).ok_or_else(|| {
             let message = format!("remote server \"{}\" does not exist", replica.server);
@@ -232,6 +234,11 @@ impl Links {
 
     async fn obey(&self, m: &Invitation, standing: Standing, by: &str) -> Result<()> {
         match (m.step, standing) {
+            (InvitationStep::Follow { make: false, .. }, Standing::Absent) => {
+                let message = format!("database \"{}\" of the remote server is gone", m.database);
+                Err(Error::new(SqlState::INVALID_CATALOG_NAME, message)
+                    .hint("START makes it anew, with a full copy"))
+            }
             (InvitationStep::Follow { .. }, Standing::Absent | Standing::Former) => {
                 let request = ReplicateRequest {
                     database: m.database.clone(),
@@ -252,7 +259,7 @@ impl Links {
                 );
                 Err(Error::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message))
             }
-            (InvitationStep::Follow { resume: true }, Standing::Follows { paused: true }) => {
+            (InvitationStep::Follow { resume: true, .. }, Standing::Follows { paused: true }) => {
                 self.resume(&m.database, by).await
             }
             (InvitationStep::Leave, Standing::Follows { paused: false }) => {

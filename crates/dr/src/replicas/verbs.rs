@@ -1,6 +1,7 @@
 //! What `ALTER DATABASE … REPLICA` does.
 
 use crate::links::{Failover, FailoverRequest, Links};
+use crate::peer::InvitationStep;
 use base::{Error, Result, SqlState};
 use meta::{
     Command, Database as Record, DatabaseState, Replica, ReplicaCommand, ReplicaOptions, Wanted,
@@ -87,7 +88,8 @@ impl Links {
         }
         let (peer, answer) = self.ask(&record, &replica).await?;
         self.note_running(&record, name, &answer, Some(by.to_owned()))?;
-        match self.ask_to_follow(&peer, &record, &replica, true).await {
+        let step = InvitationStep::Follow { resume: true, make: true };
+        match self.ask_to_follow(&peer, &record, &replica, step).await {
             Ok(_) => Ok(None),
             Err(error) if error.state == SqlState::CONNECTION_FAILURE => Ok(Some(error)),
             Err(error) => {

@@ -432,6 +432,43 @@ fn dropped_replica_is_followed_no_more_and_can_be_made_again() {
     });
 }
 
+/// A source that declared a copy does not make it again behind the back of whoever has dropped it.
+#[test]
+fn copy_that_was_dropped_at_the_target_is_made_again_by_a_start_only() {
+    run(22, |world| async move {
+        let (east, west, _) = followed(&world).await;
+        west.links.forget(BANK).await;
+        west.engine.drop_database(BANK).await.expect("drops");
+        let gone = || status(&east, THERE).error.is_some_and(|e| e.contains("is gone"));
+        until("east has called in vain", gone).await;
+        assert!(west.engine.record(BANK).is_err());
+        start(&east).await;
+        west.links.wait_standby(BANK).await.expect("follows");
+        west.caught_up(&east).await;
+    });
+}
+
+/// The way back without a login, of a link that a person has made: known before, and later.
+#[test]
+fn way_back_that_cannot_be_called_says_so() {
+    run(23, |world| async move {
+        let (east, west) = pair(&world).await;
+        open_bank(&east, 5).await;
+        west.replicate("east").await;
+        west.links.wait_standby(BANK).await.expect("follows");
+        server(&west, "east", false);
+        add(&west, BACK, "east", 0).await;
+        let (database, name) = (BANK.into(), BACK.into());
+        let verb = Verb::PromoteReplica { database, name, data_loss: true };
+        let lines = west.links.explain(&verb).await.expect("explained");
+        assert!(lines.iter().any(|l| l.value.contains("cannot call")), "{lines:?}");
+        east.crash();
+        west.links.promote_replica(BANK, BACK, true, "test").await.expect("promotes");
+        let error = || status(&west, BACK).error.is_some_and(|e| e.contains("no user"));
+        until("it says why", error).await;
+    });
+}
+
 #[test]
 fn way_back_must_lead_to_the_source() {
     run(18, |world| async move {

@@ -47,7 +47,7 @@ fn batches() -> Vec<Vec<u8>> {
 }
 
 fn link(input: &[u8]) -> bool {
-    let (kind, bytes) = choice(input, 8);
+    let (kind, bytes) = choice(input, 10);
     let bytes = &bytes[..];
     match kind {
         0 => {
@@ -62,6 +62,8 @@ fn link(input: &[u8]) -> bool {
         4 => wire::StreamItem::decode(bytes).is_ok_and(|m| wire::StreamItem::into_batch(m).is_ok()),
         5 => wire::Ack::decode(bytes).map(peer::Ack::from).is_ok(),
         6 => wire::Positions::decode(bytes).map(peer::Positions::from).is_ok(),
+        7 => wire::Invitation::decode(bytes).is_ok_and(|m| peer::Invitation::try_from(m).is_ok()),
+        8 => wire::Invited::decode(bytes).is_ok_and(|m| peer::Invited::try_from(m).is_ok()),
         _ => {
             wire::SaveDiverged::decode(bytes).is_ok_and(|m| peer::SaveDiverged::try_from(m).is_ok())
         }
@@ -104,11 +106,23 @@ fn links() -> Vec<Vec<u8>> {
     };
     let save =
         peer::SaveDiverged { database: "bank".into(), parts: vec![a_part()], settled: vec![epoch] };
+    let invitation = peer::Invitation {
+        database: "copy".into(),
+        address: ("east".into(), 5432),
+        source_database: "bank".into(),
+        line: LineId(1 << 99),
+        cluster: ClusterId(3),
+        cluster_name: "east".into(),
+        promotion_epoch: epoch,
+        durability: meta::Durability::Async,
+        step: peer::InvitationStep::Follow { resume: false, make: true },
+    };
     vec![
+        chosen(7, &wire::Invitation::from(invitation).encode_to_vec()),
         chosen(0, &wire::HelloRequest::from(hello).encode_to_vec()),
         chosen(2, &wire::SubscribeRequest::from(subscribe).encode_to_vec()),
         chosen(3, &wire::StreamItem::from(base).encode_to_vec()),
         chosen(4, &wire::StreamItem::from(frames).encode_to_vec()),
-        chosen(7, &wire::SaveDiverged::from(save).encode_to_vec()),
+        chosen(9, &wire::SaveDiverged::from(save).encode_to_vec()),
     ]
 }

@@ -9,6 +9,7 @@ const ASK: u32 = 1;
 const FOLLOW: u32 = 2;
 const FOLLOW_AND_RESUME: u32 = 3;
 const LEAVE: u32 = 4;
+const FOLLOW_IF_THERE: u32 = 5;
 
 /// See [`peer::Invitation`].
 #[derive(Clone, PartialEq, prost::Message)]
@@ -66,8 +67,9 @@ impl From<peer::Invitation> for Invitation {
             asynchronous: m.durability == Durability::Async,
             step: match m.step {
                 InvitationStep::Ask => ASK,
-                InvitationStep::Follow { resume: false } => FOLLOW,
-                InvitationStep::Follow { resume: true } => FOLLOW_AND_RESUME,
+                InvitationStep::Follow { resume: false, make: false } => FOLLOW_IF_THERE,
+                InvitationStep::Follow { resume: false, make: true } => FOLLOW,
+                InvitationStep::Follow { resume: true, .. } => FOLLOW_AND_RESUME,
                 InvitationStep::Leave => LEAVE,
             },
         }
@@ -88,8 +90,9 @@ impl TryFrom<Invitation> for peer::Invitation {
             durability: if m.asynchronous { Durability::Async } else { Durability::Sync },
             step: match m.step {
                 ASK => InvitationStep::Ask,
-                FOLLOW => InvitationStep::Follow { resume: false },
-                FOLLOW_AND_RESUME => InvitationStep::Follow { resume: true },
+                FOLLOW => InvitationStep::Follow { resume: false, make: true },
+                FOLLOW_AND_RESUME => InvitationStep::Follow { resume: true, make: true },
+                FOLLOW_IF_THERE => InvitationStep::Follow { resume: false, make: false },
                 LEAVE => InvitationStep::Leave,
                 _ => return Err(malformed("step of an invitation")),
             },
