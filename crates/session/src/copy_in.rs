@@ -91,8 +91,8 @@ impl CopyIn {
     /// An error that a row of the batch has met on its way into the table.
     fn refused(&self, Refusal { error, row }: Refusal) -> Error {
         match row.and_then(|at| self.places.get(at)) {
-            Some(place) => self.in_record(error, place.line(), &self.lines.record_of(place)),
-            None => error,
+            Some(place) => self.in_record(*error, place.line(), &self.lines.record_of(place)),
+            None => *error,
         }
     }
 

@@ -70,7 +70,7 @@ async fn put(run: &mut Run<'_>, shape: &Shape, rows: Vec<Vec<Value>>) -> Result<
     // The key space is new: only this transaction's own rows can be there.
     put_new(run, shape, &rows, None).await.map_err(|refusal| match refusal.row {
         Some(at) => duplicated(shape, &rows[at]),
-        None => refusal.error,
+        None => *refusal.error,
     })
 }
 

@@ -29,7 +29,7 @@ pub(super) fn parse(text: &str, precision: u8, scale: u8) -> Result<Value> {
         _ => return Err(invalid("numeric", text)),
     };
     let magnitude = scaled(whole, fraction, exponent, scale)
-        .filter(|m| *m < 10_i128.pow(u32::from(precision.min(38))))
+        .filter(|m| *m < limit(precision))
         .ok_or_else(|| overflow(precision, scale))?;
     Ok(Value::Decimal(if negative { -magnitude } else { magnitude }))
 }
@@ -44,8 +44,28 @@ pub(super) fn overflow(precision: u8, scale: u8) -> Error {
     ))
 }
 
+/// The least number that has too many digits.
+fn limit(precision: u8) -> i128 {
+    match u32::from(precision) {
+        few @ 0..=DIGITS_OF_I64 => 10_i64.pow(few).into(),
+        many => 10_i128.pow(many.min(38)),
+    }
+}
+
+/// Any number of so many digits fits.
+const DIGITS_OF_I64: u32 = 18;
+
 /// The digits as a whole number of units of 10^-scale; `None` if it has more than 38 digits.
 fn scaled(whole: &[u8], fraction: &[u8], exponent: i64, scale: u8) -> Option<i128> {
+    // Nearly always: few digits, and none to be cut off.
+    if let Some(missing) = usize::from(scale).checked_sub(fraction.len())
+        && exponent == 0
+        && whole.len() + usize::from(scale) <= DIGITS_OF_I64 as usize
+    {
+        let digits = whole.iter().chain(fraction);
+        let number = digits.fold(0_i64, |n, digit| n * 10 + i64::from(digit - b'0'));
+        return Some(i128::from(number) * i128::from(10_i64.pow(missing as u32)));
+    }
     // How many of the digits stand before the cut.
     let kept = whole.len() as i64 + exponent + i64::from(scale);
     let mut number: i128 = 0;

@@ -68,7 +68,7 @@ pub async fn put_new(
             Arbiter::Key => shape.duplicate(&rows[at]),
             Arbiter::Index(i) => shape.duplicate_in(&shape.indexes[i], &rows[at]),
         };
-        return Err(Refusal { error, row: Some(at) });
+        return Err(Refusal::of(at)(error));
     }
     for (partition, block) in blocks {
         run.txn.insert(partition, block)?;
@@ -95,7 +95,7 @@ fn sheets(shape: &Shape, rows: &[Vec<Value>]) -> Result<(Vec<u8>, Sheets), Refus
             continue;
         }
         let entries = shape.entries_at(row, &bytes[from..key_end]);
-        let entries = entries.map_err(|error| Refusal { error, row: Some(of) })?;
+        let entries = entries.map_err(Refusal::of(of))?;
         for (i, entry) in entries.into_iter().enumerate() {
             let from = bytes.len();
             bytes.extend_from_slice(&entry.key);

@@ -62,20 +62,27 @@ pub enum Conflict {
 #[derive(Debug)]
 pub struct Refusal {
     /// The error.
-    pub error: Error,
+    pub error: Box<Error>,
     /// Which of the rows given is to blame for it, if one is.
     pub row: Option<usize>,
 }
 
+impl Refusal {
+    /// An error that one of the rows is to blame for.
+    pub(super) fn of(row: usize) -> impl FnOnce(Error) -> Refusal {
+        move |error| Refusal { error: Box::new(error), row: Some(row) }
+    }
+}
+
 impl From<Error> for Refusal {
     fn from(error: Error) -> Refusal {
-        Refusal { error, row: None }
+        Refusal { error: Box::new(error), row: None }
     }
 }
 
 impl From<Refusal> for Error {
     fn from(refusal: Refusal) -> Error {
-        refusal.error
+        *refusal.error
     }
 }
 

@@ -45,7 +45,7 @@ pub(super) async fn put(
 ) -> Result<(), Refusal> {
     let shape = &plan.shape;
     for (at, row) in rows.iter().enumerate() {
-        shape.check(row).map_err(|error| Refusal { error, row: Some(at) })?;
+        shape.check(row).map_err(Refusal::of(at))?;
     }
     run.txn.begin_writing().await?;
     if rows.len() >= bulk::ROWS_MIN && matches!(plan.conflict, Conflict::Fail) {
@@ -75,7 +75,7 @@ pub(super) async fn put(
             continue;
         }
         let judged = judge(plan, &wish, found);
-        let judged = judged.map_err(|error| Refusal { error, row: Some(at) })?;
+        let judged = judged.map_err(Refusal::of(at))?;
         if let Some((arbiter, place)) = judged {
             let old = existing(run, shape, arbiter, &place, holders.get(&place)).await?;
             if let Some(new) = update(run, plan, &mut holders, &old, wish.row).await? {

@@ -123,7 +123,7 @@ pub async fn insert_rows(
             let mut whole = Vec::with_capacity(rows.len());
             for (at, row) in rows.into_iter().enumerate() {
                 let row = plan.complete_all(run, row);
-                whole.push(row.map_err(|error| Refusal { error, row: Some(at) })?);
+                whole.push(row.map_err(Refusal::of(at))?);
             }
             whole
         }
