@@ -3,11 +3,13 @@
 //! made by a [`Connect`], and of no use any more after its first failed call.
 
 mod compare;
+pub(crate) mod content;
 mod verify;
 #[doc(hidden)]
 pub mod wire;
 
 pub use compare::{CompareRequest, Compared, ComparedPartition};
+pub use content::{Content, ContentRange, ContentRequest, ContentRow, ContentStep};
 pub use verify::{Verified, VerifyRequest};
 
 use async_trait::async_trait;
@@ -124,6 +126,8 @@ pub struct BaseOffer {
     /// What a rewind would have had to take out, if that is still known: it must be saved before
     /// the copy replaces it.
     pub diverged: Option<(Lsn, Timestamp)>,
+    /// What the target has shares no common point with this.
+    pub unrelated: bool,
 }
 
 /// Frames and the source's figures. Without frames it is a sign of life.
@@ -303,6 +307,8 @@ pub trait Peer: Send + Sync + Debug {
     async fn compare(&self, request: CompareRequest) -> Result<Compared>;
     /// Fingerprints of what the source has in key ranges at one moment. Changes nothing.
     async fn verify(&self, request: VerifyRequest) -> Result<Verified>;
+    /// The difference between what the source has at one moment and what the target has.
+    async fn content(&self, request: ContentRequest) -> Result<Content>;
     /// A piece of a base's file; shorter than asked for only at the file's end.
     async fn fetch(&self, fetch: Fetch) -> Result<Bytes>;
     /// Saves diverged parts in the source's vault; durable when it returns. Safe to repeat.

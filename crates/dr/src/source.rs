@@ -4,6 +4,7 @@
 mod answer;
 mod bases;
 mod compare;
+mod content;
 mod handover;
 mod slots;
 mod stream;
@@ -38,6 +39,7 @@ pub struct Replication {
     live: Mutex<BTreeMap<(DatabaseId, String), slots::Live>>,
     bases: Mutex<bases::Bases>,
     verifying: Mutex<verify::Sessions>,
+    pinned: Mutex<content::Pinned>,
 }
 
 impl fmt::Debug for Replication {
@@ -58,6 +60,7 @@ impl Replication {
             live: Mutex::default(),
             bases: Mutex::default(),
             verifying: Mutex::default(),
+            pinned: Mutex::default(),
         }
     }
 

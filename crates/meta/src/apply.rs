@@ -87,6 +87,9 @@ fn step(state: &mut State, command: Command) -> Result<Response> {
             Ok(Response::Done)
         }
         Command::Batch(commands) => batch(state, commands),
+        Command::PrepareIncoming { database } => databases::prepare(state, database),
+        Command::TakeIncoming { database, state: role } => databases::take(state, database, role),
+        Command::LinkVerified { database, verified } => links::verified(state, database, verified),
     }
 }
 

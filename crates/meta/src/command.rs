@@ -2,7 +2,7 @@
 //! drawn while applying, so that every replica of the state machine reaches the same state.
 
 use crate::scram::Verifier;
-use crate::state::{DatabaseState, Durability, Gate, Handover, HistoryRow, Link, Slot};
+use crate::state::{DatabaseState, Durability, Gate, Handover, HistoryRow, Link, Slot, Verified};
 use base::{ClusterId, DatabaseId, Epoch, LineId, LogId, Lsn, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -221,6 +221,28 @@ pub enum Command {
     History(HistoryRow),
     /// Several commands, all or none. Answers with the last one's response.
     Batch(Vec<Command>),
+    /// Gives a target new logs beside its own, for partitions that are made from what it has and from
+    /// what its source sends. Answers [`Response::Database`]; earlier ones of the kind are the caller's
+    /// to remove.
+    PrepareIncoming {
+        /// Which.
+        database: DatabaseId,
+    },
+    /// The new partitions are complete: they take the place of the old ones, which are the caller's to
+    /// remove.
+    TakeIncoming {
+        /// Which.
+        database: DatabaseId,
+        /// The role it takes.
+        state: DatabaseState,
+    },
+    /// Notes that a target was compared with its source.
+    LinkVerified {
+        /// Which.
+        database: DatabaseId,
+        /// The outcome.
+        verified: Verified,
+    },
 }
 
 /// The content of [`Command::CreateDatabase`].

@@ -43,5 +43,6 @@ pub use command::{Command, NewDatabase, Response};
 pub use shell::{Bootstrap, Meta};
 pub use state::{
     Cluster, Database, DatabaseState, Durability, Gate, HISTORY_ROWS, Handover, HandoverSide,
-    HistoryRow, LINK_ROWS, Link, Promotion, Slot, Source, State, User, peer_of, peer_user,
+    HistoryRow, LINK_ROWS, Link, Promotion, Slot, Source, State, User, Verified, peer_of,
+    peer_user,
 };

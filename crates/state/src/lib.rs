@@ -39,6 +39,7 @@
 //! one, and perhaps files no manifest names; [`State::open`] removes those, once all that was removed
 //! before is so for sure.
 
+mod build;
 mod cache;
 mod chunk;
 mod columns;
@@ -68,6 +69,7 @@ mod view;
 mod walk;
 mod write;
 
+pub use build::{BaseBuilder, TableBuilder, keyed_batch, stored_row};
 pub use cache::{CacheStats, PageCache};
 pub use columns::{KEY_COLUMN, TS_COLUMN, arrow_type, cell_at, column_name, schema, value_at};
 pub use delta::Version;

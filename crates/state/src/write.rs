@@ -13,29 +13,40 @@ use parquet::basic::Compression;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Gives names to the files of one spill or merge.
+/// Gives names to the files of one spill, merge or base. Clones count together.
+#[derive(Clone, Debug)]
 pub(crate) struct Namer {
-    pub(crate) seq: u64,
-    pub(crate) count: u64,
+    seq: u64,
+    count: Arc<AtomicU64>,
 }
 
 impl Namer {
-    fn next(&mut self) -> String {
-        self.count += 1;
-        format!("chunk-{}-{}.parquet", self.seq, self.count)
+    pub(crate) fn new(seq: u64) -> Namer {
+        Namer { seq, count: Arc::default() }
+    }
+
+    /// How many names it has given.
+    pub(crate) fn count(&self) -> u64 {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    fn next(&self) -> String {
+        let number = self.count.fetch_add(1, Ordering::Relaxed) + 1;
+        format!("chunk-{}-{number}.parquet", self.seq)
     }
 }
 
 /// Writes a stretch of sorted rows into as many chunks as it takes. Files are cut between keys, so
 /// that their ranges do not overlap.
-pub(crate) struct ChunkWriter<'a> {
-    disk: &'a Arc<dyn Disk>,
-    dir: &'a PathBuf,
-    settings: &'a Settings,
-    namer: &'a mut Namer,
+pub(crate) struct ChunkWriter {
+    disk: Arc<dyn Disk>,
+    dir: PathBuf,
+    settings: Settings,
+    namer: Namer,
     schema: SchemaRef,
     current: Option<Current>,
     done: Vec<ChunkMeta>,
@@ -52,15 +63,23 @@ struct Current {
     full: bool,
 }
 
-impl<'a> ChunkWriter<'a> {
+impl ChunkWriter {
     pub(crate) fn new(
-        disk: &'a Arc<dyn Disk>,
-        dir: &'a PathBuf,
-        settings: &'a Settings,
-        namer: &'a mut Namer,
+        disk: &Arc<dyn Disk>,
+        dir: &Path,
+        settings: &Settings,
+        namer: &Namer,
         schema: SchemaRef,
-    ) -> ChunkWriter<'a> {
-        ChunkWriter { disk, dir, settings, namer, schema, current: None, done: Vec::new() }
+    ) -> ChunkWriter {
+        ChunkWriter {
+            disk: disk.clone(),
+            dir: dir.to_owned(),
+            settings: settings.clone(),
+            namer: namer.clone(),
+            schema,
+            current: None,
+            done: Vec::new(),
+        }
     }
 
     /// Appends rows; their keys are above all before, or the last one's with an older version.
@@ -106,7 +125,7 @@ impl<'a> ChunkWriter<'a> {
             .disk
             .create(&path)
             .map_err(|e| Error::io(format!("creating {}", path.display()), &e))?;
-        let properties = properties(self.settings);
+        let properties = properties(&self.settings);
         let writer =
             ArrowWriter::try_new(FileSink::new(out), self.schema.clone(), Some(properties))
                 .map_err(|e| failed(&file, e))?;

@@ -61,9 +61,12 @@ impl Engine {
     ) -> Result<Arc<Database>> {
         let _changing = self.changing.lock().await;
         let old = self.record(name)?;
-        self.detach(name).await;
+        let open = self.detach(name).await;
         let database = old.id;
         self.meta.apply(Command::FreshPartitions { database, partitions, line })?;
+        if let Some(open) = open {
+            open.local_partitions().iter().for_each(|p| p.replace());
+        }
         self.remove_partitions(&old)?;
         self.attach(&self.record(name)?)
     }
@@ -88,7 +91,7 @@ impl Engine {
         Ok(())
     }
 
-    fn remove_partitions(&self, record: &meta::Database) -> Result<()> {
+    pub(crate) fn remove_partitions(&self, record: &meta::Database) -> Result<()> {
         for (index, log) in record.partitions.iter().enumerate() {
             self.log.drop_log(*log);
             self.remove_dir(&self.partition_dir(record.id, index, *log))?;
@@ -96,12 +99,12 @@ impl Engine {
         Ok(())
     }
 
-    fn remove_dir(&self, dir: &std::path::Path) -> Result<()> {
+    pub(crate) fn remove_dir(&self, dir: &std::path::Path) -> Result<()> {
         let removed = self.env.disk.remove_dir(dir);
         removed.map_err(|e| Error::io(format!("removing {}", dir.display()), &e))
     }
 
-    fn partition_dir(&self, id: DatabaseId, index: usize, log: LogId) -> PathBuf {
+    pub(crate) fn partition_dir(&self, id: DatabaseId, index: usize, log: LogId) -> PathBuf {
         self.database_dir(id).join(format!("p{index}-{log}"))
     }
 
@@ -133,7 +136,7 @@ impl Engine {
         self.attach(&self.record(name)?)
     }
 
-    fn open_partition(
+    pub(crate) fn open_partition(
         &self,
         record: &meta::Database,
         index: usize,

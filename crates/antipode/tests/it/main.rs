@@ -6,6 +6,7 @@
 mod bad_input;
 mod clients;
 mod commands;
+mod content;
 mod damage;
 mod demo;
 mod durability;

@@ -1,10 +1,12 @@
 //! The link's messages as they travel over gRPC (protobuf, tags never reused).
 
 mod compare;
+mod content;
 mod handover;
 mod verify;
 
 pub use compare::{CompareRequest, Compared};
+pub use content::{Content, ContentRequest};
 pub use handover::{HandoverAnswer, HandoverRequest};
 pub use verify::{Verified, VerifyRequest};
 
@@ -134,6 +136,8 @@ pub struct Answer {
     manifest: Bytes,
     #[prost(string, tag = "6")]
     reason: String,
+    #[prost(bool, tag = "7")]
+    unrelated: bool,
 }
 
 /// See [`peer::FrameBatch`].
@@ -355,6 +359,7 @@ impl From<peer::Answer> for StreamItem {
                 pin: offer.pin,
                 manifest: offer.manifest.encode(),
                 reason: offer.reason,
+                unrelated: offer.unrelated,
             },
         };
         StreamItem { answer: Some(answer), batch: None }
@@ -387,6 +392,7 @@ impl StreamItem {
                 manifest: Manifest::decode(&m.manifest)?,
                 reason: m.reason,
                 diverged: cut.map(|cut| (Lsn(m.common), cut)),
+                unrelated: m.unrelated,
             })),
             _ => return Err(malformed("answer")),
         })

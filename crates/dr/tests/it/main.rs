@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "the simulated clock is tokio's, paused")]
 #![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
 
+mod content;
 mod copies;
 mod explain;
 mod failback;

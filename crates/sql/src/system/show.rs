@@ -68,6 +68,11 @@ fn sheet(stmt: &Stmt) -> Option<Sheet> {
             ("catch_up_ms", Kind::Int8),
             ("copied_bytes", Kind::Int8),
             ("copy_bytes", Kind::Int8),
+            ("way", Kind::Text),
+            ("shipped_bytes", Kind::Int8),
+            ("last_verified", Kind::TimestampTz),
+            ("verdict", Kind::Text),
+            ("differing_ranges", Kind::Int8),
             ("last_error", Kind::Text),
         ]),
         Stmt::Switchover { .. } => Sheet::new(&[
