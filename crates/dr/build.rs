@@ -25,6 +25,7 @@ fn main() {
         .method(method("positions", "Positions", "Named", "Positions", false))
         .method(method("compare", "Compare", "CompareRequest", "Compared", false))
         .method(method("verify", "Verify", "VerifyRequest", "Verified", false))
+        .method(method("content", "Content", "ContentRequest", "Content", false))
         .method(method("handover", "Handover", "HandoverRequest", "HandoverAnswer", false))
         .method(method("invite", "Invite", "Invitation", "Invited", false))
         .method(method("fetch", "Fetch", "Fetch", "Piece", false))

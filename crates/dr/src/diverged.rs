@@ -1,9 +1,13 @@
 //! From diverged log records to parts for the vault: readable rows, and what is known of each
 //! transaction as a whole.
 
+mod by_content;
+
+pub(crate) use by_content::{Found, parts_by_content};
+
+use crate::fingerprint::{self, Contents, Place};
 use crate::json;
 use arrow::array::AsArray;
-use arrow::record_batch::RecordBatch;
 use base::{
     Error, Lsn, Result, Row, SequenceDescriptor, StorageId, TableDescriptor, Timestamp, TxnId,
     Value,
@@ -11,9 +15,7 @@ use base::{
 use bytes::Bytes;
 use format::record::Op;
 use format::vault::{DivergedPart, DivergedRow};
-use futures::TryStreamExt;
 use partition::DivergedTxn;
-use state::ScanSpec;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use txn::Database;
@@ -71,29 +73,31 @@ pub(crate) async fn collect(
     Ok(judge(found, witness).iter().map(|j| j.part(&tables)).collect())
 }
 
-type Tables = BTreeMap<StorageId, Arc<TableDescriptor>>;
+pub(crate) type Tables = BTreeMap<StorageId, Arc<TableDescriptor>>;
 
 /// The tables at a cut, read straight from partition 0: the database may not be open for readers.
 async fn tables_at(database: &Arc<Database>, cut: Timestamp) -> Result<Tables> {
     let Some(first) = database.partitions().first() else { return Ok(Tables::new()) };
-    let (start, end) = format::key::range(StorageId::CATALOG);
     // A reader must not raise the partition's clock to the end of time.
     let closed = database.local_partitions().first().map_or(cut, |p| p.newest_timestamp());
-    let spec = ScanSpec {
-        storage: StorageId::CATALOG,
-        start,
-        end,
-        ts: cut.min(closed),
-        columns: format::catalog::layout(),
-        with_key: false,
-        batch_rows: 1024,
-        limit: None,
-    };
-    let batches: Vec<RecordBatch> = first.scan(spec).await?.try_collect().await?;
+    tables(&Contents::Readable(first.clone()), cut.min(closed)).await
+}
+
+/// The tables in a base, or in what a partition has stored, of partition 0.
+pub(crate) async fn tables_of(first: &Contents) -> Result<Tables> {
+    tables(first, Timestamp::MAX).await
+}
+
+async fn tables(first: &Contents, at: Timestamp) -> Result<Tables> {
+    let storage = StorageId::CATALOG;
+    let (start, end) = format::key::range(storage);
+    let place = Place { at, storage, start, end };
     let mut tables = Tables::new();
-    for batch in &batches {
-        let Some(blobs) = batch.column(2).as_binary_opt::<i32>() else { continue };
-        let Some(names) = batch.column(1).as_string_opt::<i32>() else { continue };
+    fingerprint::visit(first, &place, &format::catalog::layout(), |_, batch| {
+        let columns = batch.columns();
+        let blobs = columns.get(4).and_then(|c| c.as_binary_opt::<i32>());
+        let names = columns.get(3).and_then(|c| c.as_string_opt::<i32>());
+        let (Some(blobs), Some(names)) = (blobs, names) else { return Ok(()) };
         for i in 0..batch.num_rows() {
             let row: Row = vec![
                 (2, Value::Text(names.value(i).into())),
@@ -104,7 +108,9 @@ async fn tables_at(database: &Arc<Database>, cut: Timestamp) -> Result<Tables> {
                 tables.insert(table.storage, Arc::new(table));
             }
         }
-    }
+        Ok(())
+    })
+    .await?;
     Ok(tables)
 }
 
@@ -121,7 +127,7 @@ fn learn(tables: &mut Tables, txn: &DivergedTxn) {
     }
 }
 
-fn descriptor(stored: &[u8]) -> Option<TableDescriptor> {
+pub(crate) fn descriptor(stored: &[u8]) -> Option<TableDescriptor> {
     format::catalog::decode(&format::row::decode(stored).ok()?).ok()
 }
 
@@ -178,8 +184,9 @@ impl Judged {
             decided: self.decided,
             rows: ops
                 .filter(|(op, _)| is_shown(op))
-                .map(|(op, old)| readable(tables, op, old.as_ref()))
+                .map(|(op, old)| readable(tables, &op.key, op.row.as_ref(), old.as_ref()))
                 .collect(),
+            by_content: false,
         }
     }
 }
@@ -187,8 +194,12 @@ impl Judged {
 /// Left out is what no user has written: counters, where sequences stand, entries of indexes,
 /// decisions.
 pub(crate) fn is_shown(op: &Op) -> bool {
-    let storage = format::key::storage_of(&op.key);
-    op.key != format::catalog::counters_key()
+    is_shown_key(&op.key)
+}
+
+fn is_shown_key(key: &Bytes) -> bool {
+    let storage = format::key::storage_of(key);
+    *key != format::catalog::counters_key()
         && !matches!(storage, StorageId::SEQUENCES | StorageId::DECISIONS)
         && !storage.is_index()
 }
@@ -196,32 +207,32 @@ pub(crate) fn is_shown(op: &Op) -> bool {
 /// Shows a stored row to people.
 type Show<'a> = Box<dyn Fn(&Bytes) -> String + 'a>;
 
-fn readable(tables: &Tables, op: &Op, old: Option<&Bytes>) -> DivergedRow {
-    let storage = format::key::storage_of(&op.key);
-    let (table, key, show): (_, _, Show<'_>) = match tables.get(&storage) {
+fn readable(tables: &Tables, key: &Bytes, new: Option<&Bytes>, old: Option<&Bytes>) -> DivergedRow {
+    let storage = format::key::storage_of(key);
+    let (table, shown_key, show): (_, _, Show<'_>) = match tables.get(&storage) {
         _ if storage == StorageId::CATALOG => {
-            let named = op.row.as_ref().or(old).map_or("{}".to_owned(), |r| schema_row(r));
+            let named = new.or(old).map_or("{}".to_owned(), |r| schema_row(r));
             (CATALOG_NAME.to_owned(), named, Box::new(|r: &Bytes| schema_row(r)))
         }
         Some(table) => {
             let of = table.clone();
             let show = move |r: &Bytes| json::row(&of, r);
-            (table.name.clone(), json::key(table, &op.key), Box::new(show))
+            (table.name.clone(), json::key(table, key), Box::new(show))
         }
         None => {
             let name = format!("(dropped table, storage {storage})");
             let raw = |r: &Bytes| json::unknown_key(r);
-            (name, json::unknown_key(&op.key), Box::new(raw))
+            (name, json::unknown_key(key), Box::new(raw))
         }
     };
     DivergedRow {
         table,
-        key,
+        key: shown_key,
         old: old.map(&show),
-        new: op.row.as_ref().map(&show),
-        raw_key: op.key.clone(),
+        new: new.map(&show),
+        raw_key: key.clone(),
         raw_old: old.cloned(),
-        raw_new: op.row.clone(),
+        raw_new: new.cloned(),
     }
 }
 

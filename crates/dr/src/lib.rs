@@ -24,12 +24,14 @@
 //! 5. **Coming back.** The role `Rewinding` is durable first. What lies after the common point, or
 //!    above the cut of the other side's promotion, is saved in the vault here *and* at the source;
 //!    when both are durable it is taken out, then 2 again. Only the difference travels.
-//! 6. **Promotion**: see [`Links::stop`] and [`Links::failover`]. **Planned handover**: see
+//! 6. **Coming back by content**, where the log is gone (`link::rebuild`). New partitions are made of
+//!    what is here and of the rows that differ, as of one moment that the source pins; then 2 again.
+//! 7. **Promotion**: see [`Links::stop`] and [`Links::failover`]. **Planned handover**: see
 //!    [`handover`].
 //!    Databases of a replication group do both together: see [`Links::group`].
-//! 7. **Verification**: see [`Links::verify`].
-//! 8. **Replicas**: the source declares who is to follow it, and calls them: see [`replicas`].
-//! 9. **What a lost primary had**: see [`Links::open_diverged`].
+//! 8. **Verification**: see [`Links::verify`]; in the background, a few ranges at a time.
+//! 9. **Replicas**: the source declares who is to follow it, and calls them: see [`replicas`].
+//! 10. **What a lost primary had**: see [`Links::open_diverged`].
 //!
 //! # Invariants
 //! * A target acknowledges only what is durable; a source keeps what no live slot has acknowledged.
@@ -41,11 +43,12 @@
 //! # On a crash
 //! Links are rows of the metadata: after a restart each begins again at 1. Frames received twice are
 //! skipped; a half-copied base goes on with the next file; a rewind begins again and finds its parts
-//! in the vaults already; a promotion has happened or has not, by one metadata record.
+//! in the vaults already; a comparison of contents begins again, with the old partitions as they were;
+//! new partitions have taken the old ones' place or have not, and a promotion has happened or has not,
+//! by one metadata record.
 //!
 //! # What it does not do (yet)
-//! Comparing contents when the log is gone (it makes a full copy and says why), more than one target
-//! in a chain.
+//! More than one target in a chain.
 
 mod auth;
 mod diverged;

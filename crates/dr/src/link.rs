@@ -4,6 +4,8 @@
 pub(crate) mod core;
 mod figures;
 mod follow;
+mod rebuild;
+mod renew;
 pub(crate) mod session;
 mod work;
 
@@ -197,12 +199,7 @@ impl Runner {
                 self.grants.clear();
                 self.rewind(peer, forks)?;
             }
-            Command::Renew { reason, save } => {
-                let (peer, hello) = (self.peer()?, self.hello()?);
-                self.grants.clear();
-                let work = work::renew(self.shared.clone(), peer, hello, reason, save);
-                self.work(Box::pin(work));
-            }
+            Command::Renew { reason, forks } => self.renew(reason, forks)?,
             Command::Become(role) => {
                 if let Err(error) = self.take_role(role) {
                     self.core.correct_role(self.shared.record()?.state);
@@ -323,7 +320,24 @@ impl Runner {
             }
         }
         let work = work::copy(self.shared.clone(), self.peer()?, offers);
-        self.work(Box::pin(work));
+        self.work(Box::pin(async { work.await.map(|()| Event::Done) }));
+        Ok(())
+    }
+
+    fn renew(&mut self, reason: String, forks: Vec<Fork>) -> Result<()> {
+        let (peer, hello) = (self.peer()?, self.hello()?);
+        let offers = std::mem::take(&mut self.grants).into_values();
+        let offers: Vec<BaseOffer> = offers
+            .filter_map(|granted| match granted.answer {
+                Answer::NeedBase(offer) => Some(*offer),
+                _ => None,
+            })
+            .collect();
+        let unrelated = offers.iter().any(|offer| offer.unrelated);
+        let bytes = offers.iter().flat_map(|o| o.manifest.chunks()).map(|c| c.bytes).sum();
+        let renewal = renew::Renewal { reason, forks, unrelated, bytes };
+        let work = renew::renew(self.shared.clone(), peer, hello, renewal);
+        self.work(Box::pin(async { Ok(Event::Renewed { role: work.await? }) }));
         Ok(())
     }
 
@@ -338,18 +352,15 @@ impl Runner {
             return Ok(());
         }
         let work = work::rewind(self.shared.clone(), peer, forks);
-        self.work(Box::pin(work));
+        self.work(Box::pin(async { work.await.map(|()| Event::Done) }));
         Ok(())
     }
 
     /// Starts work, which is not interrupted by anything but the end of the process.
-    fn work(&mut self, work: BoxFuture<'static, Result<()>>) {
+    fn work(&mut self, work: BoxFuture<'static, Result<Event>>) {
         let (messages, session) = (self.messages.clone(), self.session);
         let work = async move {
-            let event = match work.await {
-                Ok(()) => Event::Done,
-                Err(error) => Event::Failed { error },
-            };
+            let event = work.await.unwrap_or_else(|error| Event::Failed { error });
             let _ = messages.send(Message::Session(session, event)).await;
         };
         self.shared.engine.env.tasks.spawn("link work", Box::pin(work));

@@ -85,6 +85,7 @@ impl Links {
             this: this.clone(),
         });
         links.keep_watch();
+        links.keep_verifying();
         let records: Vec<Record> =
             links.engine.meta.read(|s| s.databases.values().cloned().collect());
         for record in records.iter().filter(|r| r.state != DatabaseState::Dropping) {

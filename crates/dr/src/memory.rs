@@ -3,9 +3,9 @@
 
 use crate::links::DEFAULT_PORT;
 use crate::peer::{
-    Ack, Acked, CompareRequest, Compared, Connect, Fetch, FrameBatch, HandoverAnswer,
-    HandoverRequest, Hello, HelloRequest, Invitation, Invited, Peer, Positions, SaveDiverged,
-    SubscribeRequest, Subscription, Verified, VerifyRequest,
+    Ack, Acked, CompareRequest, Compared, Connect, Content, ContentRequest, Fetch, FrameBatch,
+    HandoverAnswer, HandoverRequest, Hello, HelloRequest, Invitation, Invited, Peer, Positions,
+    SaveDiverged, SubscribeRequest, Subscription, Verified, VerifyRequest,
 };
 use crate::source::Replication;
 use async_trait::async_trait;
@@ -30,7 +30,7 @@ pub struct Call {
     /// The address called.
     pub to: String,
     /// `connect`, `hello`, `subscribe`, `batch`, `ack`, `positions`, `handover`, `invite`, `compare`,
-    /// `verify`, `fetch` or `save_diverged`.
+    /// `verify`, `content`, `fetch` or `save_diverged`.
     pub what: &'static str,
     /// Whose stream it is (`subscribe` and `batch`).
     pub partition: Option<u16>,
@@ -244,6 +244,10 @@ impl Peer for MemoryPeer {
 
     async fn verify(&self, request: VerifyRequest) -> Result<Verified> {
         self.wire.call("verify", self.replication.verify(request)).await
+    }
+
+    async fn content(&self, request: ContentRequest) -> Result<Content> {
+        self.wire.call("content", self.replication.content(request)).await
     }
 
     async fn fetch(&self, fetch: Fetch) -> Result<Bytes> {

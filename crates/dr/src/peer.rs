@@ -3,12 +3,14 @@
 //! made by a [`Connect`], and of no use any more after its first failed call.
 
 mod compare;
+pub(crate) mod content;
 mod invite;
 mod verify;
 #[doc(hidden)]
 pub mod wire;
 
 pub use compare::{CompareRequest, Compared, ComparedPartition};
+pub use content::{Content, ContentRange, ContentRequest, ContentRow, ContentStep};
 pub use invite::{Invitation, InvitationStep, Invited};
 pub use verify::{Verified, VerifyRequest};
 
@@ -126,6 +128,8 @@ pub struct BaseOffer {
     /// What a rewind would have had to take out, if that is still known: it must be saved before
     /// the copy replaces it.
     pub diverged: Option<(Lsn, Timestamp)>,
+    /// What the target has shares no common point with this.
+    pub unrelated: bool,
 }
 
 /// Frames and the source's figures. Without frames it is a sign of life.
@@ -317,6 +321,8 @@ pub trait Peer: Send + Sync + Debug {
     /// Asks another cluster to follow a database of the asker, who has logged in there as it would
     /// at a source. Safe to repeat.
     async fn invite(&self, invitation: Invitation) -> Result<Invited>;
+    /// The difference between what the source has at one moment and what the target has.
+    async fn content(&self, request: ContentRequest) -> Result<Content>;
     /// A piece of a base's file; it may be shorter than asked for, and is empty only at the file's
     /// end.
     async fn fetch(&self, fetch: Fetch) -> Result<Bytes>;

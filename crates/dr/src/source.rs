@@ -4,6 +4,7 @@
 mod answer;
 mod bases;
 mod compare;
+mod content;
 mod flow;
 mod handover;
 mod slots;
@@ -41,6 +42,7 @@ pub struct Replication {
     bases: Mutex<bases::Bases>,
     flows: Mutex<BTreeMap<(DatabaseId, String), Arc<Flow>>>,
     verifying: Mutex<verify::Sessions>,
+    pinned: Mutex<content::Pinned>,
 }
 
 impl fmt::Debug for Replication {
@@ -62,6 +64,7 @@ impl Replication {
             bases: Mutex::default(),
             flows: Mutex::default(),
             verifying: Mutex::default(),
+            pinned: Mutex::default(),
         }
     }
 

@@ -18,6 +18,7 @@
 //! promotion is decided, and taken over after it. What was staged for a promotion that was never
 //! decided is thrown away when the database is opened again.
 
+mod known;
 mod records;
 
 use self::records::{FIRST, HEADER, PART, VOID, put, scan};
@@ -42,6 +43,8 @@ pub struct DivergedTransaction {
     pub complete: bool,
     /// False if it is not known to have committed.
     pub decided: bool,
+    /// It only stands for what was committed at one time: see [`DivergedPart::by_content`].
+    pub by_content: bool,
     /// The tables it changed.
     pub tables: Vec<String>,
     /// Its parts by partition.
@@ -104,6 +107,7 @@ impl Vault {
 
     /// Keeps parts; durable when it returns. Returns how many were news.
     pub fn add(&self, parts: &[DivergedPart]) -> Result<usize> {
+        let parts = &*self.without_known(parts)?;
         let mut inner = self.inner.lock();
         let mut news = BTreeMap::new();
         for part in parts {
@@ -207,6 +211,7 @@ fn whole(txn: TxnId, parts: Vec<DivergedPart>) -> DivergedTransaction {
         origin: parts.first().map(|p| p.origin).unwrap_or_default(),
         complete: parts.iter().all(|p| p.complete),
         decided: parts.iter().any(|p| p.decided),
+        by_content: parts.iter().any(|p| p.by_content),
         tables: tables.into_iter().collect(),
         parts,
     }

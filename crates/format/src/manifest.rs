@@ -32,6 +32,9 @@ pub struct Manifest {
     pub replay_from: Lsn,
     /// Who wrote the log up to there.
     pub history: EpochHistory,
+    /// At which cuts these epochs began, as far as known: by ascending epoch. The log that says the
+    /// same may be gone.
+    pub cuts: Vec<(Epoch, Timestamp)>,
     /// By ascending storage id; key spaces without a row are absent.
     pub tables: Vec<TableChunks>,
 }
@@ -149,6 +152,16 @@ struct ManifestProto {
     tables: Vec<TableProto>,
     #[prost(uint64, tag = "6")]
     horizon: u64,
+    #[prost(message, repeated, tag = "7")]
+    cuts: Vec<CutProto>,
+}
+
+#[derive(Clone, Copy, PartialEq, prost::Message)]
+struct CutProto {
+    #[prost(fixed64, tag = "1")]
+    epoch: u64,
+    #[prost(fixed64, tag = "2")]
+    cut: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, prost::Message)]
@@ -211,6 +224,11 @@ impl From<&Manifest> for ManifestProto {
                 .collect(),
             tables: m.tables.iter().map(TableProto::from).collect(),
             horizon: m.horizon.0,
+            cuts: m
+                .cuts
+                .iter()
+                .map(|(e, cut)| CutProto { epoch: e.to_u64(), cut: cut.0 })
+                .collect(),
         }
     }
 }
@@ -259,7 +277,7 @@ impl ManifestProto {
         if !tables.is_sorted_by(|a, b| a.storage < b.storage) {
             return Err(Error::corrupt("corrupt manifest: its tables are out of order"));
         }
-        let history = self.history.iter();
+        let (history, cuts) = (self.history.iter(), self.cuts.iter());
         Ok(Manifest {
             seq: self.seq,
             ts: Timestamp(self.ts),
@@ -268,6 +286,7 @@ impl ManifestProto {
             history: EpochHistory(
                 history.map(|e| (Epoch::from_u64(e.epoch), Lsn(e.first))).collect(),
             ),
+            cuts: cuts.map(|c| (Epoch::from_u64(c.epoch), Timestamp(c.cut))).collect(),
             tables,
         })
     }

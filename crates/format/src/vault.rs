@@ -30,6 +30,9 @@ pub struct DivergedPart {
     pub decided: bool,
     /// Its changes.
     pub rows: Vec<DivergedRow>,
+    /// Its record in the log was gone: it is what two copies differed in, and `txn` only stands for
+    /// what was committed at `commit_ts`. Changes that were changed again since are not in it.
+    pub by_content: bool,
 }
 
 /// One row's change in a diverged transaction.
@@ -86,6 +89,8 @@ struct PartProto {
     decided: bool,
     #[prost(message, repeated, tag = "9")]
     rows: Vec<RowProto>,
+    #[prost(bool, tag = "10")]
+    by_content: bool,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -118,6 +123,7 @@ impl From<&DivergedPart> for PartProto {
             complete: p.complete,
             decided: p.decided,
             rows: p.rows.iter().map(RowProto::from).collect(),
+            by_content: p.by_content,
         }
     }
 }
@@ -150,6 +156,7 @@ impl PartProto {
             complete: self.complete,
             decided: self.decided,
             rows: self.rows.into_iter().map(RowProto::into_row).collect(),
+            by_content: self.by_content,
         })
     }
 }

@@ -108,6 +108,9 @@ fn step(state: &mut State, command: Command) -> Result<Response> {
             branches::finish(state, database, gate, at_ms, by)
         }
         Command::Drilled { database, drill, by } => branches::drilled(state, database, drill, by),
+        Command::PrepareIncoming { database } => databases::prepare(state, database),
+        Command::TakeIncoming { database, state: role } => databases::take(state, database, role),
+        Command::LinkVerified { database, verified } => links::verified(state, database, verified),
     }
 }
 

@@ -8,7 +8,7 @@ pub use replica::ReplicaCommand;
 use crate::scram::Verifier;
 use crate::state::{
     Branch, DatabaseState, Drill, Durability, Gate, Handover, HistoryRow, Link, MaxLag, Slot,
-    Source,
+    Source, Verified,
 };
 use base::{ClusterId, DatabaseId, Epoch, LineId, LogId, Lsn, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -281,6 +281,28 @@ pub enum Command {
         drill: Drill,
         /// Who ordered it.
         by: Option<String>,
+    },
+    /// Gives a target new logs beside its own, for partitions that are made from what it has and from
+    /// what its source sends. Answers [`Response::Database`]; earlier ones of the kind are the caller's
+    /// to remove.
+    PrepareIncoming {
+        /// Which.
+        database: DatabaseId,
+    },
+    /// The new partitions are complete: they take the place of the old ones, which are the caller's to
+    /// remove.
+    TakeIncoming {
+        /// Which.
+        database: DatabaseId,
+        /// The role it takes.
+        state: DatabaseState,
+    },
+    /// Notes that a target was compared with its source.
+    LinkVerified {
+        /// Which.
+        database: DatabaseId,
+        /// The outcome.
+        verified: Verified,
     },
 }
 

@@ -46,5 +46,5 @@ pub use shell::{Bootstrap, Meta};
 pub use state::{
     Branch, Cluster, Database, DatabaseState, Drill, Durability, Gate, HISTORY_ROWS, Handover,
     HandoverSide, HistoryRow, LINK_ROWS, Link, MaxLag, Promotion, Purpose, Slot, Source, State,
-    User, peer_of, peer_user,
+    User, Verified, peer_of, peer_user,
 };

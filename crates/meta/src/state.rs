@@ -180,6 +180,9 @@ pub struct Database {
     /// The last drill in which everything was right.
     #[serde(default)]
     pub last_proven: Option<Drill>,
+    /// The logs of partitions that are being made to take the place of [`Database::partitions`].
+    #[serde(default)]
+    pub incoming: Vec<LogId>,
 }
 
 /// A limit of what a lost region may take with it.
@@ -359,6 +362,22 @@ pub struct Link {
     pub last_error: Option<String>,
     /// When the link was made.
     pub since_ms: u64,
+    /// The last time that everything here was compared with the source.
+    #[serde(default)]
+    pub verified: Option<Verified>,
+}
+
+/// What a comparison of all contents with the source came to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verified {
+    /// When it was complete.
+    pub at_ms: u64,
+    /// The moment of which the contents were; the first one, if they were compared bit by bit.
+    pub cut: Timestamp,
+    /// How many rows were compared.
+    pub rows: u64,
+    /// How many key ranges differed.
+    pub differing: u64,
 }
 
 /// The source's end: how far a target has come, so that what it needs is kept.

@@ -41,7 +41,10 @@ impl Inner {
                 self.order.close(ts);
                 self.note_closed(ts, frame.lsn);
             }
-            Record::EpochStart { cut, .. } => self.apply_cut(state, cut),
+            Record::EpochStart { cut, .. } => {
+                self.cuts.insert(frame.epoch, cut);
+                self.apply_cut(state, cut);
+            }
             Record::Gate { .. } => {}
         }
         Ok(())

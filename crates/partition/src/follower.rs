@@ -64,10 +64,18 @@ impl Partition {
     /// The lowest cut of all epochs that began after a position: what a follower that went on
     /// alone from there must go back to. `None` if no epoch began since.
     pub fn cut_after(&self, position: Lsn) -> Result<Option<Timestamp>> {
-        let starts: Vec<Lsn> =
-            self.history().0.iter().map(|e| e.1).filter(|first| *first > position).collect();
+        let (starts, known) = {
+            let inner = self.inner.lock();
+            let starts = inner.history.0.iter().filter(|(_, first)| *first > position);
+            (starts.copied().collect::<Vec<_>>(), inner.cuts.clone())
+        };
         let mut cut: Option<Timestamp> = None;
-        for first in starts {
+        for (epoch, first) in starts {
+            if let Some(this) = known.get(&epoch) {
+                cut = Some(cut.map_or(*this, |cut| cut.min(*this)));
+                continue;
+            }
+            // Chunks of an early version do not tell.
             let frames = self.read_frames(first, 1)?;
             let Some(frame) = frames.first() else { continue };
             if let Record::EpochStart { cut: this, .. } =

@@ -14,6 +14,7 @@ use format::block::Block;
 use futures::StreamExt;
 use futures::future::{self, Either};
 use state::{ScanSpec, Version};
+use std::sync::atomic::Ordering;
 use tokio::sync::oneshot;
 
 /// Takes a request out of the queue if its future is dropped while it waits.
@@ -42,6 +43,7 @@ impl Partition {
             let decided = self.decided.notified();
             tokio::pin!(decided);
             decided.as_mut().enable();
+            self.check_place()?;
             {
                 let mut inner = self.inner.lock();
                 if inner.role == Role::Follower && ts > inner.order.closed() {
@@ -98,9 +100,20 @@ impl Partition {
 
     pub(crate) async fn reveal(&self, lsn: Lsn) -> Result<()> {
         if self.settings.sync && lsn > Lsn::ZERO {
-            self.log.wait_durable(self.settings.log_id, lsn).await?;
+            self.check_place()?;
+            let waited = self.log.wait_durable(self.settings.log_id, lsn).await;
+            waited.or_else(|error| self.check_place().and(Err(error)))?;
         }
         Ok(())
+    }
+
+    /// Refuses reads of a copy whose files go.
+    fn check_place(&self) -> Result<()> {
+        if !self.replaced.load(Ordering::SeqCst) {
+            return Ok(());
+        }
+        let message = "this copy of the database was replaced by a newer one";
+        Err(Error::new(SqlState::CANNOT_CONNECT_NOW, message).hint("run the statement again"))
     }
 }
 

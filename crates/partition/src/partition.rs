@@ -15,6 +15,7 @@ use state::{PageCache, State};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use tokio::sync::{Notify, oneshot};
 
 /// How many bytes of log are decoded at a time when replaying.
@@ -70,6 +71,8 @@ pub struct Partition {
     pub(crate) unguarded: Notify,
     /// One spill or rewind at a time.
     pub(crate) upkeep: tokio::sync::Mutex<()>,
+    /// Another one has taken its place: its log and its files go.
+    pub(crate) replaced: AtomicBool,
 }
 
 /// What the partition's mutex guards.
@@ -78,6 +81,8 @@ pub(crate) struct Inner {
     pub role: Role,
     pub end: Lsn,
     pub history: EpochHistory,
+    /// At which cuts its epochs began.
+    pub cuts: BTreeMap<Epoch, Timestamp>,
     pub order: Order,
     /// Parts of large transactions whose final record has not come yet, with the first one's lsn.
     pub staged: BTreeMap<TxnId, (Lsn, Changes)>,
@@ -110,6 +115,7 @@ impl Inner {
             role,
             end: Lsn(manifest.replay_from.0.saturating_sub(1)),
             history,
+            cuts: manifest.cuts.iter().copied().collect(),
             order: Order::starting_at(manifest.ts),
             staged: BTreeMap::new(),
             locks: LockTable::default(),
@@ -214,6 +220,7 @@ impl Partition {
             decided: Notify::new(),
             unguarded: Notify::new(),
             upkeep: tokio::sync::Mutex::new(()),
+            replaced: AtomicBool::new(false),
         };
         partition.relock_prepared();
         Ok(partition)

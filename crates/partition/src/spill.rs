@@ -3,8 +3,9 @@
 use crate::partition::Partition;
 use base::{Error, Lsn, Result, StorageId, Timestamp};
 use format::ColumnLayout;
-use state::{BasePin, SpillRequest};
+use state::{BasePin, Scan, ScanSpec, SpillRequest, Version};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// Tells how the rows of a key space look; `None` if its table is gone.
 pub type Layouts = Arc<dyn Fn(StorageId) -> Option<Vec<ColumnLayout>> + Send + Sync>;
@@ -30,16 +31,18 @@ impl Partition {
         let this = self.clone();
         self.env
             .blocking(move || {
-                let (replay_from, history) = {
+                let (replay_from, history, cuts) = {
                     let inner = this.inner.lock();
                     let last = this.manifest().replay_from;
-                    (inner.replay_from(at, last), inner.history.clone())
+                    let cuts = inner.cuts.iter().map(|(epoch, cut)| (*epoch, *cut)).collect();
+                    (inner.replay_from(at, last), inner.history.clone(), cuts)
                 };
                 this.state().spill(SpillRequest {
                     at,
                     horizon,
                     replay_from,
                     history,
+                    cuts,
                     layouts: layouts.as_ref(),
                     keep_newest_at_or_below: keep,
                 })?;
@@ -77,6 +80,12 @@ impl Partition {
         self.env.blocking(move || state.close()).await;
     }
 
+    /// Tells those who still read it that another one has taken its place.
+    pub fn replace(&self) {
+        self.replaced.store(true, Ordering::SeqCst);
+        self.decided.notify_waiters();
+    }
+
     /// From where the log is needed to open any manifest that is kept.
     pub fn log_needed_from(&self) -> Lsn {
         let state = self.state();
@@ -86,6 +95,27 @@ impl Partition {
     /// Lets the log go before a position.
     pub fn trim(&self, keep_from: Lsn) {
         self.log.trim(self.settings.log_id, keep_from);
+    }
+
+    /// The newest rows of a key range, whatever is closed or decided: for a partition that a new base
+    /// is made from.
+    pub fn stored(&self, spec: ScanSpec) -> Result<Scan> {
+        self.state().scan(ScanSpec { ts: Timestamp::MAX, ..spec })
+    }
+
+    /// The newest version of a key, also if it is a deletion that is still kept.
+    pub fn stored_version(&self, key: &[u8]) -> Result<Option<Version>> {
+        self.state().newest(key)
+    }
+
+    /// Makes sure that the state has all that the log has: not so after a rewind that the disk broke
+    /// off.
+    pub async fn make_whole(self: &Arc<Self>) -> Result<()> {
+        let _upkeep = self.upkeep.lock().await;
+        let this = self.clone();
+        let work = move || if this.inner.lock().incomplete { this.reopen() } else { Ok(()) };
+        let done = self.env.blocking(work).await;
+        done.unwrap_or_else(|| Err(Error::internal("opening a partition again failed")))
     }
 
     /// The current manifest and its files, kept while the pin lives.

@@ -1,6 +1,7 @@
 //! The operator: moves the primary from side to side, as people do after a disaster or before
 //! maintenance, and repeats every statement until it is known to have worked.
 
+mod forgetting;
 mod handovers;
 mod steps;
 mod switches;
@@ -73,6 +74,7 @@ impl Operator {
     /// One change of sides (or an attempt).
     pub async fn round(&mut self) -> Result<(), Violation> {
         self.stage.sleep(self.dice.ms(100, 4_000)).await;
+        self.fallen_behind().await?;
         match self.dice.range(0, 99) {
             0..=19 => self.planned().await?,
             20..=39 => self.switchover().await?,

@@ -50,6 +50,10 @@ pub struct Plan {
     pub copy_from_base: bool,
     /// Transactions reach their partitions as over a network.
     pub far: bool,
+    /// Now and then slots are given up and logs go, so that contents are compared.
+    pub forgets: bool,
+    /// Standbys verify themselves all the time.
+    pub verifies: bool,
 }
 
 impl Plan {
@@ -78,6 +82,8 @@ impl Plan {
             version_retention_ms: dice.pick(&[0, 2_000, 10_000, 600_000]),
             // Not drawn: it would change the luck of every seed that once found something.
             far: seed % 5 == 4,
+            forgets: seed % 6 == 2,
+            verifies: seed % 6 == 2 || seed % 7 == 2,
         }
     }
 }

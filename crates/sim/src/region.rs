@@ -88,6 +88,10 @@ fn settings(name: &str, cluster: u8, plan: &Plan, node: &SimNode) -> EngineSetti
     settings.delta_limit = plan.delta_bytes.max(64 << 10) * 4;
     settings.version_retention = Duration::from_millis(plan.version_retention_ms);
     settings.log_retention_bytes = plan.log_retention_bytes;
+    if plan.forgets {
+        settings.log_retention_bytes = 0;
+    }
+    settings.verify_interval = plan.verifies.then_some(Duration::from_secs(2));
     settings.log.segment_bytes = plan.segment_bytes;
     settings.log.gather = Duration::from_millis(plan.write_ms);
     settings.state.row_group_rows = plan.row_group_rows;

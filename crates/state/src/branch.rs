@@ -65,7 +65,7 @@ impl State {
             ));
         }
         let seq = view.base.manifest.seq + 1;
-        let mut namer = Namer::new(request.dir, seq);
+        let namer = Namer::new(request.dir, seq);
         let mut storages: BTreeSet<StorageId> = view.base.tables.keys().copied().collect();
         storages.extend(view.generations().flat_map(|g| g.storages()));
         let (mut tables, mut shared, mut written) = (Vec::new(), 0, 0);
@@ -74,7 +74,7 @@ impl State {
             columns.sort_by_key(|c| c.id);
             let mut table = self.link_table(&view, storage, request)?;
             shared += table.files().map(|c| c.bytes).sum::<u64>();
-            if let Some(run) = self.last_run(&view, storage, &columns, request.at, &mut namer)? {
+            if let Some(run) = self.last_run(&view, storage, &columns, request.at, &namer)? {
                 written += run.bytes();
                 table.runs.push(run);
                 table.columns = columns;
@@ -88,6 +88,7 @@ impl State {
             horizon: view.base.manifest.horizon,
             replay_from: FIRST,
             history: EpochHistory(vec![(request.epoch, Lsn(1))]),
+            cuts: Vec::new(),
             tables,
         };
         write_manifest(request.dir, &inner.disk, &manifest)?;
@@ -121,7 +122,7 @@ impl State {
         storage: StorageId,
         columns: &[ColumnLayout],
         at: Timestamp,
-        namer: &mut Namer,
+        namer: &Namer,
     ) -> Result<Option<Run>> {
         let manifest = &view.base.manifest;
         let mut runs = manifest.table(storage).into_iter().flat_map(|t| &t.runs).enumerate();
@@ -145,7 +146,7 @@ impl State {
         storage: StorageId,
         columns: &[ColumnLayout],
         at: Timestamp,
-        namer: &mut Namer,
+        namer: &Namer,
     ) -> Result<Vec<ChunkMeta>> {
         let shape = Shape { columns, with_deleted: any_deleted(chunks)? };
         let source = Source::new(chunks.iter().cloned(), key::range(storage), &shape);

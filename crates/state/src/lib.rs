@@ -46,6 +46,7 @@
 //! before is so for sure.
 
 mod branch;
+mod build;
 mod cache;
 mod chunk;
 mod columns;
@@ -76,6 +77,7 @@ mod walk;
 mod write;
 
 pub use branch::BranchRequest;
+pub use build::{BaseBuilder, TableBuilder, keyed_batch, stored_row};
 pub use cache::{CacheStats, PageCache};
 pub use columns::{KEY_COLUMN, TS_COLUMN, arrow_type, cell_at, column_name, schema, value_at};
 pub use delta::Version;

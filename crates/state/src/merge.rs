@@ -170,7 +170,7 @@ impl<'a> Source<'a> {
 pub(crate) fn merge(
     mut sources: Vec<Source<'_>>,
     mut retain: Retain,
-    out: &mut ChunkWriter<'_>,
+    out: &mut ChunkWriter,
     go_on: &dyn Fn() -> Result<()>,
 ) -> Result<()> {
     let mut picks: Vec<(usize, usize)> = Vec::new();
@@ -225,7 +225,7 @@ pub(crate) fn merge(
 fn flush(
     sources: &[Source<'_>],
     picks: &mut Vec<(usize, usize)>,
-    out: &mut ChunkWriter<'_>,
+    out: &mut ChunkWriter,
 ) -> Result<()> {
     if picks.is_empty() {
         return Ok(());

@@ -116,16 +116,16 @@ impl State {
         claims.0.push(claim);
         drop(claims);
         let seq = inner.files.lock().writing();
-        let mut namer = Namer::new(&inner.dir, seq);
+        let namer = Namer::new(&inner.dir, seq);
         let horizon = horizon.min(base.manifest.ts).max(base.manifest.horizon);
         let merged = match choice {
-            Choice::Join(range) => self.join(&base, table, range, horizon, &mut namer),
-            Choice::IntoBase(count) => self.rebase(&base, table, count, horizon, &mut namer),
+            Choice::Join(range) => self.join(&base, table, range, horizon, &namer),
+            Choice::IntoBase(count) => self.rebase(&base, table, count, horizon, &namer),
         };
         // What it holds is no garbage.
         drop(base);
         let _maintenance = inner.maintenance.lock();
-        let done = merged.and_then(|merged| self.install(merged, horizon, namer.count > 0));
+        let done = merged.and_then(|merged| self.install(merged, horizon, namer.count() > 0));
         inner.claims.lock().give_up(claim);
         inner.files.lock().written(seq);
         self.collect();

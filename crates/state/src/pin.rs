@@ -2,7 +2,8 @@
 
 use crate::State;
 use crate::files::{load_manifests, manifest_path, sync, write_manifest};
-use crate::view::Base;
+use crate::scan::{Scan, ScanSpec};
+use crate::view::{Base, View};
 use base::{Error, Result, SqlState, Timestamp};
 use env::Env;
 use format::Manifest;
@@ -18,7 +19,15 @@ pub struct BasePin {
     pub dir: PathBuf,
     /// Their names.
     pub files: Vec<String>,
-    _chunks: Arc<Base>,
+    chunks: Arc<Base>,
+}
+
+impl BasePin {
+    /// The rows of a key range at the manifest's timestamp, whatever is spilled or merged meanwhile.
+    pub fn scan(&self, spec: ScanSpec) -> Result<Scan> {
+        let view = View { base: self.chunks.clone(), active: Arc::default(), frozen: None };
+        Ok(Scan::new(view, ScanSpec { ts: self.manifest.ts, ..spec }))
+    }
 }
 
 impl State {
@@ -29,7 +38,7 @@ impl State {
             manifest: base.manifest.clone(),
             dir: self.inner.dir.clone(),
             files: base.manifest.chunks().map(|c| c.file.clone()).collect(),
-            _chunks: base,
+            chunks: base,
         }
     }
 

@@ -38,7 +38,7 @@ impl State {
         table: &TableChunks,
         Range { start, end }: Range<usize>,
         horizon: Timestamp,
-        namer: &mut Namer,
+        namer: &Namer,
     ) -> Result<Merged> {
         // The base comes before the runs.
         let layers = &base.layers(table.storage)[start + 1..end + 1];
@@ -79,7 +79,7 @@ impl State {
         table: &TableChunks,
         count: usize,
         horizon: Timestamp,
-        namer: &mut Namer,
+        namer: &Namer,
     ) -> Result<Merged> {
         let layers = base.layers(table.storage);
         let adopted: BTreeSet<&str> = adoptable(&table.chunks, &table.runs[..count])
@@ -133,7 +133,7 @@ impl State {
         sources: Vec<Source<'_>>,
         shape: &Shape<'_>,
         retain: Retain,
-        namer: &mut Namer,
+        namer: &Namer,
     ) -> Result<Vec<ChunkMeta>> {
         let inner = &*self.inner;
         let schema = shape.schema();

@@ -19,7 +19,7 @@ use crate::merge::Retain;
 use crate::rows::RowsBuilder;
 use crate::view::{Base, View};
 use crate::write::{ChunkWriter, Namer};
-use base::{EpochHistory, Lsn, Result, StorageId, Timestamp};
+use base::{Epoch, EpochHistory, Lsn, Result, StorageId, Timestamp};
 use bytes::Bytes;
 use format::{ChunkMeta, ColumnLayout, Manifest, Run, TableChunks, key};
 use std::collections::BTreeSet;
@@ -41,6 +41,8 @@ pub struct SpillRequest<'a> {
     pub replay_from: Lsn,
     /// The epochs of the log up to there.
     pub history: EpochHistory,
+    /// At which cuts they began.
+    pub cuts: Vec<(Epoch, Timestamp)>,
     /// All columns that a key space has for any reader from `horizon` on; `None` if its table is
     /// gone for all of them, and its rows with it.
     pub layouts: &'a dyn Fn(StorageId) -> Option<Vec<ColumnLayout>>,
@@ -103,7 +105,7 @@ impl State {
         let inner = &*self.inner;
         let old = self.view().base;
         let seq = inner.files.lock().take_seq();
-        let mut namer = Namer::new(&inner.dir, seq);
+        let namer = Namer::new(&inner.dir, seq);
         let mut storages: BTreeSet<StorageId> = old.tables.keys().copied().collect();
         storages.extend(frozen.storages());
         let mut tables = Vec::new();
@@ -114,7 +116,7 @@ impl State {
             let known = old.manifest.table(storage);
             let retain = Retain::new(request.horizon, known.is_none());
             let stretch = (old.manifest.ts, request.at);
-            let chunks = self.write_run(storage, &columns, frozen, stretch, retain, &mut namer)?;
+            let chunks = self.write_run(storage, &columns, frozen, stretch, retain, &namer)?;
             let mut table = known.cloned().unwrap_or_else(|| TableChunks::new(storage));
             if !chunks.is_empty() {
                 let run = Run { lo: old.manifest.ts, hi: request.at, chunks };
@@ -130,9 +132,10 @@ impl State {
             horizon: old.manifest.horizon.max(request.horizon.min(request.at)),
             replay_from: request.replay_from.max(old.manifest.replay_from),
             history: request.history.clone(),
+            cuts: request.cuts.clone(),
             tables,
         });
-        if namer.count > 0 {
+        if namer.count() > 0 {
             sync(&inner.dir, &inner.disk)?;
         }
         write_manifest(&inner.dir, &inner.disk, &manifest)?;
@@ -149,7 +152,7 @@ impl State {
         frozen: &Generation,
         stretch: (Timestamp, Timestamp),
         mut retain: Retain,
-        namer: &mut Namer,
+        namer: &Namer,
     ) -> Result<Vec<ChunkMeta>> {
         let inner = &*self.inner;
         let (start, end) = key::range(storage);

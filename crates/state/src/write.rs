@@ -15,31 +15,38 @@ use parquet::schema::types::ColumnPath;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Gives places to the files of one spill or merge.
+/// Gives places to the files of one spill, merge, base or branch. Clones count together.
+#[derive(Clone, Debug)]
 pub(crate) struct Namer {
-    dir: PathBuf,
+    dir: Arc<Path>,
     seq: u64,
-    pub(crate) count: u64,
+    count: Arc<AtomicU64>,
 }
 
 impl Namer {
     pub(crate) fn new(dir: &Path, seq: u64) -> Namer {
-        Namer { dir: dir.to_owned(), seq, count: 0 }
+        Namer { dir: dir.into(), seq, count: Arc::default() }
     }
 
-    fn next(&mut self) -> String {
-        self.count += 1;
-        format!("chunk-{}-{}.parquet", self.seq, self.count)
+    /// How many names it has given.
+    pub(crate) fn count(&self) -> u64 {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    fn next(&self) -> String {
+        let number = self.count.fetch_add(1, Ordering::Relaxed) + 1;
+        format!("chunk-{}-{number}.parquet", self.seq)
     }
 }
 
 /// Writes a stretch of sorted rows into as many chunks as it takes. Files are cut between keys, so
 /// that their ranges do not overlap.
-pub(crate) struct ChunkWriter<'a> {
-    disk: &'a Arc<dyn Disk>,
-    settings: &'a Settings,
-    namer: &'a mut Namer,
+pub(crate) struct ChunkWriter {
+    disk: Arc<dyn Disk>,
+    settings: Settings,
+    namer: Namer,
     schema: SchemaRef,
     current: Option<Current>,
     done: Vec<ChunkMeta>,
@@ -56,14 +63,21 @@ struct Current {
     full: bool,
 }
 
-impl<'a> ChunkWriter<'a> {
+impl ChunkWriter {
     pub(crate) fn new(
-        disk: &'a Arc<dyn Disk>,
-        settings: &'a Settings,
-        namer: &'a mut Namer,
+        disk: &Arc<dyn Disk>,
+        settings: &Settings,
+        namer: &Namer,
         schema: SchemaRef,
-    ) -> ChunkWriter<'a> {
-        ChunkWriter { disk, settings, namer, schema, current: None, done: Vec::new() }
+    ) -> ChunkWriter {
+        ChunkWriter {
+            disk: disk.clone(),
+            settings: settings.clone(),
+            namer: namer.clone(),
+            schema,
+            current: None,
+            done: Vec::new(),
+        }
     }
 
     /// Appends rows; their keys are above all before, or the last one's with an older version.
@@ -109,7 +123,7 @@ impl<'a> ChunkWriter<'a> {
             .disk
             .create(&path)
             .map_err(|e| Error::io(format!("creating {}", path.display()), &e))?;
-        let properties = properties(self.settings);
+        let properties = properties(&self.settings);
         let writer =
             ArrowWriter::try_new(FileSink::new(out), self.schema.clone(), Some(properties))
                 .map_err(|e| failed(&file, e))?;

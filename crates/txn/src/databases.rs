@@ -62,9 +62,12 @@ impl Engine {
     ) -> Result<Arc<Database>> {
         let _changing = self.changing.lock().await;
         let old = self.record(name)?;
-        self.detach(name).await;
+        let open = self.detach(name).await;
         let database = old.id;
         self.meta.apply(Command::FreshPartitions { database, partitions, line })?;
+        if let Some(open) = open {
+            open.local_partitions().iter().for_each(|p| p.replace());
+        }
         self.remove_partitions(&old)?;
         self.attach(&self.record(name)?)
     }
@@ -99,7 +102,7 @@ impl Engine {
         self.remove_dir(&self.database_dir(record.id))
     }
 
-    fn remove_partitions(&self, record: &meta::Database) -> Result<()> {
+    pub(crate) fn remove_partitions(&self, record: &meta::Database) -> Result<()> {
         for (index, log) in record.partitions.iter().enumerate() {
             self.log.drop_log(*log);
             self.remove_dir(&self.partition_dir(record.id, index, *log))?;
@@ -107,7 +110,7 @@ impl Engine {
         Ok(())
     }
 
-    fn remove_dir(&self, dir: &std::path::Path) -> Result<()> {
+    pub(crate) fn remove_dir(&self, dir: &std::path::Path) -> Result<()> {
         let disk = &self.env.disk;
         let removed = disk.remove_dir(dir).and_then(|()| match dir.parent() {
             // Nobody would look for it if it came back.
@@ -159,7 +162,7 @@ impl Engine {
         self.attach(&self.record(name)?)
     }
 
-    fn open_partition(
+    pub(crate) fn open_partition(
         &self,
         record: &meta::Database,
         index: usize,

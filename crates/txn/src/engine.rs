@@ -38,6 +38,8 @@ pub struct Engine {
     pub(crate) databases: RwLock<BTreeMap<String, Arc<Database>>>,
     /// One change of the set of databases at a time.
     pub(crate) changing: tokio::sync::Mutex<()>,
+    /// Wall clock when it was opened.
+    pub(crate) opened_ms: u64,
     upkeep: Mutex<Vec<TaskHandle>>,
     _lock: Box<dyn DiskLock>,
 }
@@ -71,6 +73,7 @@ impl Engine {
             waits: Arc::default(),
             databases: RwLock::default(),
             changing: tokio::sync::Mutex::default(),
+            opened_ms: env.clock.now_ms(),
             upkeep: Mutex::default(),
             env,
             meta,
@@ -98,6 +101,7 @@ impl Engine {
                 self.remove_passing(&record)?;
                 continue;
             }
+            self.remove_strangers(&record)?;
             let database = self.attach(&record)?;
             if record.state == DatabaseState::Primary {
                 self.finish_promotion(&database).await?;

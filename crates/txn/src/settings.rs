@@ -48,6 +48,13 @@ pub struct EngineSettings {
     pub log_retention_bytes: u64,
     /// Bytes of log beyond which slots are given up, so that a dead standby never fills the disk.
     pub slot_bytes_max: u64,
+    /// A target that was not heard of for so long, while this node was up, loses its slot; `None`:
+    /// only bytes count.
+    pub slot_age_max: Option<Duration>,
+    /// How often a standby here compares all that it has with its source, by itself; `None`: never.
+    pub verify_interval: Option<Duration>,
+    /// How many bytes of chunks it reads for that in a second at most.
+    pub verify_pace: u64,
     /// How often a busy partition promises a closed timestamp: the lag of a standby's reads.
     pub closed_interval: Duration,
     /// How often an idle one does while somebody follows it.
@@ -86,6 +93,9 @@ impl EngineSettings {
             version_retention: Duration::from_secs(600),
             log_retention_bytes: 1 << 30,
             slot_bytes_max: 16 << 30,
+            slot_age_max: None,
+            verify_interval: None,
+            verify_pace: 16 << 20,
             closed_interval: Duration::from_millis(20),
             idle_interval: Duration::from_millis(500),
             restart_check: true,

@@ -7,7 +7,7 @@ use base::{Result, StorageId, Timestamp};
 use env::TaskHandle;
 use format::ColumnLayout;
 use futures::future::BoxFuture;
-use meta::{Command, DatabaseState};
+use meta::DatabaseState;
 use partition::{Layouts, Partition, PartitionHandle, Role};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Weak};
@@ -224,6 +224,7 @@ impl Engine {
     }
 
     fn trim(&self, database: &Arc<Database>) -> Result<()> {
+        self.drop_old_slots(database)?;
         let size = self.log.size().bytes;
         if size > self.settings.slot_bytes_max {
             self.drop_slots(database, size)?;
@@ -238,24 +239,6 @@ impl Engine {
             partition.trim(needed.min(slots));
         }
         self.log.recycle();
-        Ok(())
-    }
-
-    /// Gives up the slots that hold back the most, visibly.
-    fn drop_slots(&self, database: &Arc<Database>, size: u64) -> Result<()> {
-        let record = self.record(database.name())?;
-        for (name, slot) in record.slots.iter().filter(|(_, s)| s.dropped.is_none()) {
-            let reason = format!(
-                "the log reached {size} bytes, more than slot_bytes_max; {} last reported at {} ms",
-                slot.target_name, slot.last_seen_ms
-            );
-            self.meta.apply(Command::DropSlot {
-                database: record.id,
-                name: name.clone(),
-                reason: Some(reason),
-                at_ms: self.env.clock.now_ms(),
-            })?;
-        }
         Ok(())
     }
 }

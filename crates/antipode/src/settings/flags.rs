@@ -52,6 +52,18 @@ pub struct StartArgs {
     /// How long old row versions stay readable, as `10 min` [default: 10 min]
     #[arg(long, value_name = "TIME")]
     pub version_retention: Option<String>,
+    /// Log kept for targets that are behind, before they are given up [default: 16GiB]
+    #[arg(long, value_name = "SIZE")]
+    pub slot_limit: Option<String>,
+    /// How long a target may be away before it is given up, 0 for no limit [default: 7 days]
+    #[arg(long, value_name = "TIME")]
+    pub slot_retention: Option<String>,
+    /// How often a standby compares itself with its source, 0 for never [default: 1 day]
+    #[arg(long, value_name = "TIME")]
+    pub verify_interval: Option<String>,
+    /// How much it reads for that in a second [default: 16MiB]
+    #[arg(long, value_name = "SIZE")]
+    pub verify_pace: Option<String>,
     /// TOML file with any of these settings (also ANTIPODE_CONFIG)
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -79,6 +91,10 @@ impl StartArgs {
             ("segment-size", &self.segment_size),
             ("retain-log", &self.retain_log),
             ("version-retention", &self.version_retention),
+            ("slot-limit", &self.slot_limit),
+            ("slot-retention", &self.slot_retention),
+            ("verify-interval", &self.verify_interval),
+            ("verify-pace", &self.verify_pace),
         ]
         .into_iter()
         .filter_map(|(name, value)| value.as_deref().map(|v| (name, v)))

@@ -22,7 +22,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// The names of all settings, as in the TOML file; `--name` and `ANTIPODE_NAME` follow from them.
-pub const NAMES: [&str; 15] = [
+pub const NAMES: [&str; 19] = [
     "cluster-id",
     "name",
     "data",
@@ -38,6 +38,10 @@ pub const NAMES: [&str; 15] = [
     "segment-size",
     "retain-log",
     "version-retention",
+    "slot-limit",
+    "slot-retention",
+    "verify-interval",
+    "verify-pace",
 ];
 
 /// A certificate and its private key, both PEM files.
@@ -81,6 +85,21 @@ pub struct Settings {
     pub retain_log_bytes: u64,
     /// How long old row versions stay readable, unless a database says it itself. Default 10 min.
     pub version_retention: Duration,
+    /// Bytes of log beyond which targets that are behind are given up. Default 16 GiB.
+    pub slot_limit_bytes: u64,
+    /// A target that is away for longer is given up; never if `None`. Default 7 days.
+    pub slot_retention: Option<Duration>,
+    /// How often a standby compares itself with its source; never if `None`. Default 1 day.
+    pub verify_interval: Option<Duration>,
+    /// How many bytes it reads for that in a second. Default 16 MiB.
+    pub verify_pace: u64,
+}
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// 0 stands for never.
+fn some(time: Duration) -> Option<Duration> {
+    (time > Duration::ZERO).then_some(time)
 }
 
 impl Settings {
@@ -106,6 +125,10 @@ impl Settings {
         let segment_bytes = layers.optional("segment-size", |t| read::bytes(t, 1 << 20));
         let retain_log_bytes = layers.optional("retain-log", |t| read::bytes(t, 0));
         let version_retention = layers.optional("version-retention", read::time);
+        let slot_limit_bytes = layers.optional("slot-limit", |t| read::bytes(t, 64 << 20));
+        let slot_retention = layers.optional("slot-retention", read::time);
+        let verify_interval = layers.optional("verify-interval", read::time);
+        let verify_pace = layers.optional("verify-pace", |t| read::bytes(t, 1 << 10));
         let (Some(cluster_id), Some(data), true) = (cluster_id, data, layers.mistakes.is_empty())
         else {
             return Err(layers.mistakes);
@@ -126,6 +149,10 @@ impl Settings {
             segment_bytes: segment_bytes.unwrap_or((memory_limit / 16).min(64 << 20)),
             retain_log_bytes: retain_log_bytes.unwrap_or(1 << 30),
             version_retention: version_retention.unwrap_or(Duration::from_secs(600)),
+            slot_limit_bytes: slot_limit_bytes.unwrap_or(16 << 30),
+            slot_retention: some(slot_retention.unwrap_or(7 * DAY)),
+            verify_interval: some(verify_interval.unwrap_or(DAY)),
+            verify_pace: verify_pace.unwrap_or(16 << 20),
         })
     }
 }

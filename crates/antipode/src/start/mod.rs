@@ -178,6 +178,10 @@ fn engine_settings(settings: &Settings) -> EngineSettings {
     engine.state.row_group_bytes = memory.row_group;
     engine.log_retention_bytes = settings.retain_log_bytes;
     engine.version_retention = settings.version_retention;
+    engine.slot_bytes_max = settings.slot_limit_bytes;
+    engine.slot_age_max = settings.slot_retention;
+    engine.verify_interval = settings.verify_interval;
+    engine.verify_pace = settings.verify_pace;
     engine.log.segment_bytes = settings.segment_bytes;
     engine
 }

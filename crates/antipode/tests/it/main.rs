@@ -8,6 +8,7 @@ mod bounded_loss;
 mod branches;
 mod clients;
 mod commands;
+mod content;
 mod damage;
 mod demo;
 mod durability;

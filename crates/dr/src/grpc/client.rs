@@ -4,9 +4,9 @@ use super::errors::error;
 use super::generated::replication_client::ReplicationClient;
 use super::{CONNECTION_WINDOW, KEEP_ALIVE, MESSAGE_BYTES_MAX, STREAM_WINDOW, TOKEN};
 use crate::peer::{
-    Ack, Acked, CompareRequest, Compared, Connect, Fetch, HandoverAnswer, HandoverRequest, Hello,
-    HelloRequest, Invitation, Invited, Peer, Positions, SaveDiverged, SubscribeRequest,
-    Subscription, Verified, VerifyRequest, wire,
+    Ack, Acked, CompareRequest, Compared, Connect, Content, ContentRequest, Fetch, HandoverAnswer,
+    HandoverRequest, Hello, HelloRequest, Invitation, Invited, Peer, Positions, SaveDiverged,
+    SubscribeRequest, Subscription, Verified, VerifyRequest, wire,
 };
 use async_trait::async_trait;
 use base::{Error, Result, SqlState};
@@ -198,6 +198,11 @@ impl Peer for GrpcPeer {
     async fn verify(&self, request: VerifyRequest) -> Result<Verified> {
         let request = self.request(wire::VerifyRequest::from(request));
         Ok(self.client.clone().verify(request).await.map_err(broken)?.into_inner().into())
+    }
+
+    async fn content(&self, request: ContentRequest) -> Result<Content> {
+        let request = self.request(wire::ContentRequest::from(request));
+        self.client.clone().content(request).await.map_err(broken)?.into_inner().try_into()
     }
 
     async fn fetch(&self, fetch: Fetch) -> Result<Bytes> {

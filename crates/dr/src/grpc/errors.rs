@@ -58,6 +58,9 @@ pub(super) fn status(e: Error) -> Status {
 pub(super) fn error(status: &Status) -> Error {
     let sent = Details::decode(status.details()).ok().filter(|d| !d.state.is_empty());
     let Some(sent) = sent else {
+        if status.code() == Code::Unimplemented {
+            return Error::unsupported("this by a source of an earlier version");
+        }
         let message = format!("the link broke: {}", status.message());
         return Error::new(SqlState::CONNECTION_FAILURE, message);
     };

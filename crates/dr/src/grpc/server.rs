@@ -125,6 +125,15 @@ impl replication_server::Replication for Service {
         Ok(Response::new(verified.into()))
     }
 
+    async fn content(
+        &self,
+        request: Request<wire::ContentRequest>,
+    ) -> Result<Response<wire::Content>, Status> {
+        let asked = self.check(request)?.try_into().map_err(status)?;
+        let content = self.replication.content(asked).await.map_err(status)?;
+        Ok(Response::new(content.into()))
+    }
+
     async fn fetch(&self, request: Request<wire::Fetch>) -> Result<Response<wire::Piece>, Status> {
         let fetch = self.check(request)?.into();
         let bytes = self.replication.fetch(fetch).await.map_err(status)?;

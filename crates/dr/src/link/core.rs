@@ -33,7 +33,7 @@ pub enum Phase {
     Copying,
     /// Saving and taking out what the source does not have.
     Rewinding,
-    /// Making fresh partitions for a full copy.
+    /// Making new partitions: from what is here and what differs, or for a full copy.
     Renewing,
     /// Receiving, but not yet up to the moment of connecting.
     CatchingUp,
@@ -54,7 +54,7 @@ impl Phase {
             Phase::Asking => "connecting",
             Phase::Copying => "copying",
             Phase::Rewinding => "rewinding",
-            Phase::Renewing => "copying",
+            Phase::Renewing => "comparing",
             Phase::CatchingUp => "catching up",
             Phase::Streaming => "streaming",
             Phase::Waiting => "failed",
@@ -85,6 +85,8 @@ pub(crate) enum Event {
     Broken { error: Error },
     /// The work ordered last is complete.
     Done,
+    /// There are new partitions, and the database has this role.
+    Renewed { role: DatabaseState },
     /// It failed.
     Failed { error: Error },
     /// The rewind ordered last is not possible: what is here does not reach back so far.
@@ -114,8 +116,9 @@ pub(crate) enum Command {
     Copy(Vec<u16>),
     /// Save what is beyond the forks, then go back to them. Work.
     Rewind(Vec<Fork>),
-    /// Announce why, save what is beyond the forks, and make fresh partitions. Work.
-    Renew { reason: String, save: Vec<Fork> },
+    /// Announce why, save what is beyond the forks, and put new partitions in the place of those that
+    /// the log does not lead on from. Work, that ends with [`Event::Renewed`].
+    Renew { reason: String, forks: Vec<Fork> },
     /// Take on a role, durably.
     Become(DatabaseState),
     /// Drop the connection and everything under way on it.
@@ -190,6 +193,10 @@ impl Core {
             }
             Event::Broken { error } if self.on_line() => self.fail(&error),
             Event::Done if self.at_work() => self.done(),
+            Event::Renewed { role } if self.phase == Phase::Renewing => {
+                self.role = role;
+                self.done()
+            }
             Event::Failed { error } if self.at_work() => self.fail(&error),
             Event::TooOld { reason } if self.phase == Phase::Rewinding => self.too_old(reason),
             Event::Due if self.phase == Phase::Waiting => self.connect(),
@@ -289,16 +296,12 @@ impl Core {
             return self.go(wanted);
         }
         self.phase = Phase::Renewing;
-        vec![Command::Renew { reason, save: self.forks() }]
+        vec![Command::Renew { reason, forks: self.forks() }]
     }
 
     fn done(&mut self) -> Vec<Command> {
-        let renewed = self.phase == Phase::Renewing;
         if self.phase == Phase::Rewinding {
             self.rewound = true;
-        }
-        if renewed {
-            self.role = DatabaseState::Copying;
         }
         if let Some(wanted) = self.wanted {
             return self.go(wanted);
@@ -326,8 +329,8 @@ impl Core {
                 Told::Base { reason, .. } => Some(reason.clone()),
                 _ => None,
             });
-            let save = if self.differential { self.forks() } else { Vec::new() };
-            return vec![Command::Renew { reason: reason.unwrap_or_default(), save }];
+            let forks = self.forks();
+            return vec![Command::Renew { reason: reason.unwrap_or_default(), forks }];
         }
         let coming_back =
             matches!(self.role, DatabaseState::Rewinding { .. }) || self.told.values().any(rewinds);
@@ -379,7 +382,7 @@ fn is_base(told: &Told) -> bool {
     matches!(told, Told::Base { .. })
 }
 
-fn diverged(rewound: bool) -> Error {
+pub(super) fn diverged(rewound: bool) -> Error {
     if rewound {
         let message = "the source went back once more while this target was rewinding";
         return Error::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message);

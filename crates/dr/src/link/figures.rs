@@ -15,6 +15,13 @@ const WINDOW: Duration = Duration::from_secs(2);
 /// Of how many frames in a batch the rows are counted.
 const SAMPLES: usize = 4;
 
+/// How a target got what it lacked: the log told it.
+pub(crate) const BY_LOG: &str = "by log";
+/// The log was gone, contents were compared.
+pub(crate) const BY_CONTENT: &str = "by content";
+/// Everything was copied.
+pub(crate) const FULL_COPY: &str = "full copy";
+
 /// One link, as its target sees it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LinkStatus {
@@ -56,6 +63,13 @@ pub struct LinkStatus {
     pub bytes_per_second: u64,
     /// When the lag will be gone at this pace, if it shrinks.
     pub catch_up_ms: Option<u64>,
+    /// How it got on when it last had to make up for something: `by log`, `by content` or `full
+    /// copy`; not before.
+    pub way: Option<&'static str>,
+    /// Bytes that have travelled for that, both ways, the log that followed it not included.
+    pub shipped_bytes: u64,
+    /// The last time that all of it was compared with the source.
+    pub verified: Option<meta::Verified>,
     /// Bytes of chunks copied and to copy, while copying.
     pub copy: Option<(u64, u64)>,
     /// The newest consistent time here.
@@ -103,6 +117,8 @@ pub(crate) struct Figures {
     sampled_records: u64,
     sampled_rows: u64,
     copy: Option<(u64, u64)>,
+    way: Option<&'static str>,
+    shipped: u64,
     window: Option<(Duration, u64)>,
     pace: u64,
 }
@@ -202,6 +218,22 @@ impl Figures {
         })
     }
 
+    /// Something begins that makes up for what is lacking.
+    pub fn way(&mut self, way: &'static str) {
+        (self.way, self.shipped) = (Some(way), 0);
+    }
+
+    /// How, and the bytes that have travelled for it.
+    pub fn shipped_so_far(&self) -> (Option<&'static str>, u64) {
+        (self.way, self.shipped)
+    }
+
+    /// Bytes came and went for that.
+    pub fn shipped(&mut self, received: u64, sent: u64) {
+        self.wire_bytes += received;
+        self.shipped += received + sent;
+    }
+
     /// A copy of so many bytes begins.
     pub fn copying(&mut self, total: u64) {
         self.copy = Some((0, total));
@@ -213,7 +245,7 @@ impl Figures {
             *done += bytes;
         }
         if received {
-            self.wire_bytes += bytes;
+            self.shipped(bytes, 0);
         }
     }
 

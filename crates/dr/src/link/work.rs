@@ -1,9 +1,10 @@
-//! The work that a link's core orders: copy, rewind, renew. Each can be repeated from its beginning
+//! The work that a link's core orders: copy and rewind ([`super::renew`] is the rest). Each can be repeated from its beginning
 //! after a crash at any place, and then changes nothing twice.
 
 use super::Shared;
+use super::figures::{BY_LOG, FULL_COPY};
 use crate::diverged::{Fork, Witness, collect};
-use crate::peer::{BaseOffer, Fetch, Hello, Peer, SaveDiverged};
+use crate::peer::{BaseOffer, Fetch, Peer, SaveDiverged};
 use base::{Epoch, Error, Result, SqlState};
 use env::Disk;
 use format::manifest::ChunkMeta;
@@ -26,6 +27,7 @@ pub(super) async fn rewind(
     peer: Arc<dyn Peer>,
     forks: Vec<Fork>,
 ) -> Result<()> {
+    shared.figures.lock().way(BY_LOG);
     save(&shared, &peer, &forks).await?;
     let database = shared.database()?;
     for fork in &forks {
@@ -52,33 +54,14 @@ pub(super) fn too_old(shared: &Shared, forks: &[Fork]) -> Result<Option<String>>
     }))
 }
 
-async fn save(shared: &Arc<Shared>, peer: &Arc<dyn Peer>, forks: &[Fork]) -> Result<()> {
+pub(super) async fn save(shared: &Arc<Shared>, peer: &Arc<dyn Peer>, forks: &[Fork]) -> Result<()> {
     let database = shared.database()?;
     let parts = collect(&database, forks, Witness::Writer).await?;
     let settled = own_epochs(shared, &database);
     keep(shared, peer, parts, settled).await
 }
 
-/// As [`save`], where the chunks are newer than the cut: the source was promoted at a time before
-/// what it had received. What it never received is told whole; what it had received, and gave up, it
-/// has in its own vault, and nothing there is settled.
-async fn save_what_is_left(
-    shared: &Arc<Shared>,
-    peer: &Arc<dyn Peer>,
-    forks: &[Fork],
-) -> Result<()> {
-    let database = shared.database()?;
-    let reachable = |fork: &Fork| {
-        let partition = database.local_partitions().get(usize::from(fork.partition));
-        let oldest = partition.map(|p| p.oldest_cut()).unwrap_or_default();
-        Fork { cut: fork.cut.max(oldest), ..*fork }
-    };
-    let forks: Vec<Fork> = forks.iter().map(reachable).collect();
-    let parts = collect(&database, &forks, Witness::Writer).await?;
-    keep(shared, peer, parts, Vec::new()).await
-}
-
-async fn keep(
+pub(super) async fn keep(
     shared: &Arc<Shared>,
     peer: &Arc<dyn Peer>,
     parts: Vec<DivergedPart>,
@@ -116,33 +99,6 @@ fn own_epochs(shared: &Shared, database: &Arc<txn::Database>) -> Vec<Epoch> {
     epochs.into_iter().collect()
 }
 
-/// Announces a full copy, saves what it would destroy, and makes fresh partitions for it.
-pub(super) async fn renew(
-    shared: Arc<Shared>,
-    peer: Arc<dyn Peer>,
-    hello: Hello,
-    reason: String,
-    forks: Vec<Fork>,
-) -> Result<()> {
-    let mut why = reason;
-    let gone = |e: &Error| e.state == SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE;
-    if !forks.is_empty() {
-        let saved = match save(&shared, &peer, &forks).await {
-            Err(error) if gone(&error) => save_what_is_left(&shared, &peer, &forks).await,
-            saved => saved,
-        };
-        match saved {
-            Err(error) if gone(&error) => {
-                why = format!("{why}; what the source never saw cannot be told any more: {error}");
-            }
-            saved => saved?,
-        }
-    }
-    shared.note("full copy", format!("a full copy is needed: {why}"))?;
-    shared.engine.fresh_partitions(&shared.name, hello.partitions, hello.line).await?;
-    Ok(())
-}
-
 /// Fetches bases and installs them.
 pub(super) async fn copy(
     shared: Arc<Shared>,
@@ -151,7 +107,11 @@ pub(super) async fn copy(
 ) -> Result<()> {
     let database = shared.database()?;
     let total: u64 = offers.iter().flat_map(|(_, o)| o.manifest.chunks()).map(|c| c.bytes).sum();
-    shared.figures.lock().copying(total);
+    {
+        let mut figures = shared.figures.lock();
+        figures.way(FULL_COPY);
+        figures.copying(total);
+    }
     let reason = offers.first().map(|(_, o)| o.reason.clone()).unwrap_or_default();
     shared.note("copy", format!("copying {total} bytes of chunks: {reason}"))?;
     let copies = offers.into_iter().map(|(index, offer)| {

@@ -65,6 +65,7 @@ impl Links {
                 env.sleep(LOOK_EVERY).await;
                 let Some(links) = links.upgrade() else { return };
                 links.replication.end_idle_sessions();
+                links.replication.end_idle_bases();
                 if let Err(error) = links.open_expired() {
                     tracing::warn!(%error, "opening a database whose gate has expired");
                 }

@@ -96,6 +96,7 @@ impl Links {
             differential: request.differential,
             last_error: None,
             since_ms: self.engine.env.clock.now_ms(),
+            verified: None,
         }
     }
 
@@ -186,6 +187,7 @@ impl Links {
             differential: true,
             last_error: None,
             since_ms,
+            verified: None,
         };
         let note = handover::history(name, since_ms, receipt, None);
         self.turn_around(&record, link, receipt.epoch, &receipt.to, vec![note])

@@ -36,4 +36,6 @@ pub struct Verified {
     pub sums: Vec<Sum>,
     /// Keys and hashes of rows.
     pub rows: Vec<(Bytes, u64)>,
+    /// The source compares entries of indexes too.
+    pub indexes: bool,
 }

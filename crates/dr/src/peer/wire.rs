@@ -1,11 +1,13 @@
 //! The link's messages as they travel over gRPC (protobuf, tags never reused).
 
 mod compare;
+mod content;
 mod handover;
 mod invite;
 mod verify;
 
 pub use compare::{CompareRequest, Compared};
+pub use content::{Content, ContentRequest};
 pub use handover::{HandoverAnswer, HandoverRequest};
 pub use invite::{Invitation, Invited};
 pub use verify::{Verified, VerifyRequest};
@@ -136,6 +138,8 @@ pub struct Answer {
     manifest: Bytes,
     #[prost(string, tag = "6")]
     reason: String,
+    #[prost(bool, tag = "7")]
+    unrelated: bool,
 }
 
 /// See [`peer::FrameBatch`].
@@ -365,6 +369,7 @@ impl From<peer::Answer> for StreamItem {
                 pin: offer.pin,
                 manifest: offer.manifest.encode(),
                 reason: offer.reason,
+                unrelated: offer.unrelated,
             },
         };
         StreamItem { answer: Some(answer), batch: None }
@@ -398,6 +403,7 @@ impl StreamItem {
                 manifest: Manifest::decode(&m.manifest)?,
                 reason: m.reason,
                 diverged: cut.map(|cut| (Lsn(m.common), cut)),
+                unrelated: m.unrelated,
             })),
             _ => return Err(malformed("answer")),
         })

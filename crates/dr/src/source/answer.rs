@@ -18,6 +18,16 @@ struct Compared {
     logged: bool,
 }
 
+/// What a target has that this line has not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Diverged {
+    Nothing,
+    /// What is after a position, or was committed above a cut.
+    Beyond(Lsn, Timestamp),
+    /// The two share no position.
+    Unknown,
+}
+
 impl Replication {
     pub(super) async fn answer(
         &self,
@@ -41,7 +51,8 @@ impl Replication {
         match (compared, cut) {
             // Without a common point there is nothing to go back to but the empty log.
             (Compared { common: Lsn::ZERO, ahead: true, .. }, _) => {
-                self.offer(database, partition, request, "the logs have no common point", None)
+                let reason = "the logs have no common point";
+                self.offer(database, partition, request, reason, Diverged::Unknown)
             }
             (Compared { ahead: true, logged: true, .. }, Ok(cut)) => {
                 Ok(Answer::RewindTo { common, cut: cut.unwrap_or(Timestamp::MAX) })
@@ -50,9 +61,16 @@ impl Replication {
             (_, cut) => {
                 let first = partition.first();
                 let reason = format!("the source's log begins at {first}, {next} is needed");
-                let cut = cut.ok().flatten().or_else(|| self.promotion_cut(database));
-                let diverged =
-                    (common > Lsn::ZERO).then(|| (common, cut.unwrap_or(Timestamp::MAX)));
+                let cut = match cut {
+                    Ok(cut) => cut,
+                    // An early version has not noted the cut where the log's end does not say it.
+                    Err(_) => self.promotion_cut(database, partition, common),
+                };
+                let diverged = match (cut, compared.ahead) {
+                    _ if common == Lsn::ZERO => Diverged::Nothing,
+                    (None, false) => Diverged::Nothing,
+                    (cut, _) => Diverged::Beyond(common, cut.unwrap_or(Timestamp::MAX)),
+                };
                 self.offer(database, partition, request, &reason, diverged)
             }
         }
@@ -70,9 +88,15 @@ impl Replication {
     }
 
     /// The cut of the last promotion, as the metadata knows it even if the log has gone.
-    fn promotion_cut(&self, database: &Database) -> Option<Timestamp> {
-        let record = self.engine.record(database.name()).ok()?;
-        record.promotion.map(|p| p.cut)
+    fn promotion_cut(
+        &self,
+        database: &Database,
+        partition: &Partition,
+        common: Lsn,
+    ) -> Option<Timestamp> {
+        let promotion = self.engine.record(database.name()).ok()?.promotion?;
+        let written = partition.history().epoch_at(common);
+        (written < Some(promotion.epoch)).then_some(promotion.cut)
     }
 
     fn offer(
@@ -81,7 +105,7 @@ impl Replication {
         partition: &Arc<Partition>,
         request: &SubscribeRequest,
         reason: &str,
-        diverged: Option<(Lsn, Timestamp)>,
+        diverged: Diverged,
     ) -> Result<Answer> {
         let base = partition.pin_base();
         let manifest = base.manifest.as_ref().clone();
@@ -93,6 +117,11 @@ impl Replication {
         let owner = (database.id(), request.slot.clone(), request.partition);
         let pin = self.bases.lock().add(owner, base, now);
         let reason = reason.to_owned();
-        Ok(Answer::NeedBase(Box::new(BaseOffer { pin, manifest, reason, diverged })))
+        let unrelated = diverged == Diverged::Unknown;
+        let diverged = match diverged {
+            Diverged::Beyond(common, cut) => Some((common, cut)),
+            Diverged::Nothing | Diverged::Unknown => None,
+        };
+        Ok(Answer::NeedBase(Box::new(BaseOffer { pin, manifest, reason, diverged, unrelated })))
     }
 }

@@ -37,9 +37,10 @@ impl Replication {
         let next = common.next();
         let logged = next > end || partition.first() <= next;
         let cut = match common < *their_end || common < end {
-            // A log that does not reach back tells no cut.
             true if logged => self.cut(partition, common).await?,
-            _ => None,
+            // The log that says it may be gone.
+            true => self.cut(partition, common).await.unwrap_or(None),
+            false => None,
         };
         let status = partition::PartitionHandle::status(partition.as_ref()).await?;
         let bytes = status.chunk_bytes + status.delta_bytes as u64;

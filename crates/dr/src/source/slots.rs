@@ -103,6 +103,28 @@ impl Replication {
         Ok(())
     }
 
+    /// Notes that a target was heard of, although it acknowledges nothing at present.
+    pub(super) fn slot_seen(&self, database: &Database, name: &str) -> Result<()> {
+        let now = self.engine.env.clock.monotonic();
+        {
+            let mut live = self.live.lock();
+            let slot = live.entry((database.id(), name.to_owned())).or_default();
+            slot.seen = now;
+            if slot.saved.is_some_and(|saved| now.saturating_sub(saved) < SAVE_EVERY) {
+                return Ok(());
+            }
+            slot.saved = Some(now);
+        }
+        let ack = Command::AckSlot {
+            database: database.id(),
+            name: name.to_owned(),
+            acked: Vec::new(),
+            replicated: Timestamp::ZERO,
+            at_ms: self.engine.env.clock.now_ms(),
+        };
+        self.engine.meta.apply(ack).map(drop)
+    }
+
     pub(super) fn move_slot(&self, database: &Arc<Database>, ack: Ack) -> Result<()> {
         let now = self.engine.env.clock.monotonic();
         let first = self.makes_promotable(database, &ack);

@@ -1,10 +1,11 @@
 //! Fingerprints of what a source has, at a moment that it keeps readable while a target asks.
 
 use super::Replication;
-use crate::fingerprint::{self, Place};
+use crate::fingerprint::{self, Contents, Place};
 use crate::peer::{Verified, VerifyRequest};
-use base::{Error, Result, SqlState};
+use base::{Epoch, Error, Result, SqlState};
 use format::ColumnLayout;
+use meta::DatabaseState;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +26,20 @@ struct Session {
     database: Arc<Database>,
     snapshot: Arc<Snapshot>,
     layouts: Arc<BTreeMap<base::StorageId, Vec<ColumnLayout>>>,
+    epoch: Epoch,
     used: Duration,
+}
+
+impl Session {
+    /// What was read means nothing if the database has taken another role meanwhile.
+    fn check(&self) -> Result<()> {
+        let same = self.database.promotion_epoch() == self.epoch;
+        if same && self.database.state() == DatabaseState::Primary {
+            return Ok(());
+        }
+        let message = "the source has taken another role while it was compared";
+        Err(Error::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message))
+    }
 }
 
 impl Replication {
@@ -63,13 +77,15 @@ impl Replication {
         };
         let (start, end) = request.range;
         let place = Place { at: answer.at, storage: request.storage, start, end };
+        let contents = Contents::Readable(handle.clone());
         match request.rows {
-            0 => answer.sums = fingerprint::sums(handle, &place, columns, &request.cuts).await?,
+            0 => answer.sums = fingerprint::sums(&contents, &place, columns, &request.cuts).await?,
             limit => {
-                let rows = fingerprint::rows(handle, &place, columns, limit as usize).await?;
+                let rows = fingerprint::rows(&contents, &place, columns, limit as usize).await?;
                 answer.rows = rows.into_iter().collect();
             }
         }
+        session.check()?;
         Ok(answer)
     }
 
@@ -81,13 +97,15 @@ impl Replication {
 
     async fn begin_verify(&self, name: &str, now: Duration) -> Result<Verified> {
         let database = self.primary(name)?;
+        let epoch = database.promotion_epoch();
         let snapshot = database.snapshot()?;
         let catalog = database.catalog(snapshot.ts()).await?;
-        let (at, layouts) = (snapshot.ts(), Arc::new(fingerprint::layouts(&catalog)));
+        let (at, layouts) =
+            (snapshot.ts(), Arc::new(fingerprint::layouts(catalog.tables.values())));
         let mut sessions = self.verifying.lock();
         sessions.last += 1;
         let number = sessions.last;
-        sessions.open.insert(number, Session { database, snapshot, layouts, used: now });
-        Ok(Verified { session: number, at, ..Verified::default() })
+        sessions.open.insert(number, Session { database, snapshot, layouts, epoch, used: now });
+        Ok(Verified { session: number, at, indexes: true, ..Verified::default() })
     }
 }

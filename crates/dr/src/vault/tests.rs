@@ -27,6 +27,7 @@ fn part(txn: u128, partition: u16, complete: bool) -> DivergedPart {
             raw_old: None,
             raw_new: Some(Bytes::from_static(b"r")),
         }],
+        by_content: false,
     }
 }
 

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
 
 mod branches;
+mod content;
 mod copies;
 mod explain;
 mod failback;

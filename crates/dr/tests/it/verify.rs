@@ -116,3 +116,64 @@ fn only_a_standby_that_reaches_its_source_is_verified() {
         assert_eq!(error.state, SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, "{error:?}");
     });
 }
+
+fn watchful(settings: &mut txn::EngineSettings) {
+    settings.verify_interval = Some(Duration::from_secs(5));
+    settings.verify_pace = 1 << 20;
+}
+
+fn told(cluster: &Cluster, kind: &str) -> Vec<meta::HistoryRow> {
+    let all = cluster.engine.meta.read(|s| s.history.clone());
+    all.into_iter().filter(|h| h.kind == kind).collect()
+}
+
+async fn until(what: &str, mut done: impl FnMut() -> bool) {
+    for _ in 0..2_000 {
+        if done() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("it takes for ever: {what}");
+}
+
+/// Without being asked, over restarts, under traffic; what differs is told with range and row.
+#[test]
+fn standby_verifies_itself_again_and_again() {
+    run(4, |world| async move {
+        let (east, west, table) = followed(&world, ROWS).await;
+        assert!(west.status().verified.is_none());
+        west.crash();
+        let west = west.restart_with(watchful).await;
+        for round in 0..200 {
+            set(&east.bank(), &table, &[round % ROWS, (round * 7) % ROWS], round)
+                .await
+                .expect("commits");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        until("first round", || !told(&west, "verify").is_empty()).await;
+        let first = told(&west, "verify").remove(0);
+        assert!(first.detail.starts_with("equal: 4 tables, 600"), "{first:?}");
+        assert_eq!(first.who.as_deref(), Some("verification"));
+        let verified = west.status().verified.expect("noted");
+        assert_eq!((verified.differing, Some(verified.cut)), (0, first.cut));
+        west.crash();
+        let west = west.restart_with(watchful).await;
+        assert!(west.status().verified.is_some(), "survives a restart");
+        west.caught_up(&east).await;
+        damage(&west, &table, 17, Some(1_000_000));
+        until("divergence", || !told(&west, "divergence").is_empty()).await;
+        let found = told(&west, "divergence").remove(0);
+        assert!(
+            found.detail.starts_with("accounts differs from the source in partition"),
+            "{found:?}"
+        );
+        assert!(found.detail.contains("{\"id\":17} other than at the source"), "{found:?}");
+        until("second round", || west.status().verified.is_some_and(|v| v.differing == 1)).await;
+        // Promoted, it verifies nothing any more.
+        west.links.pause(BANK, "test").await.expect("pauses");
+        let rounds = told(&west, "verify").len();
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        assert_eq!(told(&west, "verify").len(), rounds, "not while the link is paused");
+    });
+}

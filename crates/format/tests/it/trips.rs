@@ -47,6 +47,7 @@ pub fn manifest(columns: Vec<ColumnLayout>) -> Manifest {
         horizon: Timestamp(1 << 57),
         replay_from: Lsn(99),
         history: EpochHistory(vec![(epoch(1), Lsn(1)), (epoch(5), Lsn(50))]),
+        cuts: Vec::new(),
         tables: vec![TableChunks {
             storage: StorageId(100),
             columns,
@@ -75,6 +76,7 @@ pub fn part() -> DivergedPart {
             raw_old: None,
             raw_new: Some(b"\x01".as_slice().into()),
         }],
+        by_content: false,
     }
 }
 

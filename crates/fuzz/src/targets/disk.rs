@@ -215,6 +215,7 @@ pub(super) fn a_manifest() -> Manifest {
         horizon: Timestamp(1 << 57),
         replay_from: Lsn(99),
         history: EpochHistory(vec![(epoch(1), Lsn(1)), (epoch(5), Lsn(50))]),
+        cuts: Vec::new(),
         tables: vec![TableChunks {
             storage: StorageId(100),
             columns: TYPES
@@ -268,6 +269,7 @@ pub(super) fn a_part() -> DivergedPart {
             raw_old: None,
             raw_new: Some(Bytes::from_static(b"\x01")),
         }],
+        by_content: false,
     }
 }
 

@@ -95,6 +95,7 @@ fn links() -> Vec<Vec<u8>> {
         manifest: a_manifest(),
         reason: "the log is gone".into(),
         diverged: Some((Lsn(5), Timestamp(9))),
+        unrelated: false,
     }));
     let frames = peer::FrameBatch {
         bytes: format::frame::encode_batch(&frames()),

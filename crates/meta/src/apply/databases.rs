@@ -52,6 +52,7 @@ pub(super) fn create(state: &mut State, new: NewDatabase) -> Result<Response> {
         branch: new.branch,
         last_drill: None,
         last_proven: None,
+        incoming: Vec::new(),
     };
     state.databases.insert(id, database);
     // A branch is worth telling of once it is complete.
@@ -121,7 +122,38 @@ pub(super) fn fresh(
     database.line = line;
     database.state = DatabaseState::Copying;
     database.promotion = None;
+    database.incoming.clear();
     // Slots name positions of the logs that are gone.
+    database.slots.clear();
+    Ok(Response::Database { id, logs })
+}
+
+pub(super) fn prepare(state: &mut State, id: DatabaseId) -> Result<Response> {
+    let database = find(state, id)?;
+    if !database.state.is_target() {
+        return Err(Error::new(
+            SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
+            "only the target of a link can be given partitions anew",
+        ));
+    }
+    let partitions = u16::try_from(database.partitions.len()).unwrap_or(u16::MAX);
+    let logs = take_logs(state, partitions)?;
+    find(state, id)?.incoming.clone_from(&logs);
+    Ok(Response::Database { id, logs })
+}
+
+pub(super) fn take(state: &mut State, id: DatabaseId, role: DatabaseState) -> Result<Response> {
+    let database = find(state, id)?;
+    if database.incoming.is_empty() || !database.state.is_target() {
+        return Err(Error::new(
+            SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
+            "there are no new partitions for this database",
+        ));
+    }
+    let logs = std::mem::take(&mut database.incoming);
+    database.partitions.clone_from(&logs);
+    database.state = role;
+    database.promotion = None;
     database.slots.clear();
     Ok(Response::Database { id, logs })
 }
@@ -162,6 +194,7 @@ pub(super) fn promote(
     database.promotion = Some(promotion);
     database.link = None;
     database.gate = None;
+    database.incoming.clear();
     database.slots.extend(keep);
     note(state, row);
     Ok(Response::Done)

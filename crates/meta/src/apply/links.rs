@@ -2,7 +2,7 @@
 
 use super::{LINK_DOWN, LINK_UP, find, note, replicas};
 use crate::command::Response;
-use crate::state::{Database, DatabaseState, HistoryRow, Link, Slot, State};
+use crate::state::{Database, DatabaseState, HistoryRow, Link, Slot, State, Verified};
 use base::{DatabaseId, Error, Lsn, Result, SqlState, Timestamp};
 
 pub(super) fn put(
@@ -78,6 +78,14 @@ pub(super) fn error(
     let kind = if error.is_some() { LINK_DOWN } else { LINK_UP };
     if was != error && at_ms > 0 {
         note(state, HistoryRow::new(at_ms, name, kind, error.unwrap_or_default()));
+    }
+    Ok(Response::Done)
+}
+
+/// The link may be gone by now: then nobody asks.
+pub(super) fn verified(state: &mut State, id: DatabaseId, outcome: Verified) -> Result<Response> {
+    if let Some(link) = &mut find(state, id)?.link {
+        link.verified = Some(outcome);
     }
     Ok(Response::Done)
 }

@@ -31,7 +31,38 @@ fn link() -> Link {
         differential: false,
         last_error: None,
         since_ms: 5,
+        verified: None,
     }
+}
+
+#[test]
+fn new_partitions_are_prepared_beside_the_old_ones_and_take_their_place_in_one_step() {
+    let mut state = state();
+    apply(&mut state, create("d", false)).unwrap();
+    let id = DatabaseId(1);
+    let old = state.databases[&id].partitions.clone();
+    let mut on = |command| apply(&mut state, command);
+    assert!(on(Command::PrepareIncoming { database: id }).is_err(), "a primary");
+    let command = Command::PutLink {
+        database: id,
+        link: link(),
+        state: DatabaseState::Rewinding { since_ms: 1 },
+        by: None,
+    };
+    on(command).unwrap();
+    let standby = DatabaseState::Standby;
+    assert!(on(Command::TakeIncoming { database: id, state: standby }).is_err(), "none yet");
+    on(Command::PrepareIncoming { database: id }).unwrap();
+    let Response::Database { logs, .. } = on(Command::PrepareIncoming { database: id }).unwrap()
+    else {
+        panic!("no logs")
+    };
+    assert_eq!(state.databases[&id].partitions, old);
+    assert_eq!(state.databases[&id].incoming, logs);
+    apply(&mut state, Command::TakeIncoming { database: id, state: standby }).unwrap();
+    let record = &state.databases[&id];
+    assert_eq!((&record.partitions, record.state), (&logs, standby));
+    assert!(record.incoming.is_empty() && record.slots.is_empty());
 }
 
 fn slot() -> Slot {

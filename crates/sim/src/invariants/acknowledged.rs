@@ -9,6 +9,9 @@
 //!   data and vault at once, and never in one vault only;
 //! * nothing is anywhere that no client asked for.
 //!
+//! Where a log was gone and contents were compared (`loose`), a vault may also have what was received
+//! in part and is not known to have committed.
+//!
 //! (Under `ASYNC DURABILITY` what was acknowledged may be nowhere: it counts as unknown.)
 //!
 //! At every moment: a reader of a primary sees every transaction that was acknowledged in the same
@@ -31,6 +34,7 @@ pub fn check(
     sync: bool,
     primary: &Picture,
     vaults: [&BTreeMap<i64, Vec<Vaulted>>; 2],
+    loose: bool,
 ) -> Result<(), Violation> {
     let data: BTreeSet<i64> = primary.transfers().into_iter().collect();
     let entries = ledger.entries();
@@ -40,21 +44,25 @@ pub fn check(
         return Err(violation(format!("nobody asked for transfer {id}")));
     }
     for entry in &entries {
-        place(entry, sync, data.contains(&entry.id), vaults)?;
+        place(entry, (sync, loose), data.contains(&entry.id), vaults)?;
     }
     Ok(())
 }
 
 fn place(
     entry: &Entry,
-    sync: bool,
+    (sync, loose): (bool, bool),
     in_data: bool,
     vaults: [&BTreeMap<i64, Vec<Vaulted>>; 2],
 ) -> Result<(), Violation> {
     let counts = vaults.map(|v| v.get(&entry.id).map_or(0, Vec::len));
     let kept = counts == [1, 1];
     let somewhere = matches!((in_data, counts), (true, [0, 0])) || (!in_data && kept);
-    let nowhere = !in_data && counts == [0, 0];
+    // What was received in part, and nobody could tell any more whether it committed, is kept as such.
+    let sure = |v: &BTreeMap<i64, Vec<Vaulted>>| {
+        v.get(&entry.id).is_none_or(|all| all.iter().all(|v| loose && !v.decided))
+    };
+    let nowhere = !in_data && vaults.into_iter().all(sure);
     let holds = match entry.told {
         Told::Acknowledged(_) if sync => somewhere,
         Told::Acknowledged(_) => somewhere || nowhere,

@@ -97,6 +97,7 @@ impl Operator {
             stage.set_route(Route { to: Some(new), stale: Some(old) });
             stage.sleep(self.dice.ms(0, 4_000)).await;
         }
+        self.logs_go().await;
         self.come_back(old).await?;
         self.serve(new);
         self.await_standby(old).await
@@ -122,6 +123,7 @@ impl Operator {
         if self.dice.chance(30) {
             self.wrong_way(new).await?;
         }
+        self.logs_go().await;
         self.come_back(old).await?;
         self.stage.set_route(Route { to: Some(new), stale: None });
         self.await_standby(old).await

@@ -274,6 +274,7 @@ fn address(source: &Source) -> String {
 
 /// A link as its target sees it: the whole, then its partitions.
 fn as_target(status: LinkStatus) -> Vec<LinkFact> {
+    let verified = status.verified.as_ref();
     let whole = LinkFact {
         database: status.database.clone(),
         role: "target".to_string(),
@@ -291,6 +292,12 @@ fn as_target(status: LinkStatus) -> Vec<LinkFact> {
         catch_up_ms: status.catch_up_ms,
         copied_bytes: status.copy.map(|(done, _)| done),
         copy_bytes: status.copy.map(|(_, all)| all),
+        way: status.way.map(str::to_string),
+        shipped_bytes: status.way.map(|_| status.shipped_bytes),
+        verified_ms: verified.map(|v| v.at_ms),
+        verified_cut_ms: verified.map(|v| v.cut.ms()),
+        verdict: verified.map(|v| if v.differing == 0 { "equal" } else { "different" }.to_string()),
+        differing_ranges: verified.map(|v| v.differing),
         last_error: status.last_error.clone(),
         ..LinkFact::default()
     };
@@ -352,6 +359,7 @@ fn diverged(database: &str, txn: &DivergedTransaction, fate: Option<&Fate>) -> V
             origin: txn.origin.0,
             complete: txn.complete,
             decided: txn.decided,
+            by_content: txn.by_content,
             fate: fate.cloned(),
             partition,
             epoch: epoch.clone(),

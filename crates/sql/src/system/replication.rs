@@ -29,6 +29,12 @@ pub(super) fn status(links: &[LinkFact], sheet: &mut Sheet) {
             ("copy_bytes", link.copy_bytes.into()),
             ("last_error", link.last_error.clone().into()),
             ("last_proven", link.last_proven_ms.map_or(Cell::Null, at_ms)),
+            ("way", link.way.clone().into()),
+            ("shipped_bytes", link.shipped_bytes.into()),
+            ("last_verified", link.verified_ms.map_or(Cell::Null, at_ms)),
+            ("verified_cut", link.verified_cut_ms.map_or(Cell::Null, at_ms)),
+            ("verdict", link.verdict.clone().into()),
+            ("differing_ranges", link.differing_ranges.into()),
         ]);
     }
 }
@@ -68,6 +74,7 @@ pub(super) fn diverged_transactions(facts: &Facts, sheet: &mut Sheet) {
             ("table_names", tables.into()),
             ("complete", rows.iter().all(|r| r.complete).into()),
             ("decided", rows.iter().all(|r| r.decided).into()),
+            ("told_by", if rows.iter().any(|r| r.by_content) { "content" } else { "log" }.into()),
             ("state", fate.map_or("open", |f| f.state.as_str()).into()),
             ("state_time", fate.map_or(Cell::Null, |f| Cell::Micros(f.at_micros))),
             ("state_who", fate.map(|f| f.who.clone()).into()),

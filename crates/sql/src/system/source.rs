@@ -242,6 +242,18 @@ pub struct LinkFact {
     pub copied_bytes: Option<u64>,
     /// Bytes to copy in all.
     pub copy_bytes: Option<u64>,
+    /// How it last made up for what it lacked: `by log`, `by content`, `full copy`.
+    pub way: Option<String>,
+    /// Bytes that have travelled for that.
+    pub shipped_bytes: Option<u64>,
+    /// When everything was last compared with the source, in milliseconds since 1970.
+    pub verified_ms: Option<u64>,
+    /// The moment that this was about.
+    pub verified_cut_ms: Option<u64>,
+    /// `equal` or `different`.
+    pub verdict: Option<String>,
+    /// How many key ranges differed.
+    pub differing_ranges: Option<u64>,
     /// Why it does not run.
     pub last_error: Option<String>,
     /// When a drill was last passed, in milliseconds since 1970.
@@ -284,6 +296,8 @@ pub struct DivergedFact {
     pub complete: bool,
     /// False if the transaction's outcome is not known.
     pub decided: bool,
+    /// It was told from the contents of both sides: it only stands for what was committed at a time.
+    pub by_content: bool,
     /// What was decided about the transaction.
     pub fate: Option<Fate>,
     /// Its partition.

@@ -75,6 +75,7 @@ fn spill(state: &State, at: u64) {
             horizon: ts(at),
             replay_from: Lsn(1),
             history: EpochHistory::default(),
+            cuts: Vec::new(),
             layouts: &layouts,
             keep_newest_at_or_below: ts(at),
         })

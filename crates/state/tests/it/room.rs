@@ -72,6 +72,7 @@ pub fn spill_above(state: &State, at: u64, horizon: u64) -> Result<()> {
         horizon: ts(horizon),
         replay_from: Lsn(at + 1),
         history: EpochHistory::default(),
+        cuts: Vec::new(),
         layouts: &|_| Some(layout()),
         keep_newest_at_or_below: ts(at),
     })
@@ -93,6 +94,7 @@ pub fn spill_with(
         horizon: ts(at),
         replay_from: Lsn(at + 1),
         history: EpochHistory::default(),
+        cuts: Vec::new(),
         layouts,
         keep_newest_at_or_below: ts(keep),
     })

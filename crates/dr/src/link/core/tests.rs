@@ -56,7 +56,8 @@ fn way_back_that_is_too_long_ends_in_a_full_copy() {
     let mut s = Script::new(DatabaseState::Rewinding { since_ms: 1 }, true);
     let back = |end| Told::Rewind { common: Lsn(end), cut: Timestamp(9) };
     s.greet().tell([back(3), go_on(4)]);
-    s.on("too old", Event::TooOld { reason: "chunks".into() }).on("done", Event::Done);
+    s.on("too old", Event::TooOld { reason: "chunks".into() });
+    s.on("renewed", Event::Renewed { role: DatabaseState::Copying });
     let forks = "[Fork { partition: 0, common: Lsn(3), cut: Timestamp(9) }]";
     check(
         &s,
@@ -65,8 +66,8 @@ fn way_back_that_is_too_long_ends_in_a_full_copy() {
              greeted -> Ask [connecting]
              p0 ->  [connecting]
              p1 -> Rewind({forks}) [rewinding]
-             too old -> Renew {{ reason: \"chunks\", save: {forks} }} [copying]
-             done -> Ask [connecting]"
+             too old -> Renew {{ reason: \"chunks\", forks: {forks} }} [comparing]
+             renewed -> Ask [connecting]"
         ),
     );
 }
@@ -179,18 +180,31 @@ fn diverged_standby_needs_force_differential() {
 #[test]
 fn log_that_is_gone_is_announced_and_saved_from_before_a_full_copy() {
     let mut s = Script::new(DatabaseState::Rewinding { since_ms: 1 }, true);
-    s.greet().tell([base(false), go_on(3)]).on("done", Event::Done);
+    s.greet().tell([base(false), go_on(3)]);
+    s.on("renewed", Event::Renewed { role: DatabaseState::Copying });
     s.tell([base(true), go_on(0)]);
     check(
         &s,
         "resume -> Connect [connecting]
          greeted -> Ask [connecting]
          p0 ->  [connecting]
-         p1 -> Renew { reason: \"log gone\", save: [Fork { partition: 0, common: Lsn(3), cut: Timestamp(9) }] } [copying]
-         done -> Ask [connecting]
+         p1 -> Renew { reason: \"log gone\", forks: [Fork { partition: 0, common: Lsn(3), cut: Timestamp(9) }] } [comparing]
+         renewed -> Ask [connecting]
          p0 ->  [connecting]
          p1 -> Copy([0]) [copying]",
     );
+}
+
+#[test]
+fn partitions_made_by_content_are_followed_at_once_and_the_standby_stays_one() {
+    let mut s = Script::new(DatabaseState::Standby, false);
+    s.greet().tell([base(false), go_on(3)]);
+    s.on("renewed", Event::Renewed { role: DatabaseState::Standby });
+    s.tell([go_on(8), go_on(9)]).reach(50);
+    assert!(s.text.ends_with(
+        "renewed -> Ask [connecting]\np0 ->  [connecting]\np1 -> Report(None), Follow [catching \
+         up]\nreached ->  [streaming]\n"
+    ));
 }
 
 #[test]

@@ -7,6 +7,11 @@ use crate::peer::{CompareRequest, Compared};
 use base::{Error, Lsn, Result, SqlState, Timestamp};
 use meta::Database as Record;
 
+/// What a range that is compared by content takes in chunks, about.
+const RANGE_BYTES: u64 = 2 << 20;
+/// What its fingerprint takes on the way.
+const RANGE_COST: u64 = 200;
+
 impl Links {
     async fn compared(&self, request: &ReplicateRequest, with: bool) -> Result<Compared> {
         let source = request.source();
@@ -92,35 +97,46 @@ impl Links {
     async fn difference(&self, record: &Record, there: &Compared, lines: &mut Lines) -> Result<()> {
         let database = self.engine.database(&record.name)?;
         let mut seen = Counted::new();
-        let mut full = None;
+        let (mut gone, mut full, mut told) = (None, None, true);
         let mut records = 0;
         for (partition, p) in database.local_partitions().iter().zip(&there.partitions) {
             let cut = p.cut.unwrap_or(Timestamp::MAX);
             count(&mut seen, partition.beyond(p.common, cut).await?);
             records += p.end.0.saturating_sub(p.common.0);
             let n = partition.number();
-            if !p.logged {
-                full = Some(format!("the source's log no longer reaches back (partition {n})"));
-            } else if p.common == Lsn::ZERO && partition.end() > Lsn::ZERO {
+            told &= partition.reaches_back(cut);
+            if p.common == Lsn::ZERO && partition.end() > Lsn::ZERO {
                 full = Some(format!("the logs have no common point (partition {n})"));
+            } else if !p.logged {
+                gone = Some(format!("the source's log no longer reaches back (partition {n})"));
             } else if !partition.reaches_back(cut) {
-                full = Some(format!("what is here does not reach back to the cut (partition {n})"));
+                gone = Some(format!("what is here does not reach back to the cut (partition {n})"));
             }
         }
-        match full {
-            None => {
-                lines.step("go back to the last common point");
-                lines.figure(Kind::Estimate, "records to receive", records, "the difference only");
-            }
-            Some(reason) => {
-                lines.step(format!("copy everything: {reason}"));
-                let bytes = there.partitions.iter().map(|p| p.bytes).sum();
+        let bytes: u64 = there.partitions.iter().map(|p| p.bytes).sum();
+        match (full, gone) {
+            (Some(reason), _) => {
+                lines.step(format!("full copy, of everything: {reason}"));
                 lines.figure(Kind::Estimate, "bytes to copy", bytes, "about, before compression");
+            }
+            (None, Some(reason)) => {
+                lines.step(format!("by content: {reason}; only rows that differ travel"));
+                let least = (bytes / RANGE_BYTES + there.partitions.len() as u64) * RANGE_COST;
+                let note = "fingerprints; then the rows that differ";
+                lines.figure(Kind::Estimate, "bytes to ship at least", least, note);
+                lines.figure(Kind::Estimate, "bytes to read on each side", bytes, "about");
+                let note = "about, beside what is here, until it is complete";
+                lines.figure(Kind::Estimate, "bytes of disk", bytes, note);
+            }
+            (None, None) => {
+                lines.step("by log: go back to the last common point");
+                lines.figure(Kind::Estimate, "records to receive", records, "the difference only");
             }
         }
         lines.step("follow the source's log, readable here from then on");
         let rows: u64 = seen.values().map(|(rows, _)| *rows).sum();
-        let note = format!("({rows} rows) taken out here and kept in the vault");
+        let rest = if told { "" } else { "; at least: the log here does not tell all" };
+        let note = format!("({rows} rows) taken out here and kept in the vault{rest}");
         lines.figure(Kind::Loss, "transactions", seen.len() as u64, &note);
         lines.figure(Kind::Loss, "rows", rows, "");
         if let Some(oldest) = seen.values().map(|(_, ts)| *ts).min() {

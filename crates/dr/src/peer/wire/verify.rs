@@ -44,6 +44,8 @@ pub struct Verified {
     keys: Vec<Bytes>,
     #[prost(fixed64, repeated, tag = "6")]
     hashes: Vec<u64>,
+    #[prost(bool, tag = "7")]
+    indexes: bool,
 }
 
 impl From<verify::VerifyRequest> for VerifyRequest {
@@ -82,7 +84,7 @@ impl From<verify::Verified> for Verified {
     fn from(m: verify::Verified) -> Self {
         let (counts, sums) = m.sums.into_iter().map(|s| (s.rows, s.hash)).unzip();
         let (keys, hashes) = m.rows.into_iter().unzip();
-        Verified { session: m.session, at: m.at.0, counts, sums, keys, hashes }
+        Verified { session: m.session, at: m.at.0, counts, sums, keys, hashes, indexes: m.indexes }
     }
 }
 
@@ -94,6 +96,7 @@ impl From<Verified> for verify::Verified {
             at: Timestamp(m.at),
             sums: sums.collect(),
             rows: m.keys.into_iter().zip(m.hashes).collect(),
+            indexes: m.indexes,
         }
     }
 }

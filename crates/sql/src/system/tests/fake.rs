@@ -127,6 +127,7 @@ impl SystemSource for Fake {
             origin: 1,
             complete: true,
             decided: true,
+            by_content: false,
             table: table.into(),
             key: key.into(),
             old: Some("{\"id\":1}".into()),
