@@ -23,6 +23,7 @@ fn invitation(number: u32) -> Invitation {
 
 fn record(line: u128, number: u32, link: Option<(u8, &str)>) -> Record {
     let link = link.map(|(cluster, database)| Link {
+        verified: None,
         source: Source {
             host: "east".into(),
             port: 5432,
@@ -43,6 +44,7 @@ fn record(line: u128, number: u32, link: Option<(u8, &str)>) -> Record {
         branch: None,
         last_drill: None,
         last_proven: None,
+        incoming: Vec::new(),
         id: DatabaseId(1),
         name: "copy".into(),
         line: LineId(line),

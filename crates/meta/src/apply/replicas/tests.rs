@@ -132,6 +132,7 @@ fn database_that_becomes_a_target_stops_its_replicas() {
         database: "copy".into(),
     };
     let link = Link {
+        verified: None,
         source,
         source_cluster: ClusterId(2),
         paused: false,
