@@ -1,13 +1,15 @@
 //! Branches: what another database held at one time, from where both go on.
 
-use crate::world::{add, balances, bank, begin, open, put, read};
+use crate::world::{add, balances, bank, begin, open, put, read, settings};
 use base::{SqlState, Timestamp};
 use meta::{DatabaseState, Purpose};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use txn::Isolation::ReadCommitted;
-use txn::{BranchOrder, Database, Engine};
+use txn::{BranchOrder, Branched, Database, Engine};
+
+const ACCOUNTS: i64 = 40;
 
 fn order(name: &str, at: Option<Timestamp>) -> BranchOrder {
     let (source, name) = ("bank".to_owned(), name.to_owned());
@@ -19,10 +21,12 @@ async fn sum(database: &Arc<Database>, table: &base::TableDescriptor) -> i64 {
 }
 
 /// Moves money between accounts of different partitions until the database refuses.
-async fn transfers(database: Arc<Database>, table: base::TableDescriptor, accounts: i64) {
-    for n in 0.. {
+async fn transfers(database: Arc<Database>, table: base::TableDescriptor, seed: i64) {
+    for n in seed.. {
         let mut txn = begin(&database, ReadCommitted).await;
-        for (id, by) in [(n % accounts, -1), ((n * 7 + 3) % accounts, 1)] {
+        let mut moves = [(n % ACCOUNTS, -1), ((n * 7 + 3) % ACCOUNTS, 1)];
+        moves.sort();
+        for (id, by) in moves {
             if add(&mut txn, &table, id, by).await.is_err() {
                 return;
             }
@@ -30,8 +34,16 @@ async fn transfers(database: Arc<Database>, table: base::TableDescriptor, accoun
         if txn.commit().await.is_err() {
             return;
         }
-        tokio::time::sleep(Duration::from_millis(3)).await;
     }
+}
+
+/// A branch shows what the source shows of its time.
+async fn agree(source: &Arc<Database>, made: &Branched, table: &base::TableDescriptor) {
+    assert_eq!(sum(&made.database, table).await, 100 * ACCOUNTS, "one consistent moment");
+    let mut past = source.begin(txn::TxnOptions::default());
+    past.read_as_of(made.cut).expect("just now");
+    let mine = begin(&made.database, ReadCommitted).await;
+    assert_eq!(balances(&mine, table).await, balances(&past, table).await);
 }
 
 /// Folders of databases, as far as the metadata knows of them.
@@ -46,9 +58,20 @@ fn known_folders(engine: &Engine) -> Vec<String> {
 fn a_branch_begins_at_one_moment_and_neither_side_disturbs_the_other() {
     env::sim::run(71, |world| async move {
         let node = world.node();
-        let engine = open(node.env()).await.expect("opens");
-        let (database, table) = bank(&engine, 40).await;
-        let traffic = tokio::spawn(transfers(database.clone(), table.clone(), 40));
+        let mut settings = settings();
+        // Commits over several partitions are undecided for a while.
+        settings.log.gather = Duration::from_millis(5);
+        let engine = Engine::open(node.env(), settings).await.expect("opens");
+        let (database, table) = bank(&engine, ACCOUNTS).await;
+        let client = |seed| tokio::spawn(transfers(database.clone(), table.clone(), seed));
+        let traffic: Vec<_> = (0..6).map(|n| client(n * 17)).collect();
+        for n in 0..40 {
+            tokio::time::sleep(Duration::from_millis(7 * n + 1)).await;
+            let made = engine.branch(order("passing", None)).await.expect("can be made");
+            agree(&database, &made, &table).await;
+            drop(made);
+            engine.drop_database("passing").await.expect("drops");
+        }
         for n in 0..6 {
             tokio::time::sleep(Duration::from_millis(700)).await;
             if n % 2 == 1 {
@@ -56,18 +79,14 @@ fn a_branch_begins_at_one_moment_and_neither_side_disturbs_the_other() {
             }
             let name = format!("b{n}");
             let made = engine.branch(order(&name, None)).await.expect("can be made");
+            agree(&database, &made, &table).await;
             let other = made.database;
-            assert_eq!(sum(&other, &table).await, 4_000, "one consistent moment");
-            let mut past = database.begin(txn::TxnOptions::default());
-            past.read_as_of(made.cut).expect("just now");
-            let mine = begin(&other, ReadCommitted).await;
-            assert_eq!(balances(&mine, &table).await, balances(&past, &table).await);
             let mut txn = begin(&other, ReadCommitted).await;
             put(&mut txn, &table, 1_000 + n, 5).await.expect("writable");
             txn.commit().await.expect("no conflict");
             assert_eq!(sum(&other, &table).await, 4_005);
         }
-        traffic.abort();
+        traffic.iter().for_each(tokio::task::JoinHandle::abort);
         assert_eq!(sum(&database, &table).await, 4_000, "no branch has written here");
         // The source goes, with all its files; the branches stay, over a power loss too.
         drop(database);
