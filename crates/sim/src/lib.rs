@@ -7,7 +7,8 @@
 //!      ▼                  ▲                  │                      ▲
 //!   ledger            mischief: power loss, kill, full disk, skew, cut links, lost answers,
 //!      │              spills, pauses, schema changes, indexes made and dropped, branches
-//!      │              operator: lost region, split, planned switch, failback by difference
+//!      │              operator: lost region, split, planned switch, failback by difference, logs
+//!      │                        that are gone
 //!      └─────────▶ invariants, at every read and once everything is healed
 //! ```
 //!
@@ -17,6 +18,8 @@
 //! 3. For some rounds the operator loses a region, is cut off from it, or plans a switch (by hand, by
 //!    `SWITCHOVER` on either side, by `FAILOVER` without loss); the other one is promoted, now and
 //!    then at an older time; the old one comes back `WITH FORCE DIFFERENTIAL`. Meanwhile mischief.
+//!    In some runs slots are given up and logs go on both sides, so that contents are compared; standbys
+//!    verify themselves all the time.
 //! 4. Everything is healed; then all must hold that [`invariants`] states.
 //!
 //! # Why a failed run can be repeated

@@ -98,9 +98,11 @@ async fn save_what_is_left(
     let database = shared.database()?;
     // The same for all partitions: of a transaction all parts are told, or none.
     let oldest = database.local_partitions().iter().map(|p| p.oldest_cut()).max();
-    let reachable = |fork: &Fork| Fork { cut: fork.cut.max(oldest.unwrap_or_default()), ..*fork };
+    let oldest = oldest.unwrap_or_default();
+    let reachable = |fork: &Fork| Fork { cut: fork.cut.max(oldest), ..*fork };
     let forks: Vec<Fork> = forks.iter().map(reachable).collect();
-    let parts = collect(&database, &forks, Witness::Writer).await?;
+    let mut parts = collect(&database, &forks, Witness::Writer).await?;
+    parts.retain(|part| part.commit_ts > oldest);
     let keys = |p: &DivergedPart| {
         let partition = p.partition;
         p.rows.iter().map(move |row| (partition, row.raw_key.clone())).collect::<Vec<_>>()

@@ -30,15 +30,21 @@ pub(super) async fn rewind(
     shared.figures.lock().way(BY_LOG);
     save(&shared, &peer, &forks).await?;
     let database = shared.database()?;
+    let mut taken_out = 0;
     for fork in &forks {
         let partition = database
             .local_partitions()
             .get(usize::from(fork.partition))
             .ok_or_else(|| Error::internal("no such partition"))?;
+        taken_out += partition.end().0.saturating_sub(fork.common.0);
         partition.rewind(fork.common, fork.cut).await?;
     }
     database.forget_catalogs();
-    Ok(())
+    let text = format!(
+        "back at the last common point: {taken_out} log records were taken out, and the source's log \
+         leads on from there"
+    );
+    shared.note("by log", text)
 }
 
 /// Why this database cannot go back to the forks, if it cannot.

@@ -80,6 +80,18 @@ pub fn part() -> DivergedPart {
     }
 }
 
+/// What later versions have added is absent in what earlier ones wrote, and kept by this one.
+#[test]
+fn cuts_and_parts_by_content() {
+    let cuts = vec![(epoch(1), Timestamp::MAX), (epoch(5), Timestamp(1 << 50))];
+    let with = Manifest { cuts, ..manifest(Vec::new()) };
+    assert_eq!(Manifest::decode(&with.encode()).unwrap(), with);
+    let without = Manifest { cuts: Vec::new(), ..with };
+    assert_eq!(Manifest::decode(&without.encode()).unwrap(), without);
+    let told = DivergedPart { by_content: true, ..part() };
+    assert_eq!(DivergedPart::decode(&told.encode()).unwrap(), told);
+}
+
 proptest! {
     #[test]
     fn rows(row in row()) {

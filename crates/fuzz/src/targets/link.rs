@@ -2,7 +2,7 @@
 
 use super::disk::{a_manifest, a_part};
 use super::{Target, choice, chosen};
-use base::{ClusterId, Epoch, EpochHistory, LineId, Lsn, NodeId, Timestamp};
+use base::{ClusterId, Epoch, EpochHistory, LineId, Lsn, NodeId, StorageId, Timestamp};
 use bytes::Bytes;
 use dr::peer::{self, wire};
 use format::Frame;
@@ -47,7 +47,7 @@ fn batches() -> Vec<Vec<u8>> {
 }
 
 fn link(input: &[u8]) -> bool {
-    let (kind, bytes) = choice(input, 10);
+    let (kind, bytes) = choice(input, 12);
     let bytes = &bytes[..];
     match kind {
         0 => {
@@ -64,6 +64,9 @@ fn link(input: &[u8]) -> bool {
         6 => wire::Positions::decode(bytes).map(peer::Positions::from).is_ok(),
         7 => wire::Invitation::decode(bytes).is_ok_and(|m| peer::Invitation::try_from(m).is_ok()),
         8 => wire::Invited::decode(bytes).is_ok_and(|m| peer::Invited::try_from(m).is_ok()),
+        9 => wire::ContentRequest::decode(bytes)
+            .is_ok_and(|m| peer::ContentRequest::try_from(m).is_ok()),
+        10 => wire::Content::decode(bytes).is_ok_and(|m| peer::Content::try_from(m).is_ok()),
         _ => {
             wire::SaveDiverged::decode(bytes).is_ok_and(|m| peer::SaveDiverged::try_from(m).is_ok())
         }
@@ -118,12 +121,41 @@ fn links() -> Vec<Vec<u8>> {
         durability: meta::Durability::Async,
         step: peer::InvitationStep::Follow { resume: false, make: true },
     };
+    let range = peer::ContentRange {
+        partition: 1,
+        storage: StorageId(100),
+        start: Bytes::from_static(b"a"),
+        end: Bytes::from_static(b"z"),
+    };
+    let parts = vec![(range.start.clone(), range.end.clone())];
+    let rows = peer::ContentRequest {
+        database: "bank".into(),
+        slot: "west".into(),
+        promotion_epoch: epoch,
+        session: 3,
+        step: peer::ContentStep::Rows { range, parts, have: vec![5, 6] },
+    };
+    let row = peer::ContentRow {
+        key: Bytes::from_static(b"k"),
+        ts: Timestamp(9),
+        row: Bytes::from_static(b"\x01"),
+    };
+    let content = peer::Content {
+        session: 3,
+        bases: vec![a_manifest()],
+        rows: vec![row],
+        lost: vec![5],
+        next: Some(Bytes::from_static(b"l")),
+        ..peer::Content::default()
+    };
     vec![
         chosen(7, &wire::Invitation::from(invitation).encode_to_vec()),
+        chosen(9, &wire::ContentRequest::from(rows).encode_to_vec()),
+        chosen(10, &wire::Content::from(content).encode_to_vec()),
         chosen(0, &wire::HelloRequest::from(hello).encode_to_vec()),
         chosen(2, &wire::SubscribeRequest::from(subscribe).encode_to_vec()),
         chosen(3, &wire::StreamItem::from(base).encode_to_vec()),
         chosen(4, &wire::StreamItem::from(frames).encode_to_vec()),
-        chosen(9, &wire::SaveDiverged::from(save).encode_to_vec()),
+        chosen(11, &wire::SaveDiverged::from(save).encode_to_vec()),
     ]
 }

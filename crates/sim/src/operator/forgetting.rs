@@ -41,9 +41,19 @@ impl Operator {
         }
     }
 
+    /// True if a restart of this primary opens only once its standby was heard of: not if that was
+    /// given up.
+    pub(super) fn waits_for_standby(&self, region: usize) -> bool {
+        let record = self.access(region).ok().and_then(|access| access.record().ok());
+        let live = |r: &meta::Database| r.slots.values().any(|slot| slot.dropped.is_none());
+        !self.stage.plan.forgets || record.is_some_and(|r| live(&r))
+    }
+
     /// If it can not be done now it is not done.
     async fn forget(&self, region: usize) {
         let Ok(access) = self.access(region) else { return };
+        // Nothing keeps it from taking writes after its next restart.
+        self.stage.ledger.open(region);
         let work = async {
             let record = access.record()?;
             for name in record.slots.into_keys() {

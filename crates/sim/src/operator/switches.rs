@@ -68,6 +68,7 @@ impl Operator {
         let stage = self.stage.clone();
         let region = &stage.regions[old];
         stage.trace.say(format_args!("operator: {} is lost", region.name));
+        let waits = self.waits_for_standby(old);
         region.hold(true);
         match self.dice.range(0, 3) {
             0 => region.stop(false),
@@ -78,7 +79,9 @@ impl Operator {
             }
             _ => region.stop(true),
         }
-        stage.ledger.close(old, "it was lost and the other side was promoted", stage.now());
+        if waits {
+            stage.ledger.close(old, "it was lost and the other side was promoted", stage.now());
+        }
         stage.set_route(Route::default());
         stage.sleep(self.dice.ms(0, 1_000)).await;
         if self.dice.chance(30) {

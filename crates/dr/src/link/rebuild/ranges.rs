@@ -70,10 +70,13 @@ impl Rebuild {
         let mut out = builder.table(storage, columns.to_vec());
         let (start, end) = format::key::range(storage);
         let parts = Parts { rows: site.rows, max: RANGES_MAX };
-        let cuts = match site.readable {
+        let mut cuts = match site.readable {
             true => fingerprint::cuts(&site.contents(), &site.place(&start, &end), parts).await?,
             false => Vec::new(),
         };
+        // Where rows are appended the source may have very many more.
+        let tail = cuts.last().cloned().unwrap_or_else(|| start.clone());
+        cuts.extend(self.cuts_there(&site, &site.range(&tail, &end)).await?);
         // The last is the next: keys ascend.
         let mut open: Vec<(Bytes, Bytes)> = fingerprint::parts((&start, &end), &cuts).collect();
         open.reverse();
@@ -117,10 +120,8 @@ impl Rebuild {
         let there = self.sums(&range, Vec::new()).await?[0];
         let same = there == mine.sum();
         if !same && there.rows > 2 * (mine.rows.len().max(site.rows) as u64) {
-            let rows = u32::try_from(site.rows).unwrap_or(u32::MAX);
-            let cuts = self.ask(ContentStep::Cuts { range: range.clone(), rows }).await?.cuts;
-            let inside = |cut: &Bytes| start < cut && cut < end;
-            if !cuts.is_empty() && cuts.iter().all(inside) && cuts.is_sorted_by(|a, b| a < b) {
+            let cuts = self.cuts_there(site, &range).await?;
+            if !cuts.is_empty() {
                 return Ok(Outcome::Cut(cuts));
             }
         }
@@ -145,6 +146,18 @@ impl Rebuild {
             figures.shipped_rows += fetched.rows.len() as u64;
         }
         Ok(Outcome::Rows(rows))
+    }
+
+    /// Keys that cut what the source has in a range.
+    async fn cuts_there(&self, site: &Site<'_>, range: &ContentRange) -> Result<Vec<Bytes>> {
+        let rows = u32::try_from(site.rows).unwrap_or(u32::MAX);
+        let cuts = self.ask(ContentStep::Cuts { range: range.clone(), rows }).await?.cuts;
+        let inside = |cut: &Bytes| range.start < *cut && *cut < range.end;
+        if cuts.iter().all(inside) && cuts.is_sorted_by(|a, b| a < b) {
+            return Ok(cuts);
+        }
+        let message = "the source cuts a range where it is not";
+        Err(Error::new(SqlState::PROTOCOL_VIOLATION, message))
     }
 
     async fn sums(&self, range: &ContentRange, cuts: Vec<Bytes>) -> Result<Vec<fingerprint::Sum>> {
@@ -208,10 +221,13 @@ impl Rebuild {
                 first.0 = first.0.clone().max(next);
             }
         }
-        if fetched.rows.is_sorted_by(|a, b| a.key < b.key) {
+        let inside = |row: Option<&ContentRow>| row.is_none_or(|r| within(range, &r.key));
+        let ends = inside(fetched.rows.first()) && inside(fetched.rows.last());
+        if ends && fetched.rows.is_sorted_by(|a, b| a.key < b.key) {
             return Ok(fetched);
         }
-        Err(Error::new(SqlState::PROTOCOL_VIOLATION, "the source's rows are out of order"))
+        let message = "the source's rows are out of order, or none that it was asked for";
+        Err(Error::new(SqlState::PROTOCOL_VIOLATION, message))
     }
 }
 
@@ -229,6 +245,10 @@ impl Site<'_> {
         let (start, end) = (start.clone(), end.clone());
         ContentRange { partition: self.partition, storage: self.storage, start, end }
     }
+}
+
+fn within(range: &ContentRange, key: &Bytes) -> bool {
+    range.start <= *key && *key < range.end
 }
 
 fn range_rows(donor: &Partition, storage: StorageId) -> usize {
