@@ -52,6 +52,7 @@
 //! above every timestamp in the logs, so no commit can fall between such a transaction's reads and
 //! its timestamp.
 
+mod access;
 mod catalog;
 mod commit;
 mod database;
