@@ -6,6 +6,7 @@ mod fence;
 mod gates;
 mod promote;
 mod replicate;
+mod roles;
 mod status;
 mod verify;
 
@@ -15,6 +16,7 @@ pub(crate) use promote::Order;
 pub use promote::Promoted;
 pub(crate) use promote::check_standby;
 pub use replicate::ReplicateRequest;
+pub(crate) use roles::publish_in_time;
 pub use verify::{Difference, Verification, VerifiedTable};
 
 use crate::grpc;
@@ -71,6 +73,7 @@ impl Links {
             this: this.clone(),
         });
         links.keep_watch();
+        links.keep_roles();
         let records: Vec<Record> =
             links.engine.meta.read(|s| s.databases.values().cloned().collect());
         for record in records.iter().filter(|r| r.state != DatabaseState::Dropping) {

@@ -3,6 +3,7 @@
 
 mod databases;
 mod links;
+mod roles;
 mod users;
 
 use crate::command::{Command, Response};
@@ -16,7 +17,7 @@ pub fn apply(state: &mut State, command: Command) -> Result<Response> {
     Ok(response)
 }
 
-/// Dispatches without counting, so that a batch counts once.
+/// Dispatches without counting, so that a batch counts once. What is about roles is in [`roles`].
 fn step(state: &mut State, command: Command) -> Result<Response> {
     match command {
         Command::CreateUser { name, verifier, superuser } => {
@@ -25,7 +26,7 @@ fn step(state: &mut State, command: Command) -> Result<Response> {
         Command::AlterUser { name, verifier, superuser } => {
             users::alter(state, &name, verifier, superuser)
         }
-        Command::DropUser { name } => users::drop(state, &name),
+        Command::DropUser { name, at } => users::drop(state, &name, at),
         Command::CreateDatabase(new) => databases::create(state, new),
         Command::DropDatabase { database, at_ms } => databases::drop(state, database, at_ms),
         Command::FreshPartitions { database, partitions, line } => {
@@ -87,6 +88,7 @@ fn step(state: &mut State, command: Command) -> Result<Response> {
             Ok(Response::Done)
         }
         Command::Batch(commands) => batch(state, commands),
+        other => roles::step(state, other),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The metadata of a cluster: who it is, its users, databases, links, slots, gates and history,
+//! The metadata of a cluster: who it is, its roles, databases, links, slots, gates and history,
 //! as a deterministic state machine with a small log of its own.
 //!
 //! ```text
@@ -33,6 +33,7 @@
 
 mod apply;
 mod command;
+mod roles;
 pub mod scram;
 mod shell;
 mod state;
@@ -40,8 +41,12 @@ mod store;
 
 pub use apply::apply;
 pub use command::{Command, NewDatabase, Response};
+pub use roles::{
+    DROPPED_ROLES, DroppedRole, Membership, Principals, RoleChange, User, is_reserved_role,
+    roles_of,
+};
 pub use shell::{Bootstrap, Meta};
 pub use state::{
     Cluster, Database, DatabaseState, Durability, Gate, HISTORY_ROWS, Handover, HandoverSide,
-    HistoryRow, LINK_ROWS, Link, Promotion, Slot, Source, State, User, peer_of, peer_user,
+    HistoryRow, LINK_ROWS, Link, Promotion, Slot, Source, State, peer_of, peer_user,
 };

@@ -1,5 +1,6 @@
 //! What the metadata consists of. Plain data: who may change it and how is in [`crate::apply()`].
 
+use crate::roles::{DroppedRole, Membership, User};
 use crate::scram::Verifier;
 use base::{ClusterId, DatabaseId, Epoch, LineId, LogId, Lsn, NodeId, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -32,6 +33,18 @@ pub struct State {
     /// user [`peer_user`].
     #[serde(default)]
     pub peers: BTreeMap<ClusterId, Verifier>,
+    /// Who is a member of which role.
+    #[serde(default)]
+    pub memberships: Vec<Membership>,
+    /// Roles that were dropped, oldest first, at most [`DROPPED_ROLES`](crate::DROPPED_ROLES).
+    #[serde(default)]
+    pub dropped_roles: Vec<DroppedRole>,
+    /// When roles or memberships changed last.
+    #[serde(default)]
+    pub roles_changed: Timestamp,
+    /// Settings that new sessions of all databases begin with.
+    #[serde(default)]
+    pub settings: BTreeMap<String, String>,
     /// What happened to databases, oldest first, at most [`HISTORY_ROWS`].
     pub history: Vec<HistoryRow>,
     /// How many events were noted since the folder was made: the newest one's [`HistoryRow::id`].
@@ -50,15 +63,6 @@ pub struct Cluster {
     pub node: NodeId,
     /// Random; makes the salts of users that do not exist (hex).
     pub secret: String,
-}
-
-/// Somebody who may log in.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct User {
-    /// Checks the password without knowing it.
-    pub verifier: Verifier,
-    /// May do everything.
-    pub superuser: bool,
 }
 
 /// When a commit is acknowledged.
@@ -141,6 +145,9 @@ pub struct Database {
     /// For how long old row versions stay readable, if it is not the node's setting.
     #[serde(default)]
     pub version_retention_ms: Option<u64>,
+    /// It was promoted, and the roles that came with it are still to be taken over.
+    #[serde(default)]
+    pub adopting: bool,
 }
 
 impl Database {
@@ -343,6 +350,10 @@ impl State {
             users: BTreeMap::new(),
             databases: BTreeMap::new(),
             peers: BTreeMap::new(),
+            memberships: Vec::new(),
+            dropped_roles: Vec::new(),
+            roles_changed: Timestamp::ZERO,
+            settings: BTreeMap::new(),
             history: Vec::new(),
             events: 0,
         }

@@ -34,7 +34,7 @@
 //! runs to its end.
 //!
 //! # What is not here
-//! Privileges of single objects, `LISTEN`, cursors that scroll or outlive their transaction, time
+//! `LISTEN`, cursors that scroll or outlive their transaction, time
 //! zones other than UTC.
 
 mod block;
@@ -43,6 +43,7 @@ pub mod copy;
 mod copy_in;
 mod copy_out;
 mod cursors;
+mod entry;
 mod front;
 mod interrupt;
 mod lexer;

@@ -41,10 +41,14 @@ impl std::fmt::Debug for Session {
 }
 
 impl Session {
-    pub(crate) fn open(mut place: Place, visitor: Visitor) -> Result<Session> {
+    pub(crate) fn open(
+        mut place: Place,
+        visitor: Visitor,
+        defaults: &BTreeMap<String, String>,
+    ) -> Result<Session> {
         let front = place.front().clone();
         front.engine().database(&visitor.database)?;
-        let settings = Settings::new(&visitor.settings)?;
+        let settings = Settings::new(defaults, &visitor.settings)?;
         let executor = sql::Executor::new(
             front.runtime().clone(),
             front.engine().clone(),

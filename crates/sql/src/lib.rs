@@ -36,6 +36,7 @@ pub mod error;
 mod executor;
 pub mod plan;
 pub mod point;
+pub mod privilege;
 pub mod scan;
 pub mod sequence;
 pub mod shape;

@@ -97,6 +97,7 @@ impl Engine {
             if record.state == DatabaseState::Primary {
                 self.finish_promotion(&database).await?;
                 crate::recover::resolve(&database).await?;
+                self.adopt_or_say(&database).await;
                 self.check_after_restart(&record, &database);
             }
         }
@@ -114,7 +115,7 @@ impl Engine {
     }
 
     /// Notes an event that this node itself is the author of.
-    fn note(&self, database: &str, kind: &str, detail: &str) {
+    pub(crate) fn note(&self, database: &str, kind: &str, detail: &str) {
         let row = HistoryRow::new(self.env.clock.now_ms(), database, kind, detail);
         if let Err(error) = self.meta.apply(Command::History(row)) {
             tracing::warn!(database, kind, %error, "not in the history");

@@ -24,7 +24,8 @@
 //!    commits come after. A transaction without writes is serial at its snapshot as it is.
 //! 6. Values of sequences are reserved in blocks by transactions of their own; see `sequence`.
 //! 7. Writes bring index entries along, in the same partition; see `index`.
-//! 8. The schema is rows of partition 0; DDL locks a table's descriptor exclusively, everything
+//! 8. The roles of the cluster travel with its databases; see `principals`.
+//! 9. The schema is rows of partition 0; DDL locks a table's descriptor exclusively, everything
 //!    else shares it.
 //!
 //! # Invariants
@@ -62,6 +63,7 @@ mod engine;
 mod gate;
 mod index;
 mod oracle;
+mod principals;
 mod recover;
 mod room;
 mod sequence;
@@ -78,6 +80,7 @@ pub use engine::Engine;
 pub use gate::WriterGuard;
 pub use index::{Duplicate, EntryMove};
 pub use oracle::Oracle;
+pub use principals::carried;
 pub use room::Room;
 pub use sequence::SequenceHandle;
 pub use settings::{Between, EngineSettings};

@@ -14,6 +14,7 @@ mod memory;
 mod pgbench;
 mod replication;
 mod restart;
+mod roles;
 mod tls;
 mod vault;
 mod verbs;

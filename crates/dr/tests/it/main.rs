@@ -14,6 +14,7 @@ mod handover;
 mod indexes;
 mod past;
 mod refusals;
+mod roles;
 mod sequences;
 mod states;
 mod verify;

@@ -39,6 +39,7 @@ pub(super) fn create(state: &mut State, new: NewDatabase) -> Result<Response> {
         slots: BTreeMap::new(),
         handover: None,
         version_retention_ms: None,
+        adopting: false,
     };
     state.databases.insert(id, database);
     note(state, row);
@@ -141,6 +142,7 @@ pub(super) fn promote(
     database.state = DatabaseState::Primary;
     database.promotion_epoch = promotion.epoch;
     database.promotion = Some(promotion);
+    database.adopting = true;
     database.link = None;
     database.gate = None;
     database.slots.extend(keep);

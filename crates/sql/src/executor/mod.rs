@@ -20,6 +20,8 @@ mod lift;
 mod past;
 mod prepared;
 mod query;
+mod rights;
+mod role;
 mod run;
 mod utility;
 mod vault;
@@ -30,6 +32,7 @@ pub use prepared::Prepared;
 
 use crate::cell::Frame;
 use crate::plan::{Circumstances, ResultColumn, Rows, Runtime, Sequences};
+use crate::privilege::Identity;
 use crate::sequence::{Draws, Memory};
 use base::{Error, Result, StorageId, TableId, TxnId};
 use parking_lot::Mutex;
@@ -89,6 +92,8 @@ pub struct Executor {
     current: Mutex<Current>,
     lifted: Mutex<BTreeMap<String, Option<Arc<Prepared>>>>,
     sequences: Arc<Memory>,
+    /// What the user is, and the metadata that this was read from.
+    identity: Mutex<Option<(u64, Arc<Identity>)>>,
     notices: Mutex<Vec<Error>>,
 }
 
@@ -114,6 +119,7 @@ impl Executor {
             current: Mutex::default(),
             lifted: Mutex::default(),
             sequences: Arc::default(),
+            identity: Mutex::default(),
             notices: Mutex::default(),
         }
     }
@@ -125,6 +131,21 @@ impl Executor {
 
     pub(crate) fn notice(&self, notice: Error) {
         self.notices.lock().push(notice);
+    }
+
+    /// What the user is now.
+    pub fn identity(&self) -> Arc<Identity> {
+        self.engine.meta.read(|state| {
+            let mut known = self.identity.lock();
+            match &*known {
+                Some((applied, identity)) if *applied == state.applied => identity.clone(),
+                _ => {
+                    let identity = Arc::new(Identity::of(state, &self.user));
+                    *known = Some((state.applied, identity.clone()));
+                    identity
+                }
+            }
+        })
     }
 
     /// How long to wait for row locks; `None`: as long as it takes.
@@ -168,7 +189,8 @@ impl Executor {
         }
         let catalog = txn.catalog().await?;
         let handle = txn.sequences(self.wait())?;
-        Ok(Arc::new(Draws::new(handle, catalog, self.sequences.clone())))
+        let (memory, by) = (self.sequences.clone(), self.identity());
+        Ok(Arc::new(Draws::new(handle, catalog, memory, by)))
     }
 
     /// Forgets what `currval` and `lastval` tell (`DISCARD SEQUENCES`).

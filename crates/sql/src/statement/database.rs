@@ -2,7 +2,7 @@
 
 use super::error::Failure;
 use super::input::Input;
-use super::{Durability, Stmt};
+use super::{Durability, Stmt, rights};
 use base::{Error, SqlState};
 use datafusion::sql::sqlparser::tokenizer::Token;
 use std::time::Duration;
@@ -50,21 +50,23 @@ pub(super) fn create(input: &mut Input<'_>) -> Result<Stmt, Failure> {
     Ok(Stmt::CreateDatabase { name, if_not_exists, partitions, durability: given })
 }
 
-/// `ALTER DATABASE d {SET version_retention {= | TO} {'1 h' | DEFAULT} | RESET version_retention}`
+/// `ALTER DATABASE d {SET version_retention {= | TO} {'1 h' | DEFAULT} | RESET version_retention}`, or
+/// its owner, or what its sessions begin with.
 pub(super) fn alter(input: &mut Input<'_>) -> Result<Stmt, Failure> {
     input.expect_all(&["alter", "database"])?;
     let database = input.name()?;
-    let reset = input.eat("reset");
-    if !reset && !input.eat("set") {
+    if input.at("owner") {
+        return rights::owner_of_database(input, database);
+    }
+    let reset = input.at("reset");
+    if !reset && !input.at("set") {
         return Err(Failure::Final(Error::unsupported("this form of ALTER DATABASE")));
     }
-    if !input.eat("version_retention") {
-        let name = input.name()?;
-        let what = format!("setting \"{name}\" for a database");
-        return Err(Failure::Final(
-            Error::unsupported(what).hint("what can be set is version_retention"),
-        ));
+    if input.word(1) != "version_retention" {
+        return rights::default(input, rights::Sessions::Database(database));
     }
+    input.parser.next_token();
+    input.expect("version_retention")?;
     if reset {
         return Ok(Stmt::SetVersionRetention { database, retention: None });
     }

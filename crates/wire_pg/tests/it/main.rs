@@ -6,6 +6,7 @@ mod copy;
 mod extended;
 mod login;
 mod raw;
+mod roles;
 mod scripts;
 mod server;
 mod simple;
