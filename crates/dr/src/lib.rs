@@ -27,6 +27,9 @@
 //! 6. **Promotion**: see [`Links::stop`] and [`Links::failover`]. **Planned handover**: see
 //!    [`handover`].
 //! 7. **Verification**: see [`Links::verify`].
+//! 8. **Roles** of the source's cluster lie among the rows of its database, kept up to date by the source;
+//!    a promotion takes over those that are missing: see
+//!    [`Engine::adopt_roles`](txn::Engine::adopt_roles).
 //!
 //! # Invariants
 //! * A target acknowledges only what is durable; a source keeps what no live slot has acknowledged.

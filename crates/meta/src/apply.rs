@@ -1,6 +1,7 @@
 //! The state machine: [`apply()`] is the only way metadata changes. Pure: no clock, no chance, no I/O.
 //! An error leaves the state in an undefined half; callers apply to a copy and keep it on success.
 
+mod adopt;
 mod databases;
 mod links;
 mod roles;

@@ -1,6 +1,7 @@
 //! Everything that can be done to the metadata. Times and random values are in the command, never
 //! drawn while applying, so that every replica of the state machine reaches the same state.
 
+use crate::address::AddressRule;
 use crate::roles::{Membership, Principals, RoleChange, User};
 use crate::scram::Verifier;
 use crate::state::{DatabaseState, Durability, Gate, Handover, HistoryRow, Link, Slot};
@@ -276,6 +277,15 @@ pub enum Command {
         setting: Option<String>,
         /// Its value.
         value: Option<String>,
+    },
+    /// A new address rule; an error if the name is taken.
+    CreateAddressRule(AddressRule),
+    /// Removes an address rule.
+    DropAddressRule {
+        /// Which.
+        name: String,
+        /// When.
+        at: Timestamp,
     },
     /// Takes over the roles that came with a promoted database: those that are not here are made,
     /// those that are the same and were changed there later are changed, all others stay as they

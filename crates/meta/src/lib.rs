@@ -31,6 +31,7 @@
 //! It knows nothing of partitions' data. Whoever orders `Dropping` or `Promote` carries the order
 //! out, and again after a restart, until it is complete.
 
+pub mod address;
 mod apply;
 mod command;
 mod roles;
@@ -39,6 +40,7 @@ mod shell;
 mod state;
 mod store;
 
+pub use address::{AddressRule, Network};
 pub use apply::apply;
 pub use command::{Command, NewDatabase, Response};
 pub use roles::{

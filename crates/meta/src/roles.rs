@@ -4,6 +4,7 @@
 //! copy of its cluster's roles among its own rows ([`Principals`]), which reaches its standbys like all
 //! other data; whoever is promoted takes over what it lacks: see [`Command::AdoptRoles`](crate::Command).
 
+use crate::address::AddressRule;
 use crate::scram::Verifier;
 use crate::state::{PEER_PREFIX, State};
 use base::{Error, Result, Timestamp};
@@ -132,6 +133,9 @@ pub struct Principals {
     /// Those that are no more.
     #[serde(default)]
     pub dropped: Vec<DroppedRole>,
+    /// The address rules of the database.
+    #[serde(default)]
+    pub address_rules: Vec<AddressRule>,
     /// When they changed last.
     pub as_of: Timestamp,
 }
@@ -150,9 +154,11 @@ impl Principals {
 }
 
 impl State {
-    /// What this cluster's primary databases carry.
-    pub fn principals(&self) -> Principals {
+    /// What a primary database of this cluster carries.
+    pub fn principals(&self, database: &str) -> Principals {
+        let concerns = |rule: &&AddressRule| rule.database.as_deref() == Some(database);
         Principals {
+            address_rules: self.address_rules.values().filter(concerns).cloned().collect(),
             roles: self.users.clone(),
             memberships: self.memberships.clone(),
             dropped: self.dropped_roles.clone(),

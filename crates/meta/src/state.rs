@@ -1,5 +1,6 @@
 //! What the metadata consists of. Plain data: who may change it and how is in [`crate::apply()`].
 
+use crate::address::AddressRule;
 use crate::roles::{DroppedRole, Membership, User};
 use crate::scram::Verifier;
 use base::{ClusterId, DatabaseId, Epoch, LineId, LogId, Lsn, NodeId, Timestamp};
@@ -45,6 +46,9 @@ pub struct State {
     /// Settings that new sessions of all databases begin with.
     #[serde(default)]
     pub settings: BTreeMap<String, String>,
+    /// From where who may connect, by name.
+    #[serde(default)]
+    pub address_rules: BTreeMap<String, AddressRule>,
     /// What happened to databases, oldest first, at most [`HISTORY_ROWS`].
     pub history: Vec<HistoryRow>,
     /// How many events were noted since the folder was made: the newest one's [`HistoryRow::id`].
@@ -354,6 +358,7 @@ impl State {
             dropped_roles: Vec::new(),
             roles_changed: Timestamp::ZERO,
             settings: BTreeMap::new(),
+            address_rules: BTreeMap::new(),
             history: Vec::new(),
             events: 0,
         }

@@ -2,6 +2,7 @@
 
 use crate::front::Visitor;
 use base::{Catalog, Error, Privileges, Result, SqlState};
+use meta::address;
 use sql::privilege::{Identity, Object};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,6 +17,19 @@ pub(crate) async fn check(engine: &Engine, who: &Visitor) -> Result<BTreeMap<Str
     if state.users.get(&who.user).is_some_and(|user| !user.login) {
         let message = format!("role \"{}\" is not permitted to log in", who.user);
         return Err(Error::new(SqlState::INVALID_AUTHORIZATION, message));
+    }
+    if let Some(from) = who.address {
+        let rules = state.address_rules.values();
+        address::admit(rules, &by.memberships, &who.database, from).map_err(|rule| {
+            let message = format!(
+                "user \"{}\" may not connect to database \"{}\" from {from}",
+                who.user, who.database
+            );
+            Error::new(SqlState::INVALID_AUTHORIZATION, message).detail(match rule {
+                Some(name) => format!("Address rule \"{name}\" keeps it out."),
+                None => "It is in none of the networks that address rules allow.".to_owned(),
+            })
+        })?;
     }
     let catalog = match database.newest_catalog().await {
         // A first copy, or one that comes back, is for those who look after it.

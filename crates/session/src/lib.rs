@@ -14,7 +14,7 @@
 //!
 //! # Steps
 //! 1. [`Front::admit`] reserves a place at a connection's first packet, [`Front::open`] opens the
-//!    session once the password was checked.
+//!    session once the password was checked, if the role may log in, from there and to that database.
 //! 2. A simple query: [`Session::script`], then for each statement [`Session::run`] and its answer,
 //!    then [`Session::end_implicit`]. All statements of a script share one implicit transaction.
 //! 3. The extended protocol: [`Session::parse`], [`Session::bind`], [`Session::execute`], each any

@@ -57,6 +57,7 @@ impl Session {
             &visitor.user,
             place.id(),
         );
+        executor.set_address(visitor.address);
         let signal = place.signal().clone();
         let interrupts = Interrupts::new(front.engine().env.clone(), signal);
         let mut session = Session {

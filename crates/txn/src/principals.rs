@@ -28,12 +28,14 @@ impl Engine {
     pub async fn publish_roles(&self, database: &Arc<Database>) -> Result<bool> {
         let mut txn = database.begin(TxnOptions::default());
         txn.start_statement().await?;
-        if carried(txn.catalog().await?.as_ref())? == Some(self.meta.read(|s| s.principals())) {
+        if carried(txn.catalog().await?.as_ref())?
+            == Some(self.meta.read(|s| s.principals(database.name())))
+        {
             return Ok(false);
         }
         txn.begin_ddl().await?;
         // As they are now that nobody else changes the row.
-        let now = self.meta.read(|s| s.principals());
+        let now = self.meta.read(|s| s.principals(database.name()));
         txn.put_principals(Bytes::from(now.encode()?)).await?;
         txn.commit().await?;
         Ok(true)

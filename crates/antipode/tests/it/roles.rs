@@ -26,6 +26,8 @@ async fn the_same_users_have_the_same_rights_after_a_failover() {
             "REVOKE CONNECT ON DATABASE d FROM PUBLIC",
             "GRANT CONNECT ON DATABASE d TO app",
             "ALTER DATABASE d SET lock_timeout = '7s'",
+            "CREATE ADDRESS RULE home FOR app ON DATABASE d FROM '127.0.0.0/8' ALLOW",
+            "CREATE ADDRESS RULE here FOR ALL FROM '0.0.0.0/0' ALLOW",
             "ALTER ROLE app SET statement_timeout = '1 min'",
         ],
     )
@@ -41,6 +43,12 @@ async fn the_same_users_have_the_same_rights_after_a_failover() {
     script(&east, &["INSERT INTO t (n) VALUES (3)"]).await;
     pair.west.agrees_with(&pair.east, "d", "SELECT count(*) FROM t").await;
     assert!(connect(pair.west.port(), "app", "app's own", "d").await.is_err(), "not there yet");
+    let standby = pair.west.connect("d").await;
+    let carried = "SELECT role_name, exists_here FROM information_schema.carried_roles ORDER BY 1";
+    assert_eq!(
+        rows(&standby, carried).await,
+        [["app", "f"], ["late", "f"], ["readers", "f"], ["root", "t"]]
+    );
     pair.east.kill();
     pair.west.admin("FAILOVER DATABASE d WITH DATA LOSS").await;
 
@@ -56,6 +64,8 @@ async fn the_same_users_have_the_same_rights_after_a_failover() {
     let west = pair.west.connect("d").await;
     let gone = "SELECT count(*) FROM pg_roles WHERE rolname = 'old'";
     assert_eq!(one(&west, gone).await, "0", "it was dropped before");
+    let rules = "SELECT rule_name, role_name, database_name FROM information_schema.address_rules";
+    assert_eq!(rows(&west, rules).await, [["home", "app", "d"]], "those of the database");
     let told = "SELECT detail FROM information_schema.replication_history WHERE event = 'roles'";
     assert_eq!(
         rows(&west, told).await,

@@ -18,7 +18,7 @@ fn role(cluster: &Cluster, name: &str) -> Option<User> {
 
 /// Waits until a standby has received what a role is at its source.
 async fn carried(standby: &Cluster, source: &Cluster) {
-    let now = source.engine.meta.read(|s| s.principals());
+    let now = source.engine.meta.read(|s| s.principals(BANK));
     for _ in 0..2_000 {
         let catalog = standby.bank().newest_catalog().await;
         if catalog.is_ok_and(|c| txn::carried(&c).expect("readable") == Some(now.clone())) {

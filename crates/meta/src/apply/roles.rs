@@ -1,10 +1,11 @@
-//! Memberships, defaults of sessions, and the roles that come with a promoted database.
+//! Memberships, defaults of sessions, address rules.
 
-use super::{find, note, users};
+use super::{adopt, users};
+use crate::address::AddressRule;
 use crate::command::{Command, Response};
-use crate::roles::{Membership, Principals, User};
-use crate::state::{HistoryRow, State};
-use base::{DatabaseId, Error, Result, SqlState, Timestamp};
+use crate::roles::Membership;
+use crate::state::State;
+use base::{Error, Result, SqlState, Timestamp};
 use std::collections::BTreeMap;
 
 pub(super) fn step(state: &mut State, command: Command) -> Result<Response> {
@@ -27,8 +28,19 @@ pub(super) fn step(state: &mut State, command: Command) -> Result<Response> {
             put(&mut state.settings, setting, value);
             Ok(Response::Done)
         }
+        Command::CreateAddressRule(rule) => create_rule(state, rule),
+        Command::DropAddressRule { name, at } => {
+            users::touch(state, at);
+            match state.address_rules.remove(&name) {
+                Some(_) => Ok(Response::Done),
+                None => {
+                    let message = format!("address rule \"{name}\" does not exist");
+                    Err(Error::new(SqlState::UNDEFINED_OBJECT, message))
+                }
+            }
+        }
         Command::AdoptRoles { database, principals, at_ms } => {
-            adopt(state, database, principals, at_ms)
+            adopt::adopt(state, database, principals, at_ms)
         }
         other => Err(Error::internal(format!("{other:?} is not about roles"))),
     }
@@ -42,6 +54,19 @@ fn put(settings: &mut BTreeMap<String, String>, name: Option<String>, value: Opt
     }
 }
 
+fn create_rule(state: &mut State, rule: AddressRule) -> Result<Response> {
+    if let Some(role) = &rule.role {
+        users::find(state, role)?;
+    }
+    if state.address_rules.contains_key(&rule.name) {
+        let message = format!("address rule \"{}\" already exists", rule.name);
+        return Err(Error::new(SqlState::DUPLICATE_OBJECT, message));
+    }
+    users::touch(state, rule.changed);
+    state.address_rules.insert(rule.name.clone(), rule);
+    Ok(Response::Done)
+}
+
 fn rename(state: &mut State, name: &str, to: String, at: Timestamp) -> Result<Response> {
     users::find(state, name)?;
     users::check_new_name(state, &to)?;
@@ -53,6 +78,9 @@ fn rename(state: &mut State, name: &str, to: String, at: Timestamp) -> Result<Re
                 slot.clone_from(&to);
             }
         }
+    }
+    for rule in state.address_rules.values_mut().filter(|r| r.role.as_deref() == Some(name)) {
+        rule.role = Some(to.clone());
     }
     state.users.insert(to, role);
     users::touch(state, at);
@@ -102,130 +130,3 @@ fn revoke(
     }
     Ok(Response::Done)
 }
-
-/// What was done with the roles that came along, by name.
-#[derive(Default)]
-struct Done {
-    made: Vec<String>,
-    changed: Vec<String>,
-    kept: Vec<String>,
-    closed: Vec<String>,
-}
-
-fn adopt(
-    state: &mut State,
-    database: DatabaseId,
-    theirs: Principals,
-    at_ms: u64,
-) -> Result<Response> {
-    let record = find(state, database)?;
-    record.adopting = false;
-    let name = record.name.clone();
-    let mut done = Done::default();
-    let ours = state.users.clone();
-    for (name, role) in &theirs.roles {
-        take(state, name, role, &mut done);
-    }
-    close(state, &theirs, &mut done);
-    members(state, &ours, &theirs);
-    users::touch(state, theirs.as_of);
-    if let Some(detail) = done.told(state) {
-        note(state, HistoryRow::new(at_ms, name, "roles", detail));
-    }
-    Ok(Response::Done)
-}
-
-/// A role that came along: made if it is not here, changed if it is the same and they know better.
-fn take(state: &mut State, name: &str, theirs: &User, done: &mut Done) {
-    match state.users.get(name) {
-        None => {
-            if users::check_new_name(state, name).is_ok() {
-                state.users.insert(name.to_owned(), theirs.clone());
-                done.made.push(name.to_owned());
-            }
-        }
-        Some(ours) if ours.is_same(theirs) => {
-            let last = users::keep_a_superuser(state, name).is_err();
-            if theirs.changed > ours.changed && (!last || theirs.superuser && theirs.login) {
-                state.users.insert(name.to_owned(), theirs.clone());
-                done.changed.push(name.to_owned());
-            }
-        }
-        Some(ours) if ours != theirs => done.kept.push(name.to_owned()),
-        Some(_) => {}
-    }
-}
-
-/// Roles that were carried here once and were dropped or renamed there since may not log in any
-/// more. They stay, because other databases may be theirs.
-fn close(state: &mut State, theirs: &Principals, done: &mut Done) {
-    let names: Vec<String> = state.users.keys().cloned().collect();
-    for name in names {
-        let Some(ours) = state.users.get(&name) else { continue };
-        if ours.id == 0 || !ours.login || theirs.roles.get(&name).is_some_and(|r| r.is_same(ours)) {
-            continue;
-        }
-        let dropped = theirs.dropped.iter().any(|d| d.id == ours.id && d.at >= ours.changed);
-        let renamed = theirs.roles.values().any(|r| r.is_same(ours) && r.changed >= ours.changed);
-        if (dropped || renamed) && users::keep_a_superuser(state, &name).is_ok() {
-            if let Some(ours) = state.users.get_mut(&name) {
-                ours.login = false;
-            }
-            done.closed.push(name);
-        }
-    }
-}
-
-/// Memberships of roles that are the same on both sides become theirs, but for what was granted here
-/// later.
-fn members(state: &mut State, before: &BTreeMap<String, User>, theirs: &Principals) {
-    let same = |name: &String| match (before.get(name), theirs.roles.get(name)) {
-        (Some(ours), Some(theirs)) => ours.is_same(theirs),
-        (None, Some(_)) => true,
-        _ => false,
-    };
-    let listed = |m: &Membership, all: &[Membership]| {
-        all.iter().any(|n| n.role == m.role && n.member == m.member)
-    };
-    state.memberships.retain(|m| {
-        let carried = same(&m.role) && same(&m.member);
-        !carried || m.at > theirs.as_of || listed(m, &theirs.memberships)
-    });
-    for m in &theirs.memberships {
-        // A role of this cluster's own gets no members from elsewhere.
-        let known = same(&m.role) && state.users.contains_key(&m.member);
-        if known && !state.roles_of(&m.role, false).contains(&m.member) {
-            match state.memberships.iter_mut().find(|n| n.role == m.role && n.member == m.member) {
-                Some(ours) if m.at > ours.at => *ours = m.clone(),
-                Some(_) => {}
-                None => state.memberships.push(m.clone()),
-            }
-        }
-    }
-}
-
-impl Done {
-    fn told(self, state: &State) -> Option<String> {
-        // Who may do everything from now on is worth a word.
-        let new = |name: String| match state.is_superuser(&name) {
-            true => format!("{name} (superuser)"),
-            false => name,
-        };
-        let made = self.made.into_iter().map(new).collect();
-        let changed = self.changed.into_iter().map(new).collect();
-        let parts = [
-            ("made", made),
-            ("changed as they were there", changed),
-            ("left as they are here", self.kept),
-            ("gone there, may not log in any more", self.closed),
-        ];
-        let parts: [(&str, Vec<String>); 4] = parts;
-        let told = parts.iter().filter(|(_, names)| !names.is_empty());
-        let told: Vec<String> =
-            told.map(|(what, names)| format!("{what}: {}", names.join(", "))).collect();
-        (!told.is_empty()).then(|| told.join("; "))
-    }
-}
-
-#[cfg(test)]
-mod tests;

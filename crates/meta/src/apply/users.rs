@@ -102,6 +102,7 @@ pub(super) fn drop(state: &mut State, name: &str, at: Timestamp) -> Result<Respo
     keep_a_superuser(state, name)?;
     let role = state.users.remove(name).ok_or_else(|| unknown(name))?;
     state.memberships.retain(|m| m.role != name && m.member != name);
+    state.address_rules.retain(|_, rule| rule.role.as_deref() != Some(name));
     touch(state, at);
     if role.id != 0 {
         let name = name.to_owned();

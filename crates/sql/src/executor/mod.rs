@@ -10,6 +10,7 @@
 //! A [`Prepared`] keeps its compiled plan as long as every table it names is unchanged in the
 //! catalog that the transaction sees; otherwise it is compiled anew.
 
+mod address;
 mod administer;
 mod body;
 mod copy;
@@ -38,6 +39,7 @@ use base::{Error, Result, StorageId, TableId, TxnId};
 use parking_lot::Mutex;
 use partition::LockWait;
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use txn::{Engine, Transaction};
@@ -92,6 +94,8 @@ pub struct Executor {
     current: Mutex<Current>,
     lifted: Mutex<BTreeMap<String, Option<Arc<Prepared>>>>,
     sequences: Arc<Memory>,
+    /// Where the client is, if it came over a network.
+    address: Mutex<Option<IpAddr>>,
     /// What the user is, and the metadata that this was read from.
     identity: Mutex<Option<(u64, Arc<Identity>)>>,
     notices: Mutex<Vec<Error>>,
@@ -119,6 +123,7 @@ impl Executor {
             current: Mutex::default(),
             lifted: Mutex::default(),
             sequences: Arc::default(),
+            address: Mutex::default(),
             identity: Mutex::default(),
             notices: Mutex::default(),
         }
@@ -131,6 +136,11 @@ impl Executor {
 
     pub(crate) fn notice(&self, notice: Error) {
         self.notices.lock().push(notice);
+    }
+
+    /// Tells where the client is, which has to do with what it may forbid.
+    pub fn set_address(&self, address: Option<IpAddr>) {
+        *self.address.lock() = address;
     }
 
     /// What the user is now.

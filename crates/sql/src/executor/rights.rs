@@ -2,12 +2,15 @@
 //! user's transaction like descriptors of tables. Those of another database than the one connected to
 //! are changed by a transaction of their own, at once.
 
+mod owner;
+mod shown;
+
 use super::administer::rows_of;
 use super::{Executor, Outcome};
 use crate::change::{Run, schema_and_name, writable};
 use crate::privilege::{self, Identity, Kind, Need, Object};
 use crate::statement::{Grant, Objects, Rights, RoleName, Sessions};
-use crate::system::{self, GrantRow};
+use crate::system;
 use base::{
     Access, AclItem, Catalog, Error, Privileges, Result, Securable, SessionDefaults, SqlState,
 };
@@ -31,6 +34,7 @@ impl Executor {
             Isolation::ReadCommitted if !txn.is_past() => own.clone(),
             _ => txn.database().newest_catalog().await?,
         };
+        Object::schema(&newest).need(&by, Privileges::USAGE)?;
         for need in needs {
             let known = |c: &Catalog| {
                 let id = need.relation;
@@ -69,7 +73,10 @@ impl Executor {
                 let rows = self.shown_grants(run, who.as_ref()).await?;
                 return Ok(rows_of(system::grants(rows)?, "SHOW"));
             }
-            Rights::Membership { .. } | Rights::Rename { .. } => {
+            Rights::Membership { .. }
+            | Rights::Rename { .. }
+            | Rights::CreateRule { .. }
+            | Rights::DropRule { .. } => {
                 return Err(Error::internal("this statement belongs to no transaction"));
             }
         }
@@ -166,92 +173,6 @@ impl Executor {
         }
     }
 
-    /// A role that must exist.
-    pub(super) fn role_named(&self, role: &RoleName, by: &Identity) -> Result<String> {
-        let name = match role {
-            RoleName::Current => &by.user,
-            RoleName::Named(name) => name,
-            RoleName::Public => "public",
-        };
-        if self.engine.meta.read(|s| s.users.contains_key(name)) {
-            return Ok(name.to_owned());
-        }
-        let message = format!("role \"{name}\" does not exist");
-        Err(Error::new(SqlState::UNDEFINED_OBJECT, message))
-    }
-
-    /// A role that the user may give things to: itself, or one it is a member of.
-    pub(super) fn receiver(&self, role: &RoleName, by: &Identity) -> Result<String> {
-        let name = self.role_named(role, by)?;
-        if by.superuser || by.memberships.contains(&name) {
-            return Ok(name);
-        }
-        let message = format!("must be able to SET ROLE \"{name}\"");
-        Err(Error::new(SqlState::INSUFFICIENT_PRIVILEGE, message))
-    }
-
-    /// `ALTER {DATABASE|SCHEMA} … OWNER TO`
-    async fn give(&self, run: &mut Run<'_>, on: &Objects, to: &RoleName) -> Result<()> {
-        let to = self.receiver(to, run.by)?;
-        match on {
-            Objects::Databases(names) => {
-                for name in names {
-                    self.in_database(run, name, async |txn, by, catalog| {
-                        let object = Object::database(&catalog, name);
-                        object.need_owner(by)?;
-                        give_one(txn, Securable::Database, &object, &to).await
-                    })
-                    .await?;
-                }
-            }
-            other => {
-                run.txn.begin_ddl().await?;
-                let catalog = run.txn.catalog().await?;
-                for (of, object) in objects(&catalog, other)? {
-                    object.need_owner(run.by)?;
-                    give_one(run.txn, of, &object, &to).await?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// `REASSIGN OWNED` and `DROP OWNED`, in the database connected to.
-    async fn owned(
-        &self,
-        run: &mut Run<'_>,
-        roles: &[RoleName],
-        to: Option<&RoleName>,
-    ) -> Result<()> {
-        let to = to.map(|to| self.receiver(to, run.by)).transpose()?;
-        for role in roles {
-            let from = self.receiver(role, run.by)?;
-            run.txn.begin_ddl().await?;
-            let catalog = run.txn.catalog().await?;
-            let changes = match &to {
-                Some(to) => privilege::reassign(&catalog, &from, to),
-                None => {
-                    let mut owned =
-                        catalog.access.values().filter(|a| a.owner.as_ref() == Some(&from));
-                    if owned.next().is_some() {
-                        return Err(Error::unsupported("DROP OWNED BY a role that owns objects")
-                            .hint("REASSIGN OWNED BY … TO … first, or drop them one by one"));
-                    }
-                    privilege::drop_owned(&catalog, &from)
-                }
-            };
-            for (of, access) in changes {
-                run.txn.put_access(of, &access).await?;
-            }
-            if to.is_none() && catalog.defaults.keys().any(|(of, _)| *of == from) {
-                let mut defaults = catalog.defaults.as_ref().clone();
-                defaults.retain(|(of, _), _| *of != from);
-                run.txn.put_defaults(&defaults).await?;
-            }
-        }
-        Ok(())
-    }
-
     /// `ALTER {DATABASE d|ROLE r IN DATABASE d} {SET|RESET} …`
     async fn set_default(
         &self,
@@ -279,63 +200,6 @@ impl Executor {
         })
         .await
     }
-
-    /// `SHOW GRANTS`: of a role, or of everybody, in the database connected to.
-    async fn shown_grants(
-        &self,
-        run: &mut Run<'_>,
-        who: Option<&RoleName>,
-    ) -> Result<Vec<GrantRow>> {
-        let who = match who {
-            None => None,
-            Some(role) => {
-                let name = self.grantee(role, run.by)?;
-                Some(self.engine.meta.read(|s| match &name {
-                    Some(name) => s.roles_of(name, true),
-                    None => Default::default(),
-                }))
-            }
-        };
-        let catalog = run.txn.catalog().await?;
-        let mut rows = Vec::new();
-        let nobody = self.engine.meta.read(privilege::nobody);
-        for object in everything(&catalog, &self.database) {
-            for item in object.acl().iter() {
-                let fits = |all: &std::collections::BTreeSet<String>| {
-                    item.grantee.as_ref().is_none_or(|name| all.contains(name))
-                };
-                if who.as_ref().is_none_or(fits) {
-                    rows.extend(lines(&object, item, &nobody));
-                }
-            }
-        }
-        for m in self.engine.meta.read(|s| s.memberships.clone()) {
-            if who.as_ref().is_none_or(|all| all.contains(&m.member)) {
-                rows.push(GrantRow {
-                    kind: "role",
-                    object: m.role,
-                    grantee: m.member,
-                    privilege: "MEMBER",
-                    grantable: m.admin,
-                    grantor: m.grantor,
-                });
-            }
-        }
-        Ok(rows)
-    }
-}
-
-/// The lines that one grant has in `SHOW GRANTS`.
-fn lines(object: &Object, item: &AclItem, nobody: &str) -> Vec<GrantRow> {
-    let line = |(one, _, privilege): (Privileges, char, &'static str)| GrantRow {
-        kind: object.kind.name(),
-        object: object.name.clone(),
-        grantee: item.grantee.clone().unwrap_or_else(|| "PUBLIC".into()),
-        privilege,
-        grantable: item.grantable.has(one),
-        grantor: if item.grantor.is_empty() { nobody.to_owned() } else { item.grantor.clone() },
-    };
-    item.privileges.each().map(line).collect()
 }
 
 /// Who counts as the one who grants: the owner, also if somebody does it in its place; else a role
@@ -353,19 +217,6 @@ fn grantor(object: &Object, by: &Identity, wanted: Privileges) -> String {
     let first = may.next();
     let own = may.any(|name| name == by.user);
     first.filter(|_| !own).unwrap_or_else(|| by.user.clone())
-}
-
-async fn give_one(txn: &mut Transaction, of: Securable, object: &Object, to: &str) -> Result<()> {
-    let access = object.access();
-    txn.put_access(of, &privilege::given(access, access.owner.as_deref(), to)).await
-}
-
-/// Everything in a database that has rights.
-fn everything(catalog: &Catalog, database: &str) -> Vec<Object> {
-    let tables = catalog.tables.values().map(|t| Object::table(catalog, t));
-    let sequences = catalog.sequences.values().map(|s| Object::sequence(catalog, s));
-    let own = [Object::database(catalog, database), Object::schema(catalog)];
-    own.into_iter().chain(tables).chain(sequences).collect()
 }
 
 /// The objects that a statement names, but for databases.

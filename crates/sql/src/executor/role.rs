@@ -1,14 +1,22 @@
 //! Roles: rows of the cluster's metadata, durable at once. Each change is told to the databases that
 //! carry the roles along (see `txn`'s `principals`).
 
+mod may;
+
+use self::may::{may_manage, may_set};
 use super::{Executor, Outcome};
-use crate::privilege::{self, Identity};
+use crate::privilege;
 use crate::statement::{Rights, RoleName, Sessions, UserOptions};
 use base::{Error, Result, SqlState, Timestamp};
 use meta::scram::Verifier;
 use meta::{Command, DatabaseState, Membership, RoleChange, User};
 use std::sync::Arc;
+use std::time::Duration;
 use txn::{Database, TxnOptions};
+
+/// How long a statement about roles waits until its databases carry the change. Whoever looks after
+/// links carries it later then.
+const TELL: Duration = Duration::from_secs(3);
 
 impl Executor {
     pub(super) async fn create_user(
@@ -117,6 +125,9 @@ impl Executor {
     pub(super) async fn roles(&self, rights: &Rights) -> Result<Outcome> {
         let (by, at) = (self.identity(), self.engine.oracle.next());
         match rights {
+            Rights::CreateRule { .. } | Rights::DropRule { .. } => {
+                self.change_rules(rights, &by, at)?;
+            }
             Rights::Membership { revoke, roles, members, admin } => {
                 let mut commands = Vec::new();
                 for role in roles {
@@ -183,32 +194,8 @@ impl Executor {
     }
 
     /// An identity for a role; not 0.
-    fn new_id(&self) -> u64 {
+    pub(super) fn new_id(&self) -> u64 {
         self.engine.env.rng.next_u64() | 1
-    }
-
-    /// Nothing, if the user may change this role: a superuser's is for superusers.
-    fn may_touch(&self, by: &Identity, role: &str, what: &str) -> Result<()> {
-        if by.superuser || !self.engine.meta.read(|s| s.is_superuser(role)) {
-            return Ok(());
-        }
-        let detail =
-            "Only roles with the SUPERUSER attribute may change roles with that attribute.";
-        Err(privilege::denied(what, detail))
-    }
-
-    /// Nothing, if the user may make others members of a role.
-    fn may_admit(&self, by: &Identity, role: &str) -> Result<()> {
-        let (superuser, admin) = self.engine.meta.read(|s| {
-            let admin = |m: &Membership| m.admin && m.role == role && by.roles.contains(&m.member);
-            (s.is_superuser(role), s.memberships.iter().any(admin))
-        });
-        if by.superuser || !superuser && (by.createrole || admin) {
-            return Ok(());
-        }
-        let message = format!("permission denied to grant role \"{role}\"");
-        Err(Error::new(SqlState::INSUFFICIENT_PRIVILEGE, message)
-            .detail(format!("Only roles with the ADMIN option on role \"{role}\" may grant it.")))
     }
 
     /// The open databases that are primaries here.
@@ -293,13 +280,18 @@ impl Executor {
             if !told.is_ok_and(|record| self.engine.carries_roles(&record)) {
                 continue;
             }
-            if let Err(error) = self.engine.publish_roles(&database).await {
+            let late = tokio::select! {
+                biased;
+                told = self.engine.publish_roles(&database) => told.err().map(|e| e.message),
+                () = self.engine.env.sleep(TELL) => {
+                    Some("another change of the schema is in the way".to_owned())
+                }
+            };
+            if let Some(why) = late {
                 let name = database.name();
                 let message = format!("the standbys of database \"{name}\" are not told yet");
-                self.notice(Error::new(SqlState::SUCCESSFUL_COMPLETION, message).detail(format!(
-                    "They are as soon as it takes writes again. {}",
-                    error.message
-                )));
+                let detail = format!("They are as soon as that is over: {why}.");
+                self.notice(Error::new(SqlState::SUCCESSFUL_COMPLETION, message).detail(detail));
             }
         }
     }
@@ -307,31 +299,4 @@ impl Executor {
 
 fn has_role(catalog: &base::Catalog, database: &str, role: &str) -> bool {
     !privilege::mentions(catalog, database, role).is_empty()
-}
-
-/// Nothing, if the user may make and change roles.
-fn may_manage(by: &Identity, what: &str) -> Result<()> {
-    if by.superuser || by.createrole {
-        return Ok(());
-    }
-    let detail = "Only roles with the CREATEROLE attribute may do that.";
-    Err(privilege::denied(what, detail))
-}
-
-/// Nothing, if the user may give (or take) these attributes.
-fn may_set(by: &Identity, options: &UserOptions, what: &str) -> Result<()> {
-    let missing = [
-        (options.superuser.is_some() && !by.superuser, "SUPERUSER"),
-        (options.replication.is_some() && !by.superuser, "REPLICATION"),
-        (options.createdb == Some(true) && !by.superuser && !by.createdb, "CREATEDB"),
-    ];
-    match missing.iter().find(|(missing, _)| *missing) {
-        None => Ok(()),
-        Some((_, attribute)) => {
-            let has = if *attribute == "CREATEDB" { "CREATEDB" } else { "SUPERUSER" };
-            let detail =
-                format!("Only roles with the {has} attribute may set the {attribute} attribute.");
-            Err(privilege::denied(what, &detail))
-        }
-    }
 }

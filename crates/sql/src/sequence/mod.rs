@@ -76,6 +76,7 @@ impl Draws {
         if self.by.superuser {
             return Ok(());
         }
+        Object::schema(&self.catalog).need(&self.by, Privileges::USAGE)?;
         let Some(sequence) = self.catalog.sequences.get(&id) else { return Ok(()) };
         let of_identity = sequence.owner.filter(|o| o.identity.is_some());
         let table = of_identity.and_then(|o| self.catalog.tables.get(&o.table));

@@ -352,6 +352,8 @@ fn statement(input: &mut Input<'_>) -> Result<Stmt, Failure> {
         ["alter", "user" | "role", _] => user::alter(input),
         ["drop", "user" | "role" | "group", _] => user::drop(input),
         ["grant" | "revoke", _, _] => rights::grant(input),
+        ["create", "address", "rule"] => rights::create_rule(input),
+        ["drop", "address", "rule"] => rights::drop_rule(input),
         ["reassign", "owned", _] | ["drop", "owned", _] => rights::owned(input),
         ["alter", "schema", _] => rights::alter_schema(input),
         ["alter", "system", _] => rights::alter_system(input),

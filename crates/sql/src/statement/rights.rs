@@ -1,11 +1,20 @@
 //! `GRANT`, `REVOKE`, owners, and what new sessions begin with.
 
+mod default;
+mod grant;
+mod rule;
+
 use super::Stmt;
 use super::error::Failure;
 use super::input::Input;
-use base::{Error, Privileges, SqlState};
+use base::Privileges;
 use datafusion::sql::sqlparser::ast::ObjectName;
 use datafusion::sql::sqlparser::tokenizer::Token;
+pub(super) use default::{
+    alter_schema, alter_system, default, of_role, owned, owner_of_database, set_global,
+};
+pub(super) use grant::grant;
+pub(super) use rule::{create_rule, drop_rule};
 
 /// A role as statements name it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,6 +123,34 @@ pub enum Rights {
         /// Its value; none takes it back.
         value: Option<String>,
     },
+    /// `CREATE ADDRESS RULE n FOR {ALL|r} [ON DATABASE d] FROM '…' {ALLOW|DENY} [PRIORITY n] [FORCE]`
+    CreateRule {
+        /// Its name.
+        name: String,
+        /// No error if it exists.
+        if_not_exists: bool,
+        /// Whom it concerns; everybody if absent.
+        role: Option<RoleName>,
+        /// Where; everywhere if absent.
+        database: Option<String>,
+        /// The network.
+        network: String,
+        /// Lets in.
+        allow: bool,
+        /// A higher one is looked at first.
+        priority: i32,
+        /// Also if it shuts this session out.
+        force: bool,
+    },
+    /// `DROP ADDRESS RULE [IF EXISTS] n [FORCE]`
+    DropRule {
+        /// Which.
+        name: String,
+        /// No error if it does not exist.
+        if_exists: bool,
+        /// Also if that shuts this session out.
+        force: bool,
+    },
     /// `SHOW GRANTS [FOR r]`
     Show(Option<RoleName>),
 }
@@ -123,6 +160,7 @@ impl Rights {
     pub fn stands_alone(&self) -> bool {
         match self {
             Rights::Membership { .. } | Rights::Rename { .. } => true,
+            Rights::CreateRule { .. } | Rights::DropRule { .. } => true,
             Rights::Default { of: Sessions::All | Sessions::Role(_), .. } => true,
             Rights::Show(_) => false,
             _ => false,
@@ -144,6 +182,8 @@ impl Rights {
             Rights::Default { of: Sessions::All, .. } => "ALTER SYSTEM",
             Rights::Default { of: Sessions::Database(_), .. } => "ALTER DATABASE",
             Rights::Default { .. } => "ALTER ROLE",
+            Rights::CreateRule { .. } => "CREATE ADDRESS RULE",
+            Rights::DropRule { .. } => "DROP ADDRESS RULE",
             Rights::Show(_) => "SHOW",
         }
     }
@@ -185,282 +225,6 @@ fn names(input: &mut Input<'_>) -> Result<Vec<String>, Failure> {
 
 fn object_names(input: &mut Input<'_>) -> Result<Vec<ObjectName>, Failure> {
     Ok(input.parser.parse_comma_separated(|p| p.parse_object_name(false))?)
-}
-
-/// `GRANT …` and `REVOKE …`
-pub(super) fn grant(input: &mut Input<'_>) -> Result<Stmt, Failure> {
-    let revoke = input.eat("revoke");
-    if !revoke {
-        input.expect("grant")?;
-    }
-    let mut option = revoke && input.eat_all(&["grant", "option", "for"]);
-    let mut admin = revoke && input.eat_all(&["admin", "option", "for"]);
-    let given = privileges(input)?;
-    if !input.eat("on") {
-        let to_or_from = if revoke { "from" } else { "to" };
-        if !input.eat(to_or_from) {
-            return input.wrong(if revoke { "ON or FROM" } else { "ON or TO" });
-        }
-        let roles = given.roles()?;
-        let members = self::roles(input)?;
-        admin |= !revoke && admin_option(input)?;
-        granted_by(input)?;
-        let _ = input.eat("cascade") || input.eat("restrict");
-        return Ok(stmt(Rights::Membership { revoke, roles, members, admin }));
-    }
-    let privileges = given.privileges()?;
-    let on = objects(input)?;
-    input.expect(if revoke { "from" } else { "to" })?;
-    let roles = self::roles(input)?;
-    option |= !revoke && input.eat_all(&["with", "grant", "option"]);
-    granted_by(input)?;
-    let cascade = input.eat("cascade");
-    input.eat("restrict");
-    Ok(stmt(Rights::Grant(Grant { revoke, privileges, on, roles, option, cascade })))
-}
-
-/// `WITH ADMIN {OPTION|TRUE|FALSE}`
-fn admin_option(input: &mut Input<'_>) -> Result<bool, Failure> {
-    if !input.eat("with") {
-        return Ok(false);
-    }
-    if input.at("inherit") || input.at("set") {
-        let what = "WITH INHERIT or SET for a single membership";
-        return Err(Failure::Final(Error::unsupported(what)));
-    }
-    input.expect("admin")?;
-    if input.eat("option") || input.eat("true") {
-        return Ok(true);
-    }
-    input.expect("false")?;
-    Ok(false)
-}
-
-fn granted_by(input: &mut Input<'_>) -> Result<(), Failure> {
-    if input.eat_all(&["granted", "by"]) && role(input)? != RoleName::Current {
-        let error = Error::new(SqlState::FEATURE_NOT_SUPPORTED, "grantor must be current user");
-        return Err(Failure::Final(error));
-    }
-    Ok(())
-}
-
-/// What stands before `ON`, `TO` or `FROM`: words that may be privileges or roles.
-enum Given {
-    All,
-    Words(Vec<(String, RoleName)>),
-}
-
-fn privileges(input: &mut Input<'_>) -> Result<Given, Failure> {
-    if input.eat("all") {
-        input.eat("privileges");
-        return columns(input).map(|()| Given::All);
-    }
-    let mut words = Vec::new();
-    loop {
-        let word = input.word(0);
-        words.push((word, role(input)?));
-        columns(input)?;
-        if !input.eat_sign(&Token::Comma) {
-            return Ok(Given::Words(words));
-        }
-    }
-}
-
-fn columns(input: &Input<'_>) -> Result<(), Failure> {
-    if input.parser.peek_token_ref().token == Token::LParen {
-        return Err(Failure::Final(Error::unsupported("privileges on single columns")));
-    }
-    Ok(())
-}
-
-impl Given {
-    fn privileges(self) -> Result<Option<Privileges>, Failure> {
-        let Given::Words(words) = self else { return Ok(None) };
-        let mut all = Privileges::NONE;
-        for (word, _) in words {
-            match Privileges::named(&word) {
-                Some(one) => all = all.with(one),
-                None if matches!(word.as_str(), "execute" | "set" | "maintain") => {
-                    let what = format!("the privilege {}", word.to_ascii_uppercase());
-                    return Err(Failure::Final(Error::unsupported(what)));
-                }
-                None => {
-                    let message = format!("unrecognized privilege type \"{word}\"");
-                    return Err(Failure::Final(Error::new(SqlState::SYNTAX_ERROR, message)));
-                }
-            }
-        }
-        Ok(Some(all))
-    }
-
-    fn roles(self) -> Result<Vec<RoleName>, Failure> {
-        match self {
-            Given::Words(words) => Ok(words.into_iter().map(|(_, role)| role).collect()),
-            Given::All => {
-                let message = "ALL is not a role";
-                Err(Failure::Final(Error::new(SqlState::SYNTAX_ERROR, message)))
-            }
-        }
-    }
-}
-
-fn objects(input: &mut Input<'_>) -> Result<Objects, Failure> {
-    if input.at("all") {
-        input.expect("all")?;
-        let sequences = input.eat("sequences");
-        if !sequences && !input.eat("tables") {
-            let what = "this form of GRANT … ON ALL";
-            return Err(Failure::Final(Error::unsupported(what)));
-        }
-        input.expect_all(&["in", "schema"])?;
-        return Ok(Objects::All { sequences, schemas: names(input)? });
-    }
-    for word in [
-        "function",
-        "procedure",
-        "routine",
-        "language",
-        "tablespace",
-        "type",
-        "domain",
-        "foreign",
-        "large",
-        "parameter",
-    ] {
-        if input.at(word) && input.word(1) != "to" && input.word(1) != "from" {
-            let what = format!("privileges on a {word}");
-            return Err(Failure::Final(Error::unsupported(what)));
-        }
-    }
-    Ok(if input.eat("database") {
-        Objects::Databases(names(input)?)
-    } else if input.eat("schema") {
-        Objects::Schemas(names(input)?)
-    } else if input.eat("sequence") {
-        Objects::Sequences(object_names(input)?)
-    } else {
-        input.eat("table");
-        Objects::Tables(object_names(input)?)
-    })
-}
-
-/// `ALTER SCHEMA s OWNER TO r`
-pub(super) fn alter_schema(input: &mut Input<'_>) -> Result<Stmt, Failure> {
-    input.expect_all(&["alter", "schema"])?;
-    let on = Objects::Schemas(vec![input.name()?]);
-    if !input.eat_all(&["owner", "to"]) {
-        return Err(Failure::Final(Error::unsupported("this form of ALTER SCHEMA")));
-    }
-    Ok(stmt(Rights::Owner { on, to: role(input)? }))
-}
-
-/// `OWNER TO r`, after `ALTER DATABASE d`.
-pub(super) fn owner_of_database(input: &mut Input<'_>, name: String) -> Result<Stmt, Failure> {
-    input.expect_all(&["owner", "to"])?;
-    Ok(stmt(Rights::Owner { on: Objects::Databases(vec![name]), to: role(input)? }))
-}
-
-/// `REASSIGN OWNED BY …` and `DROP OWNED BY …`
-pub(super) fn owned(input: &mut Input<'_>) -> Result<Stmt, Failure> {
-    let reassign = input.eat("reassign");
-    if !reassign {
-        input.expect("drop")?;
-    }
-    input.expect_all(&["owned", "by"])?;
-    let roles = roles(input)?;
-    let to = match reassign {
-        true => {
-            input.expect("to")?;
-            Some(role(input)?)
-        }
-        false => None,
-    };
-    input.eat("restrict");
-    Ok(stmt(Rights::Owned { roles, to }))
-}
-
-/// `RENAME TO`, `SET`, `RESET`, `IN DATABASE d {SET|RESET}` after `ALTER ROLE r`; `None` if it is
-/// none of these.
-pub(super) fn of_role(input: &mut Input<'_>, name: &RoleName) -> Result<Option<Stmt>, Failure> {
-    if input.eat_all(&["rename", "to"]) {
-        let (role, to) = (name.clone(), input.name()?);
-        return Ok(Some(stmt(Rights::Rename { role, to })));
-    }
-    let of = match input.eat_all(&["in", "database"]) {
-        true => Sessions::RoleInDatabase(name.clone(), input.name()?),
-        false => Sessions::Role(name.clone()),
-    };
-    match input.at("set") || input.at("reset") {
-        true => default(input, of).map(Some),
-        false => Ok(None),
-    }
-}
-
-/// `{SET n {=|TO} {v|DEFAULT} | RESET n | RESET ALL}`
-pub(super) fn default(input: &mut Input<'_>, of: Sessions) -> Result<Stmt, Failure> {
-    if input.eat("reset") {
-        let setting = if input.eat("all") { None } else { Some(setting(input)?) };
-        return Ok(stmt(Rights::Default { of, setting, value: None }));
-    }
-    input.expect("set")?;
-    assignment(input, of)
-}
-
-/// `SET GLOBAL n = v`
-pub(super) fn set_global(input: &mut Input<'_>) -> Result<Stmt, Failure> {
-    input.expect_all(&["set", "global"])?;
-    assignment(input, Sessions::All)
-}
-
-/// `ALTER SYSTEM {SET|RESET} …`
-pub(super) fn alter_system(input: &mut Input<'_>) -> Result<Stmt, Failure> {
-    input.expect_all(&["alter", "system"])?;
-    default(input, Sessions::All)
-}
-
-fn assignment(input: &mut Input<'_>, of: Sessions) -> Result<Stmt, Failure> {
-    let name = match input.eat_all(&["time", "zone"]) {
-        true => "timezone".to_owned(),
-        false => {
-            let name = setting(input)?;
-            if !input.eat_sign(&Token::Eq) {
-                input.expect("to")?;
-            }
-            name
-        }
-    };
-    let value = if input.eat("default") { None } else { Some(value(input)?) };
-    Ok(stmt(Rights::Default { of, setting: Some(name), value }))
-}
-
-/// A setting's name, which may have a dot.
-fn setting(input: &mut Input<'_>) -> Result<String, Failure> {
-    let mut name = input.name()?;
-    while input.eat_sign(&Token::Period) {
-        name.push('.');
-        name.push_str(&input.name()?);
-    }
-    Ok(name)
-}
-
-/// A value, or several with commas between them.
-fn value(input: &mut Input<'_>) -> Result<String, Failure> {
-    let mut all = Vec::new();
-    loop {
-        let minus = if input.eat_sign(&Token::Minus) { "-" } else { "" };
-        let one = match input.parser.peek_token().token {
-            Token::Number(digits, _) => {
-                input.parser.next_token();
-                digits
-            }
-            Token::Word(_) => input.name()?,
-            _ => input.string()?,
-        };
-        all.push(format!("{minus}{one}"));
-        if !input.eat_sign(&Token::Comma) {
-            return Ok(all.join(", "));
-        }
-    }
 }
 
 /// `SHOW GRANTS [FOR r]`

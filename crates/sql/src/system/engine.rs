@@ -178,6 +178,10 @@ impl SystemSource for EngineSource {
         self.engine.meta.read(|s| s.memberships.clone())
     }
 
+    fn address_rules(&self) -> Vec<meta::AddressRule> {
+        self.engine.meta.read(|s| s.address_rules.values().cloned().collect())
+    }
+
     fn globals(&self) -> BTreeMap<String, String> {
         self.engine.meta.read(|s| s.settings.clone())
     }

@@ -135,6 +135,8 @@ fn fill(facts: &Facts, relation: &Relation, sheet: &mut Sheet) {
         ("pg_catalog", "pg_user") => cluster::users(facts, sheet),
         ("pg_catalog", "pg_auth_members") => rights::members(facts, sheet),
         ("pg_catalog", "pg_db_role_setting") => rights::defaults(facts, sheet),
+        ("information_schema", "carried_roles") => rights::carried(facts, sheet),
+        ("information_schema", "address_rules") => rights::address_rules(facts, sheet),
         ("information_schema", "enabled_roles") => rights::enabled(facts, sheet),
         ("information_schema", "applicable_roles") => rights::applicable(facts, sheet),
         ("information_schema", "table_privileges" | "role_table_grants") => {

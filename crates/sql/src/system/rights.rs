@@ -112,6 +112,33 @@ pub(super) fn defaults(facts: &Facts, sheet: &mut Sheet) {
     }
 }
 
+/// `information_schema.address_rules`
+pub(super) fn address_rules(facts: &Facts, sheet: &mut Sheet) {
+    for rule in &facts.address_rules {
+        sheet.row([
+            ("rule_name", (&rule.name).into()),
+            ("role_name", rule.role.clone().into()),
+            ("database_name", rule.database.clone().into()),
+            ("network", rule.network.to_string().into()),
+            ("action", if rule.allow { "ALLOW" } else { "DENY" }.into()),
+            ("priority", rule.priority.into()),
+        ]);
+    }
+}
+
+/// `information_schema.carried_roles`: the roles that come with the database connected to.
+pub(super) fn carried(facts: &Facts, sheet: &mut Sheet) {
+    let carried = txn::carried(&facts.catalog).ok().flatten().unwrap_or_default();
+    for (name, role) in carried.roles {
+        sheet.row([
+            ("role_name", (&name).into()),
+            ("is_superuser", role.superuser.into()),
+            ("can_login", role.login.into()),
+            ("exists_here", facts.users.iter().any(|u| u.name == name).into()),
+        ]);
+    }
+}
+
 /// `information_schema.enabled_roles`
 pub(super) fn enabled(facts: &Facts, sheet: &mut Sheet) {
     for role in identity(facts, &facts.user).memberships {

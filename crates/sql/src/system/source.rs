@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use base::{Access, Catalog, Result, SessionDefaults, TableId, Timestamp};
-use meta::Membership;
+use meta::{AddressRule, Membership};
 use partition::PartitionStatus;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -265,6 +265,10 @@ pub trait SystemSource: Send + Sync {
     fn memberships(&self) -> Vec<Membership> {
         Vec::new()
     }
+    /// From where who may connect.
+    fn address_rules(&self) -> Vec<AddressRule> {
+        Vec::new()
+    }
     /// What the sessions of all databases begin with.
     fn globals(&self) -> BTreeMap<String, String> {
         BTreeMap::new()
@@ -315,6 +319,7 @@ pub(super) struct Facts {
     pub(super) user: String,
     pub(super) memberships: Vec<Membership>,
     pub(super) globals: BTreeMap<String, String>,
+    pub(super) address_rules: Vec<AddressRule>,
     pub(super) links: Vec<LinkFact>,
     pub(super) history: Vec<EventFact>,
     pub(super) diverged: Vec<DivergedFact>,
@@ -341,6 +346,7 @@ impl Facts {
             user: source.user(),
             memberships: source.memberships(),
             globals: source.globals(),
+            address_rules: source.address_rules(),
             settings: source.settings().await?,
             ..Facts::default()
         };

@@ -237,6 +237,19 @@ async fn databases_are_made_and_dropped_by_those_who_may() {
 }
 
 #[tokio::test]
+async fn a_schema_that_is_closed_shows_nothing() {
+    let (_world, mut root, mut bob) = world().await;
+    root.run("GRANT SELECT ON t TO bob; GRANT USAGE ON SEQUENCE s TO bob").await.expect("granted");
+    root.run("REVOKE USAGE ON SCHEMA public FROM PUBLIC").await.expect("revoked");
+    let denied = ("42501", "permission denied for schema public".to_string());
+    assert_eq!(bob.fails("SELECT * FROM t").await, denied);
+    assert_eq!(bob.fails("SELECT nextval('s')").await, denied);
+    assert_eq!(bob.rows("SELECT 1").await, ["1"]);
+    root.run("GRANT USAGE ON SCHEMA public TO bob").await.expect("granted");
+    assert_eq!(bob.rows("SELECT count(*) FROM t").await, ["2"]);
+}
+
+#[tokio::test]
 async fn what_is_only_for_superusers() {
     let (_world, _root, mut bob) = world().await;
     for sql in [

@@ -114,3 +114,51 @@ async fn sessions_begin_with_what_was_set_for_them_the_closest_winning() {
     run(&bob, "ALTER ROLE bob SET jit = on").await;
     assert_eq!(shown("jit").await, "on");
 }
+
+#[tokio::test]
+async fn address_rules_let_in_keep_out_and_do_not_shut_out_their_maker_unseen() {
+    let server = Server::start().await;
+    let root = server.client().await;
+    run(&root, "CREATE USER bob PASSWORD 'pw'; CREATE ROLE staff; GRANT staff TO bob").await;
+    run(&root, "CREATE ADDRESS RULE away FOR staff FROM '127.0.0.0/8' DENY").await;
+    let error = log_in(&server, "bob", "test").await.expect_err("kept out");
+    assert_eq!(code(&error), "28000");
+    let db = error.as_db_error().expect("from the server");
+    assert_eq!(db.detail(), Some("Address rule \"away\" keeps it out."));
+    run(
+        &root,
+        "CREATE ADDRESS RULE here FOR bob ON DATABASE test FROM '127.0.0.1' ALLOW PRIORITY 9",
+    )
+    .await;
+    log_in(&server, "bob", "test").await.expect("let in");
+    run(&root, "DROP ADDRESS RULE away; DROP ADDRESS RULE here").await;
+    run(&root, "CREATE ADDRESS RULE office FOR bob FROM '10.0.0.0/8' ALLOW").await;
+    let error = log_in(&server, "bob", "test").await.expect_err("not listed");
+    assert_eq!(code(&error), "28000");
+    for sql in [
+        "CREATE ADDRESS RULE r FOR ALL FROM '0.0.0.0/0' DENY",
+        "CREATE ADDRESS RULE r FOR root FROM '10.0.0.0/8' ALLOW",
+    ] {
+        assert_eq!(state(&root, sql).await, "55006", "{sql}");
+    }
+    run(&root, "CREATE ADDRESS RULE r FOR root FROM '10.0.0.0/8' ALLOW FORCE").await;
+    let refused = server.connect(&server.config()).await.expect_err("shut out, as ordered");
+    assert_eq!(code(&refused), "28000");
+    let shown = "SELECT rule_name, role_name, database_name, network, action, priority \
+                 FROM information_schema.address_rules ORDER BY 1";
+    assert_eq!(
+        rows(&root, shown).await,
+        ["office|bob|∅|10.0.0.0/8|ALLOW|0", "r|root|∅|10.0.0.0/8|ALLOW|0"]
+    );
+    run(&root, "DROP ADDRESS RULE r").await;
+    server.client().await;
+    for (sql, wanted) in [
+        ("CREATE ADDRESS RULE office FOR ALL FROM '10.0.0.0/8' ALLOW FORCE", "42710"),
+        ("CREATE ADDRESS RULE x FOR ALL FROM '10.0.0.1/8' ALLOW", "22P02"),
+        ("CREATE ADDRESS RULE x FOR nobody FROM '10.0.0.0/8' ALLOW", "42704"),
+        ("CREATE ADDRESS RULE x FOR ALL ON DATABASE y FROM '10.0.0.0/8' ALLOW", "3D000"),
+        ("DROP ADDRESS RULE x", "42704"),
+    ] {
+        assert_eq!(state(&root, sql).await, wanted, "{sql}");
+    }
+}

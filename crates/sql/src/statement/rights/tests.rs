@@ -1,5 +1,6 @@
 use super::*;
 use crate::statement::parse;
+use base::SqlState;
 
 fn one(sql: &str) -> Rights {
     match parse(sql).unwrap_or_else(|e| panic!("{sql}: {e:?}")).remove(0).stmt {
@@ -118,4 +119,24 @@ fn what_is_not_there_says_so() {
     {
         assert_eq!(parse(sql).expect_err(sql).state, SqlState::SYNTAX_ERROR, "{sql}");
     }
+}
+
+#[test]
+fn address_rules_say_who_where_and_from_where() {
+    let rule =
+        one("CREATE ADDRESS RULE office FOR ann ON DATABASE d FROM '10.0.0.0/8' ALLOW PRIORITY -3");
+    let Rights::CreateRule { name, role, database, network, allow, priority, force, .. } = rule
+    else {
+        panic!("no rule")
+    };
+    assert_eq!(
+        (name.as_str(), role, database.as_deref()),
+        ("office", Some(named("ann")), Some("d"))
+    );
+    assert_eq!((network.as_str(), allow, priority, force), ("10.0.0.0/8", true, -3, false));
+    let all = one("create address rule if not exists r for all from '::/0' deny force");
+    assert!(matches!(all, Rights::CreateRule { role: None, allow: false, force: true, .. }));
+    let drop = one("drop address rule if exists r");
+    assert_eq!(drop, Rights::DropRule { name: "r".into(), if_exists: true, force: false });
+    assert!(parse("create address rule r for all from '::/0'").is_err());
 }

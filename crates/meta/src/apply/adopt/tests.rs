@@ -1,10 +1,11 @@
 use super::*;
 use crate::NewDatabase;
 use crate::apply::apply;
+use crate::command::Command;
 use crate::roles::{DroppedRole, RoleChange};
 use crate::scram::Verifier;
 use crate::state::{Cluster, DatabaseState, Durability};
-use base::{ClusterId, Epoch, LineId, NodeId};
+use base::{ClusterId, Epoch, LineId, NodeId, SqlState, Timestamp};
 
 fn verifier(password: &str) -> Verifier {
     Verifier::new(password, b"salt of 16 bytes", 4096)
@@ -172,4 +173,45 @@ fn memberships_follow_the_roles_that_came_along() {
     let pairs: Vec<(&str, &str)> =
         after.memberships.iter().map(|m| (m.role.as_str(), m.member.as_str())).collect();
     assert_eq!(pairs, [("team", "eve"), ("team", "zoe")]);
+}
+
+#[test]
+fn address_rules_of_the_database_come_along_and_go() {
+    let (mut s, database) = state();
+    create(&mut s, "bob", 7, 5);
+    let rule = |name: &str, database: Option<&str>, id, at| AddressRule {
+        name: name.into(),
+        role: Some("bob".into()),
+        database: database.map(str::to_owned),
+        network: "10.0.0.0/8".parse().unwrap(),
+        allow: true,
+        priority: 0,
+        id,
+        changed: Timestamp(at),
+    };
+    let own = [
+        rule("everywhere", None, 1, 5),
+        rule("other", Some("e"), 2, 5),
+        rule("gone", Some("d"), 3, 5),
+        rule("later", Some("d"), 4, 50),
+        rule("kept", Some("d"), 5, 5),
+    ];
+    for rule in own {
+        apply(&mut s, Command::CreateAddressRule(rule)).unwrap();
+    }
+    let mut came = theirs(&[("bob", 7, 5)], 30);
+    // There the database has another name.
+    came.address_rules = vec![rule("kept", Some("x"), 5, 5), rule("other", Some("x"), 6, 20)];
+    let after = adopted(&s, database, came);
+    let shown: Vec<(&str, Option<&str>)> = after
+        .address_rules
+        .values()
+        .map(|rule| (rule.name.as_str(), rule.database.as_deref()))
+        .collect();
+    let d = Some("d");
+    let wanted =
+        [("everywhere", None), ("kept", d), ("later", d), ("other", Some("e")), ("other_6", d)];
+    assert_eq!(shown, wanted);
+    apply(&mut s, Command::DropUser { name: "bob".into(), at: Timestamp(60) }).unwrap();
+    assert!(s.address_rules.is_empty());
 }
