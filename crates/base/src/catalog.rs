@@ -1,8 +1,11 @@
-//! What tables and sequences a database has, at one timestamp. Descriptors are rows of
+//! What tables and sequences a database has, and whose they are, at one timestamp. All are rows of
 //! [`StorageId::CATALOG`] in partition 0, so schema changes are ordinary
 //! transactional writes: replicated, rewound and read at any timestamp like all other data.
 
-use crate::{SequenceDescriptor, SqlType, StorageId, TableId, Timestamp, Value};
+use crate::{
+    Access, Securable, SequenceDescriptor, SessionDefaults, SqlType, StorageId, TableId, Timestamp,
+    Value,
+};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -113,7 +116,7 @@ impl TableDescriptor {
     }
 }
 
-/// All tables and sequences of a database as of one timestamp.
+/// All tables and sequences of a database, their owners and grants, as of one timestamp.
 #[derive(Clone, Debug, Default)]
 pub struct Catalog {
     /// Commit timestamp of the newest schema change in here.
@@ -122,6 +125,12 @@ pub struct Catalog {
     pub tables: BTreeMap<TableId, Arc<TableDescriptor>>,
     /// By identity.
     pub sequences: BTreeMap<TableId, Arc<SequenceDescriptor>>,
+    /// Owners and grants, of what has any.
+    pub access: BTreeMap<Securable, Arc<Access>>,
+    /// Settings that new sessions begin with.
+    pub defaults: Arc<SessionDefaults>,
+    /// The roles of the primary's cluster, for whoever takes over; encoded.
+    pub principals: Option<Arc<[u8]>>,
 }
 
 impl Catalog {
@@ -160,6 +169,11 @@ impl Catalog {
             || self.sequence(schema, name).is_some()
             || self.index(schema, name).is_some()
             || self.tables.values().any(key)
+    }
+
+    /// Owner and grants of an object.
+    pub fn access(&self, of: Securable) -> Arc<Access> {
+        self.access.get(&of).cloned().unwrap_or_default()
     }
 
     /// The sequence of this name.

@@ -93,6 +93,8 @@ states! {
     INVALID_SCHEMA_NAME = "3F000";
     /// No such savepoint.
     INVALID_SAVEPOINT = "3B001";
+    /// A grant that cannot be.
+    INVALID_GRANT_OPERATION = "0LP01";
     /// Other objects depend on it.
     DEPENDENT_OBJECTS_STILL_EXIST = "2BP01";
     /// Serialization failure: retry the transaction.

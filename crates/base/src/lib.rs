@@ -16,6 +16,7 @@
 //! * [`Epoch`]s compare by number first; two writers of one partition never share an epoch.
 //! * Every [`Error`] says with its [`Outcome`] whether the user's change happened.
 
+mod access;
 mod catalog;
 mod error;
 mod ids;
@@ -25,6 +26,7 @@ mod types;
 mod utc;
 mod value;
 
+pub use access::{Access, AclItem, Privileges, Securable, SessionDefaults};
 pub use catalog::{Catalog, Column, IndexColumn, IndexDescriptor, TableDescriptor};
 pub use error::{Error, Outcome, Result, SqlState};
 pub use ids::{ClusterId, DatabaseId, LineId, LogId, NodeId, StorageId, TableId, TxnId};

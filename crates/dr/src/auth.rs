@@ -1,4 +1,4 @@
-//! Who may replicate: superusers, and clusters that have handed a database over to this one. Logins
+//! Who may replicate: superusers, roles with `REPLICATION`, and clusters that have handed a database over to this one. Logins
 //! by SCRAM, then a token.
 
 use base::{ClusterId, Error, Result, SqlState};
@@ -75,11 +75,13 @@ impl Door {
         let message = server.finish(message)?;
         let user = server.user();
         let peer = peer_of(user).is_some();
-        if !peer && !self.meta.read(|s| s.users.get(user).is_some_and(|u| u.superuser)) {
+        let may = |u: &meta::User| u.login && (u.superuser || u.replication);
+        if !peer && !self.meta.read(|s| s.users.get(user).is_some_and(may)) {
             return Err(Error::new(
                 SqlState::INSUFFICIENT_PRIVILEGE,
                 format!("user \"{user}\" may not replicate: it is no superuser of the source"),
-            ));
+            )
+            .hint(format!("at the source: ALTER ROLE \"{user}\" REPLICATION LOGIN")));
         }
         let token = format!("{:016x}{:016x}", self.env.rng.next_u64(), self.env.rng.next_u64());
         let now = self.env.clock.monotonic();

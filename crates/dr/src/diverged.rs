@@ -9,10 +9,11 @@ use crate::fingerprint::{self, Contents, Place};
 use crate::json;
 use arrow::array::AsArray;
 use base::{
-    Error, Lsn, Result, Row, SequenceDescriptor, StorageId, TableDescriptor, Timestamp, TxnId,
-    Value,
+    AclItem, Error, Lsn, Result, Row, Securable, SequenceDescriptor, StorageId, TableDescriptor,
+    Timestamp, TxnId, Value,
 };
 use bytes::Bytes;
+use format::access::Fact;
 use format::record::Op;
 use format::vault::{DivergedPart, DivergedRow};
 use partition::DivergedTxn;
@@ -192,7 +193,7 @@ impl Judged {
 }
 
 /// Left out is what no user has written: counters, where sequences stand, entries of indexes,
-/// decisions.
+/// decisions, the cluster's roles.
 pub(crate) fn is_shown(op: &Op) -> bool {
     is_shown_key(&op.key)
 }
@@ -200,6 +201,7 @@ pub(crate) fn is_shown(op: &Op) -> bool {
 fn is_shown_key(key: &Bytes) -> bool {
     let storage = format::key::storage_of(key);
     *key != format::catalog::counters_key()
+        && *key != format::access::principals_key()
         && !matches!(storage, StorageId::SEQUENCES | StorageId::DECISIONS)
         && !storage.is_index()
 }
@@ -249,14 +251,51 @@ fn schema_row(stored: &[u8]) -> String {
             }
             shown.to_string()
         }
-        None => sequence(stored).map_or("{}".to_owned(), |s| {
-            serde_json::json!({ "sequence": format!("{}.{}", s.schema, s.name) }).to_string()
-        }),
+        None => match (sequence(stored), access(stored)) {
+            (Some(s), _) => {
+                serde_json::json!({ "sequence": format!("{}.{}", s.schema, s.name) }).to_string()
+            }
+            (None, Some(shown)) => shown.to_string(),
+            (None, None) => "{}".to_owned(),
+        },
     }
 }
 
 fn sequence(stored: &[u8]) -> Option<SequenceDescriptor> {
     format::sequence::decode(&format::row::decode(stored).ok()?).ok()
+}
+
+/// Owner and grants of something, or the settings that sessions begin with.
+fn access(stored: &[u8]) -> Option<serde_json::Value> {
+    let row = format::row::decode(stored).ok()?;
+    if !format::access::is_fact(&row) {
+        return None;
+    }
+    match Fact::decode(&row).ok()? {
+        Fact::Access(of, access) => {
+            let of = match of {
+                Securable::Relation(id) => format!("relation {id}"),
+                Securable::Schema => "schema public".to_owned(),
+                Securable::Database => "database".to_owned(),
+            };
+            let granted: Vec<String> = access.acl.iter().flatten().map(grant).collect();
+            Some(serde_json::json!({ "rights on": of, "owner": access.owner, "granted": granted }))
+        }
+        Fact::Defaults(defaults) => {
+            let one = |((role, name), value): (&(String, String), &String)| match role.is_empty() {
+                true => format!("{name} = {value}"),
+                false => format!("{name} = {value} for {role}"),
+            };
+            let all: Vec<String> = defaults.iter().map(one).collect();
+            Some(serde_json::json!({ "defaults of sessions": all }))
+        }
+        Fact::Principals(_) => None,
+    }
+}
+
+fn grant(item: &AclItem) -> String {
+    let names: Vec<&str> = item.privileges.each().map(|(_, _, name)| name).collect();
+    format!("{} to {}", names.join(", "), item.grantee.as_deref().unwrap_or("PUBLIC"))
 }
 
 #[cfg(test)]

@@ -32,6 +32,9 @@
 //! 8. **Verification**: see [`Links::verify`]; in the background, a few ranges at a time.
 //! 9. **Replicas**: the source declares who is to follow it, and calls them: see [`replicas`].
 //! 10. **What a lost primary had**: see [`Links::open_diverged`].
+//! 11. **Roles** of the source's cluster lie among the rows of its database, kept up to date by the source;
+//!     a promotion takes over those that are missing: see
+//!     [`Engine::adopt_roles`](txn::Engine::adopt_roles).
 //!
 //! # Invariants
 //! * A target acknowledges only what is durable; a source keeps what no live slot has acknowledged.

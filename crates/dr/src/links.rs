@@ -8,6 +8,7 @@ mod groups;
 mod open_diverged;
 mod promote;
 mod replicate;
+mod roles;
 mod status;
 mod verify;
 
@@ -21,6 +22,7 @@ pub(crate) use promote::Order;
 pub use promote::Promoted;
 pub(crate) use promote::check_standby;
 pub use replicate::ReplicateRequest;
+pub(crate) use roles::publish_in_time;
 pub use verify::{Difference, Verification, VerifiedTable};
 
 use crate::grpc;
@@ -86,6 +88,7 @@ impl Links {
         });
         links.keep_watch();
         links.keep_verifying();
+        links.keep_roles();
         let records: Vec<Record> =
             links.engine.meta.read(|s| s.databases.values().cloned().collect());
         for record in records.iter().filter(|r| r.state != DatabaseState::Dropping) {

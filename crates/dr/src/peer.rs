@@ -25,8 +25,11 @@ use meta::{DatabaseState, Source};
 use std::fmt::Debug;
 use std::sync::Arc;
 
-/// The version of everything that travels on a link, frames included.
-pub const FORMAT_VERSION: u32 = 1;
+/// The version of everything that travels on a link, frames included. 2: owners, grants and roles
+/// among the rows of the catalog.
+pub const FORMAT_VERSION: u32 = 2;
+/// The oldest version that a target here reads: its source may be that old.
+pub const OLDEST_FORMAT: u32 = 1;
 
 /// What a target wants of a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +57,7 @@ pub struct HelloRequest {
     pub slot: String,
     /// The highest promotion epoch that the target knows of.
     pub promotion_epoch: Epoch,
-    /// The target's [`FORMAT_VERSION`].
+    /// The version that the target needs its source to have at least.
     pub format_version: u32,
     /// What it wants.
     pub mode: Mode,

@@ -1,6 +1,7 @@
 //! Table descriptors as rows of [`StorageId::CATALOG`]: `(1 table id, 2 name, 3 descriptor)`. The
 //! name is there for people who look at chunks with other tools; what counts is the descriptor.
-//! Descriptors of sequences lie between them: see [`crate::sequence`].
+//! Descriptors of sequences lie between them: see [`crate::sequence`]. Rows with negative ids are
+//! about owners, grants and roles: see [`crate::access`].
 //! The row with table id 0 holds the [`Counters`].
 
 mod indexes;
@@ -22,7 +23,7 @@ const COUNTERS_MAGIC: [u8; 4] = *b"APCC";
 const VERSION: u8 = 1;
 /// Descriptors of tables with indexes: a program that does not know these must not write rows.
 const WITH_INDEXES: u8 = 2;
-const COLUMN_ID: u32 = 1;
+pub(crate) const COLUMN_ID: u32 = 1;
 const COLUMN_NAME: u32 = 2;
 pub(crate) const COLUMN_BLOB: u32 = 3;
 
@@ -52,7 +53,7 @@ pub fn is_counters(row: &Row) -> bool {
 pub fn encode(t: &TableDescriptor) -> Row {
     let version = if t.indexes.is_empty() { VERSION } else { WITH_INDEXES };
     let blob = envelope::seal(DESCRIPTOR_MAGIC, version, &TableProto::from(t).encode_to_vec());
-    catalog_row(t.id.0, &format!("{}.{}", t.schema, t.name), blob)
+    catalog_row(t.id.0.into(), &format!("{}.{}", t.schema, t.name), blob)
 }
 
 /// A descriptor from its row.
@@ -94,9 +95,9 @@ impl Counters {
     }
 }
 
-pub(crate) fn catalog_row(id: u32, name: &str, blob: Bytes) -> Row {
+pub(crate) fn catalog_row(id: i64, name: &str, blob: Bytes) -> Row {
     vec![
-        (COLUMN_ID, Value::Int(i64::from(id))),
+        (COLUMN_ID, Value::Int(id)),
         (COLUMN_NAME, Value::Text(name.into())),
         (COLUMN_BLOB, Value::Bytes(blob)),
     ]

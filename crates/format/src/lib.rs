@@ -9,6 +9,7 @@
 //!   record    what a log frame's payload says               Txn Stage Prepare Decide Closed …
 //!   frame     lsn, epoch, kind, payload                     on disk and on links
 //!   catalog   a table descriptor as a row of StorageId 1
+//!   access    owners, grants, roles as rows there
 //!   sequence  a sequence's descriptor there, and where it stands as a row of StorageId 2
 //!   decision  what was decided about a diverged transaction, as a row of StorageId 3
 //!   manifest  which chunk files hold a partition at a time
@@ -24,6 +25,7 @@
 //! * Keys, row bytes and the shard function are for ever: data on disk and on other clusters is
 //!   placed by them. A change needs a new version next to the old one, and a fixture of both.
 
+pub mod access;
 pub mod block;
 pub mod catalog;
 pub mod codec;

@@ -90,7 +90,7 @@ pub fn is_descriptor(row: &Row) -> bool {
 /// A descriptor as a row.
 pub fn encode(s: &SequenceDescriptor) -> Row {
     let sealed = envelope::seal(MAGIC, VERSION, &SequenceProto::from(s).encode_to_vec());
-    catalog_row(s.id.0, &format!("{}.{}", s.schema, s.name), sealed)
+    catalog_row(s.id.0.into(), &format!("{}.{}", s.schema, s.name), sealed)
 }
 
 /// A descriptor from its row.

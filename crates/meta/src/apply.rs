@@ -1,10 +1,12 @@
 //! The state machine: [`apply()`] is the only way metadata changes. Pure: no clock, no chance, no I/O.
 //! An error leaves the state in an undefined half; callers apply to a copy and keep it on success.
 
+mod adopt;
 mod branches;
 mod databases;
 mod links;
 mod replicas;
+mod roles;
 mod users;
 
 use crate::command::{Command, Response};
@@ -18,7 +20,7 @@ pub fn apply(state: &mut State, command: Command) -> Result<Response> {
     Ok(response)
 }
 
-/// Dispatches without counting, so that a batch counts once.
+/// Dispatches without counting, so that a batch counts once. What is about roles is in [`roles`].
 fn step(state: &mut State, command: Command) -> Result<Response> {
     match command {
         Command::CreateUser { name, verifier, superuser } => {
@@ -27,7 +29,7 @@ fn step(state: &mut State, command: Command) -> Result<Response> {
         Command::AlterUser { name, verifier, superuser } => {
             users::alter(state, &name, verifier, superuser)
         }
-        Command::DropUser { name } => users::drop(state, &name),
+        Command::DropUser { name, at } => users::drop(state, &name, at),
         Command::CreateDatabase(new) => databases::create(state, new),
         Command::DropDatabase { database, at_ms } => databases::drop(state, database, at_ms),
         Command::FreshPartitions { database, partitions, line } => {
@@ -111,6 +113,7 @@ fn step(state: &mut State, command: Command) -> Result<Response> {
         Command::PrepareIncoming { database } => databases::prepare(state, database),
         Command::TakeIncoming { database, state: role } => databases::take(state, database, role),
         Command::LinkVerified { database, verified } => links::verified(state, database, verified),
+        other => roles::step(state, other),
     }
 }
 

@@ -5,6 +5,8 @@ mod replica;
 
 pub use replica::ReplicaCommand;
 
+use crate::address::AddressRule;
+use crate::roles::{Membership, Principals, RoleChange, User};
 use crate::scram::Verifier;
 use crate::state::{
     Branch, DatabaseState, Drill, Durability, Gate, Handover, HistoryRow, Link, MaxLag, Slot,
@@ -38,6 +40,9 @@ pub enum Command {
     DropUser {
         /// Who.
         name: String,
+        /// When; 0 in commands of early versions.
+        #[serde(default)]
+        at: Timestamp,
     },
     /// A new database, primary or (with a link) target. Answers [`Response::Database`].
     CreateDatabase(NewDatabase),
@@ -258,6 +263,80 @@ pub enum Command {
     OracleBound(Timestamp),
     /// Adds an event.
     History(HistoryRow),
+    /// A new role; an error if the name is taken.
+    CreateRole {
+        /// Its name.
+        name: String,
+        /// What it is.
+        role: User,
+    },
+    /// Changes what is given.
+    AlterRole {
+        /// Who.
+        name: String,
+        /// How.
+        change: RoleChange,
+    },
+    /// Gives a role another name. Where it has grants they are the caller's to rename.
+    RenameRole {
+        /// Who.
+        name: String,
+        /// Must be free.
+        to: String,
+        /// When.
+        at: Timestamp,
+    },
+    /// Makes a role a member of another one, or changes how it is; an error if that makes a circle.
+    GrantRole(Membership),
+    /// Ends a membership; fine if there is none.
+    RevokeRole {
+        /// The group.
+        role: String,
+        /// The member.
+        member: String,
+        /// Only its right to make others members.
+        admin_only: bool,
+        /// When.
+        at: Timestamp,
+    },
+    /// Sets what sessions of a role begin with; `None` takes it back.
+    SetRoleSetting {
+        /// Who.
+        name: String,
+        /// The setting; all of them if not given.
+        setting: Option<String>,
+        /// Its value.
+        value: Option<String>,
+        /// When.
+        at: Timestamp,
+    },
+    /// Sets what all sessions begin with; `None` takes it back.
+    SetGlobal {
+        /// The setting; all of them if not given.
+        setting: Option<String>,
+        /// Its value.
+        value: Option<String>,
+    },
+    /// A new address rule; an error if the name is taken.
+    CreateAddressRule(AddressRule),
+    /// Removes an address rule.
+    DropAddressRule {
+        /// Which.
+        name: String,
+        /// When.
+        at: Timestamp,
+    },
+    /// Takes over the roles that came with a promoted database: those that are not here are made,
+    /// those that are the same and were changed there later are changed, all others stay as they
+    /// are. What was done is noted.
+    AdoptRoles {
+        /// The database they came with.
+        database: DatabaseId,
+        /// What it carried.
+        principals: Principals,
+        /// When.
+        at_ms: u64,
+    },
     /// Several commands, all or none. Answers with the last one's response.
     Batch(Vec<Command>),
     /// About remote servers and replicas.

@@ -1,4 +1,4 @@
-//! The metadata of a cluster: who it is, its users, databases, links, slots, gates, replicas
+//! The metadata of a cluster: who it is, its roles, databases, links, slots, gates, replicas
 //! and history, as a deterministic state machine with a small log of its own.
 //!
 //! ```text
@@ -31,20 +31,27 @@
 //! It knows nothing of partitions' data. Whoever orders `Dropping` or `Promote` carries the order
 //! out, and again after a restart, until it is complete.
 
+pub mod address;
 mod apply;
 mod command;
 mod replica;
+mod roles;
 pub mod scram;
 mod shell;
 mod state;
 mod store;
 
+pub use address::{AddressRule, Network};
 pub use apply::apply;
 pub use command::{Command, NewDatabase, ReplicaCommand, Response};
 pub use replica::{CYCLES_MAX, Cycle, CycleState, RemoteServer, Replica, ReplicaOptions, Wanted};
+pub use roles::{
+    DROPPED_ROLES, DroppedRole, Membership, Principals, RoleChange, User, is_reserved_role,
+    roles_of,
+};
 pub use shell::{Bootstrap, Meta};
 pub use state::{
     Branch, Cluster, Database, DatabaseState, Drill, Durability, Gate, HISTORY_ROWS, Handover,
     HandoverSide, HistoryRow, LINK_ROWS, Link, MaxLag, Promotion, Purpose, Slot, Source, State,
-    User, Verified, peer_of, peer_user,
+    Verified, peer_of, peer_user,
 };

@@ -1,6 +1,8 @@
 //! What the metadata consists of. Plain data: who may change it and how is in [`crate::apply()`].
 
+use crate::address::AddressRule;
 use crate::replica::{RemoteServer, Replica};
+use crate::roles::{DroppedRole, Membership, User};
 use crate::scram::Verifier;
 use base::{ClusterId, DatabaseId, Epoch, LineId, LogId, Lsn, NodeId, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -43,6 +45,21 @@ pub struct State {
     /// The number of the last remote server or replica that was made.
     #[serde(default)]
     pub last_object: u32,
+    /// Who is a member of which role.
+    #[serde(default)]
+    pub memberships: Vec<Membership>,
+    /// Roles that were dropped, oldest first, at most [`DROPPED_ROLES`](crate::DROPPED_ROLES).
+    #[serde(default)]
+    pub dropped_roles: Vec<DroppedRole>,
+    /// When roles or memberships changed last.
+    #[serde(default)]
+    pub roles_changed: Timestamp,
+    /// Settings that new sessions of all databases begin with.
+    #[serde(default)]
+    pub settings: BTreeMap<String, String>,
+    /// From where who may connect, by name.
+    #[serde(default)]
+    pub address_rules: BTreeMap<String, AddressRule>,
     /// What happened to databases, oldest first, at most [`HISTORY_ROWS`].
     pub history: Vec<HistoryRow>,
     /// How many events were noted since the folder was made: the newest one's [`HistoryRow::id`].
@@ -61,15 +78,6 @@ pub struct Cluster {
     pub node: NodeId,
     /// Random; makes the salts of users that do not exist (hex).
     pub secret: String,
-}
-
-/// Somebody who may log in.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct User {
-    /// Checks the password without knowing it.
-    pub verifier: Verifier,
-    /// May do everything.
-    pub superuser: bool,
 }
 
 /// When a commit is acknowledged.
@@ -183,6 +191,9 @@ pub struct Database {
     /// The logs of partitions that are being made to take the place of [`Database::partitions`].
     #[serde(default)]
     pub incoming: Vec<LogId>,
+    /// It was promoted, and the roles that came with it are still to be taken over.
+    #[serde(default)]
+    pub adopting: bool,
 }
 
 /// A limit of what a lost region may take with it.
@@ -464,6 +475,11 @@ impl State {
             logins: BTreeMap::new(),
             remote_servers: BTreeMap::new(),
             last_object: 0,
+            memberships: Vec::new(),
+            dropped_roles: Vec::new(),
+            roles_changed: Timestamp::ZERO,
+            settings: BTreeMap::new(),
+            address_rules: BTreeMap::new(),
             history: Vec::new(),
             events: 0,
         }

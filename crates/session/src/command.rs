@@ -82,6 +82,8 @@ pub(crate) enum Command {
     },
     Show(String),
     ShowAll,
+    /// `SHOW GLOBAL [name]`: what the sessions of the whole cluster begin with.
+    ShowGlobal(Option<String>),
     /// `RESET name`; `None` is `ALL`.
     Reset(Option<String>),
     Prepare {

@@ -6,6 +6,7 @@ use dr::Links;
 use meta::scram::Verifier;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -73,6 +74,8 @@ pub struct Visitor {
     pub database: String,
     /// Settings sent at startup (`application_name`, `client_encoding` …).
     pub settings: BTreeMap<String, String>,
+    /// Where it comes from, if it comes over a network.
+    pub address: Option<IpAddr>,
 }
 
 /// A place among the connections, held from the first packet on.
@@ -191,9 +194,11 @@ impl Front {
     /// Opens a session for somebody whose password was checked.
     ///
     /// # Errors
-    /// 3D000 for an unknown database, and whatever is wrong with the settings sent along.
-    pub fn open(self: &Arc<Self>, place: Place, visitor: Visitor) -> Result<Session> {
-        Session::open(place, visitor)
+    /// 28000 for a role that may not log in, 3D000 for an unknown database, 42501 for one that it may
+    /// not connect to, and whatever is wrong with the settings sent along.
+    pub async fn open(self: &Arc<Self>, place: Place, visitor: Visitor) -> Result<Session> {
+        let defaults = crate::entry::check(&self.engine, &visitor).await?;
+        Session::open(place, visitor, &defaults)
     }
 
     /// Cancels what a session is doing, if the secret is right. Nobody is told whether it was.

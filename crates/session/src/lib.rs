@@ -14,7 +14,7 @@
 //!
 //! # Steps
 //! 1. [`Front::admit`] reserves a place at a connection's first packet, [`Front::open`] opens the
-//!    session once the password was checked.
+//!    session once the password was checked, if the role may log in, from there and to that database.
 //! 2. A simple query: [`Session::script`], then for each statement [`Session::run`] and its answer,
 //!    then [`Session::end_implicit`]. All statements of a script share one implicit transaction.
 //! 3. The extended protocol: [`Session::parse`], [`Session::bind`], [`Session::execute`], each any
@@ -34,7 +34,7 @@
 //! runs to its end.
 //!
 //! # What is not here
-//! Privileges of single objects, `LISTEN`, cursors that scroll or outlive their transaction, time
+//! `LISTEN`, cursors that scroll or outlive their transaction, time
 //! zones other than UTC.
 
 mod block;
@@ -44,6 +44,7 @@ mod copy_in;
 mod copy_out;
 mod cover;
 mod cursors;
+mod entry;
 mod front;
 mod interrupt;
 mod lexer;

@@ -7,7 +7,7 @@ use crate::locate;
 use crate::session::Session;
 use base::{Catalog, Error, Result, SqlState, SqlType};
 use sql::ResultColumn;
-use sql::statement::{Copy, Stmt};
+use sql::statement::{Copy, Rights, Stmt};
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
@@ -117,7 +117,7 @@ pub(crate) fn read(sql: &str) -> Result<Request> {
     }
     let mut parsed = sql::statement::parse(sql)?;
     match (parsed.pop(), parsed.is_empty()) {
-        (Some(one), true) => Ok(match one.stmt {
+        (Some(one), true) => Ok(match checked(one.stmt)? {
             Stmt::Copy(copy) => Request::Copy(Box::new(copy)),
             stmt if sql::Executor::stands_alone(&stmt) || sql::Executor::may_stand_alone(&stmt) => {
                 Request::Alone(Box::new(stmt))
@@ -126,6 +126,16 @@ pub(crate) fn read(sql: &str) -> Result<Request> {
         }),
         _ => Err(Error::internal("a statement was cut in the wrong place")),
     }
+}
+
+/// Checks the setting that a statement makes a default of sessions, and brings it into its form.
+fn checked(mut stmt: Stmt) -> Result<Stmt> {
+    if let Stmt::Rights(rights) = &mut stmt
+        && let Rights::Default { setting: Some(name), value, .. } = rights.as_mut()
+    {
+        (*name, *value) = crate::settings::check(name, value.as_deref())?;
+    }
+    Ok(stmt)
 }
 
 impl Session {

@@ -43,10 +43,14 @@ impl std::fmt::Debug for Session {
 }
 
 impl Session {
-    pub(crate) fn open(mut place: Place, visitor: Visitor) -> Result<Session> {
+    pub(crate) fn open(
+        mut place: Place,
+        visitor: Visitor,
+        defaults: &BTreeMap<String, String>,
+    ) -> Result<Session> {
         let front = place.front().clone();
         front.engine().database(&visitor.database)?;
-        let settings = Settings::new(&visitor.settings)?;
+        let settings = Settings::new(defaults, &visitor.settings)?;
         let executor = sql::Executor::new(
             front.runtime().clone(),
             front.engine().clone(),
@@ -55,6 +59,7 @@ impl Session {
             &visitor.user,
             place.id(),
         );
+        executor.set_address(visitor.address);
         let signal = place.signal().clone();
         let interrupts = Interrupts::new(front.engine().env.clone(), signal);
         let mut session = Session {

@@ -22,14 +22,15 @@ const SHOWN_BY_SQL: &[&str] = &[
     "processlist",
     "status",
     "full",
+    "grants",
     "extended",
     "users",
 ];
 
 pub(crate) fn set(r: &mut Reader<'_>) -> Result<Option<Command>> {
     let mut reach = Reach::Session;
-    if r.peek_word() == Some("database") {
-        // `SET DATABASE d READ ONLY …` is no setting of the session.
+    if matches!(r.peek_word(), Some("database" | "global")) {
+        // `SET DATABASE d READ ONLY …`, `SET GLOBAL …` are no settings of the session.
         return Ok(None);
     }
     if r.eat("session") {
@@ -78,6 +79,11 @@ pub(crate) fn show(r: &mut Reader<'_>) -> Result<Option<Command>> {
     }
     if r.eat("all") {
         return Ok(Some(Command::ShowAll));
+    }
+    if r.eat("global") {
+        let _ = r.eat("all") || r.eat("variables");
+        let name = if r.peek_word().is_some() { Some(setting_name(r)?) } else { None };
+        return Ok(Some(Command::ShowGlobal(name)));
     }
     if r.eat("time") {
         r.expect("zone")?;

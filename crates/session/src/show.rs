@@ -30,6 +30,7 @@ impl Session {
             Command::SetSessionCharacteristics(modes) => self.set_characteristics(*modes)?,
             Command::Show(name) => return self.show(name),
             Command::ShowAll => return self.show_all(),
+            Command::ShowGlobal(name) => return self.show_global(name.as_deref()),
             Command::Reset(Some(name)) => {
                 self.settings.set(name, None, false)?;
                 self.obey_settings();
@@ -186,11 +187,27 @@ impl Session {
         rows(&["name", "setting", "description"], all)
     }
 
+    /// All global defaults that were set, or the one asked for, set or not.
+    fn show_global(&self, name: Option<&str>) -> Result<Reply> {
+        let set = self.front().engine().meta.read(|s| s.settings.clone());
+        let line = |(name, value): (String, String)| vec![name, value];
+        let lines = match name {
+            None => set.into_iter().map(line).collect(),
+            Some(name) => {
+                let name = settings::canonical(name)?;
+                let value = set.get(&name).cloned();
+                vec![vec![name.clone(), value.unwrap_or_else(|| settings::built_in(&name))]]
+            }
+        };
+        rows(&["name", "setting"], lines)
+    }
+
     /// The columns a session command returns.
     pub(crate) fn command_columns(&self, command: &Command) -> Result<Option<Arc<[ResultColumn]>>> {
         Ok(match command {
             Command::Show(name) => Some(columns(&[&settings::canonical(name)?])),
             Command::ShowAll => Some(columns(&["name", "setting", "description"])),
+            Command::ShowGlobal(_) => Some(columns(&["name", "setting"])),
             Command::Execute { name, .. } => self.statement(name)?.columns.clone(),
             Command::Fetch { name, moves: false, .. } => self.portal_columns(name)?,
             _ => None,

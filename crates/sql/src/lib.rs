@@ -23,6 +23,8 @@
 //!   (see [`change`]).
 //! * The fast path and the planned path mean the same (tests run one against the other).
 //! * Every error carries the SQLSTATE PostgreSQL would give.
+//! * Every execution asks anew whether the user may (see [`privilege`]); a plan remembers only what it
+//!   takes.
 //!
 //! # On a crash
 //! Nothing here outlives the process: what a transaction wrote is in its write set until it
@@ -36,6 +38,7 @@ pub mod error;
 mod executor;
 pub mod plan;
 pub mod point;
+pub mod privilege;
 pub mod scan;
 pub mod sequence;
 pub mod shape;

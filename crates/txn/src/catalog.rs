@@ -9,6 +9,7 @@ use base::{
     Catalog, Error, Result, Row, SqlState, StorageId, TableDescriptor, TableId, Timestamp, Value,
 };
 use bytes::Bytes;
+use format::access::{self, Fact};
 use format::catalog::{self, Counters};
 use futures::TryStreamExt;
 use partition::{LockMode, LockWait};
@@ -47,7 +48,8 @@ impl Database {
         let mut tables = Vec::with_capacity(versions.len());
         for bytes in versions.into_iter().filter_map(|v| v.row) {
             let row = format::row::decode(&bytes)?;
-            if !catalog::is_counters(&row) && !format::sequence::is_descriptor(&row) {
+            let other = catalog::is_counters(&row) || access::is_fact(&row);
+            if !other && !format::sequence::is_descriptor(&row) {
                 tables.push(catalog::decode(&row)?);
             }
         }
@@ -87,7 +89,9 @@ fn decode(stamp: Timestamp, batches: &[RecordBatch]) -> Result<Catalog> {
             if catalog::is_counters(&row) {
                 continue;
             }
-            if format::sequence::is_descriptor(&row) {
+            if access::is_fact(&row) {
+                learn(&mut all, Fact::decode(&row)?);
+            } else if format::sequence::is_descriptor(&row) {
                 let sequence = format::sequence::decode(&row)?;
                 all.sequences.insert(sequence.id, Arc::new(sequence));
             } else {
@@ -97,6 +101,14 @@ fn decode(stamp: Timestamp, batches: &[RecordBatch]) -> Result<Catalog> {
         }
     }
     Ok(all)
+}
+
+fn learn(all: &mut Catalog, fact: Fact) {
+    match fact {
+        Fact::Access(of, access) => drop(all.access.insert(of, Arc::new(access))),
+        Fact::Defaults(defaults) => all.defaults = Arc::new(defaults),
+        Fact::Principals(bytes) => all.principals = Some(bytes.as_ref().into()),
+    }
 }
 
 impl Transaction {
@@ -193,7 +205,8 @@ impl Transaction {
     /// Removes a table. Its rows go when chunks are next written.
     pub async fn drop_table(&mut self, table: TableId) -> Result<()> {
         self.begin_ddl().await?;
-        self.put_descriptor(table, None).await
+        self.put_descriptor(table, None).await?;
+        self.forget_access(table).await
     }
 
     pub(crate) async fn put_descriptor(

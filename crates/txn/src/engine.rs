@@ -106,6 +106,7 @@ impl Engine {
             if record.state == DatabaseState::Primary {
                 self.finish_promotion(&database).await?;
                 crate::recover::resolve(&database).await?;
+                self.adopt_or_say(&database).await;
                 self.check_after_restart(&record, &database);
             }
         }

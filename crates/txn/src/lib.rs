@@ -26,6 +26,7 @@
 //! 6. Values of sequences are reserved in blocks by transactions of their own; see `sequence`.
 //! 7. Writes bring index entries along, in the same partition; see `index`.
 //! 8. A branch is a database made of what another one holds at one time; see [`Engine::branch`].
+//! 8. The roles of the cluster travel with its databases; see `principals`.
 //! 9. The schema is rows of partition 0; DDL locks a table's descriptor exclusively, everything
 //!    else shares it.
 //!
@@ -54,6 +55,7 @@
 //! above every timestamp in the logs, so no commit can fall between such a transaction's reads and
 //! its timestamp.
 
+mod access;
 mod branch;
 mod bulk;
 mod catalog;
@@ -68,6 +70,7 @@ mod group;
 mod incoming;
 mod index;
 mod oracle;
+mod principals;
 mod recover;
 mod room;
 mod sequence;
@@ -87,6 +90,7 @@ pub use engine::Engine;
 pub use gate::{GateRequest, WriterGuard};
 pub use index::{Duplicate, EntryMove};
 pub use oracle::Oracle;
+pub use principals::carried;
 pub use room::Room;
 pub use sequence::SequenceHandle;
 pub use settings::{Between, EngineSettings};

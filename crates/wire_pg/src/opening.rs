@@ -115,7 +115,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Line<S> {
     async fn go_on(mut self, front: &Arc<Front>, asked: Result<Option<Asked>>, peer: SocketAddr) {
         let login = match asked {
             Ok(Some(Asked::Session { minor, parameters })) => {
-                self.log_in(front, minor, parameters).await
+                self.log_in(front, minor, parameters, peer).await
             }
             Ok(Some(Asked::Cancel { session, secret })) => {
                 front.cancel(session, secret);
@@ -144,6 +144,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Line<S> {
         front: &Arc<Front>,
         minor: u16,
         parameters: Vec<(String, String)>,
+        peer: SocketAddr,
     ) -> Result<Session> {
         let unknown: Vec<&str> = parameters
             .iter()
@@ -152,7 +153,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Line<S> {
         if minor > 0 || !unknown.is_empty() {
             self.writer.negotiate(&unknown);
         }
-        let visitor = visitor(&parameters)?;
+        let visitor = Visitor { address: Some(peer.ip()), ..visitor(&parameters)? };
         let place = front.admit()?;
         let timeout = front.engine().env.sleep(front.settings().login_timeout);
         tokio::select! {
@@ -161,11 +162,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Line<S> {
                 => done?,
             () = timeout => return Err(too_slow()),
         }
-        self.welcome(front, place, visitor)
+        self.welcome(front, place, visitor).await
     }
 
-    fn welcome(&mut self, front: &Arc<Front>, place: Place, visitor: Visitor) -> Result<Session> {
-        let mut session = front.open(place, visitor)?;
+    async fn welcome(
+        &mut self,
+        front: &Arc<Front>,
+        place: Place,
+        visitor: Visitor,
+    ) -> Result<Session> {
+        let mut session = front.open(place, visitor).await?;
         self.writer.authentication(0, b"");
         for (name, value) in session.take_reports() {
             self.writer.parameter_status(name, &value);

@@ -18,6 +18,7 @@ mod pgbench;
 mod replicas;
 mod replication;
 mod restart;
+mod roles;
 mod tls;
 mod vault;
 mod verbs;

@@ -1,7 +1,9 @@
 //! Greeting the source, and the questions to it.
 
 use super::Shared;
-use crate::peer::{FORMAT_VERSION, Hello, HelloRequest, Mode, Peer, SubscribeRequest};
+use crate::peer::{
+    FORMAT_VERSION, Hello, HelloRequest, Mode, OLDEST_FORMAT, Peer, SubscribeRequest,
+};
 use base::{Error, Result, SqlState};
 use meta::{Command, DatabaseState};
 use partition::Partition;
@@ -30,7 +32,7 @@ pub(super) async fn greet(shared: &Shared) -> Result<(Arc<dyn Peer>, Hello)> {
             cluster_name: cluster.name,
             slot: slot_name(&shared.engine, &shared.name),
             promotion_epoch: record.promotion_epoch,
-            format_version: FORMAT_VERSION,
+            format_version: OLDEST_FORMAT,
             mode,
         })
         .await?;

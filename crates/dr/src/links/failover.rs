@@ -253,6 +253,7 @@ impl Links {
         if database.state() != DatabaseState::Primary {
             // An error came after the commit point.
             self.engine.finish_promotion(&database).await?;
+            self.engine.adopt_or_say(&database).await;
             self.engine.heed_gate(name)?;
             self.vaults.of(record.id)?.unstage(Some(promotion.epoch))?;
         }

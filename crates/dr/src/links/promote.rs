@@ -8,7 +8,8 @@
 //!    cut are taken out of use. What was received above the cut is staged in the vault.
 //! 3. **Commit point**: [`meta::Command::Promote`] names cut and epoch, removes the link, and makes
 //!    a slot that keeps the log from the fork on for the former source.
-//! 4. Every partition writes its `EpochStart`; the database takes writes.
+//! 4. Every partition writes its `EpochStart`; the database takes writes. The roles that came with it
+//!    are taken over (see [`Engine::adopt_roles`](txn::Engine::adopt_roles)).
 //! 5. What was staged enters the vault. The former source, should it be alive, is told of the new
 //!    epoch as soon as it can be reached, and takes no more writes then.
 //!
@@ -230,6 +231,7 @@ impl Links {
         self.engine.meta.apply(Command::Batch(changes))?;
         for (database, done) in databases.iter().zip(&promoted) {
             self.engine.finish_promotion(database).await?;
+            self.engine.adopt_or_say(database).await;
             self.engine.heed_gate(database.name())?;
             self.vaults.of(database.id())?.unstage(Some(done.epoch))?;
         }

@@ -3,7 +3,7 @@
 use super::{DEFAULT_PORT, Links};
 use crate::handover;
 use crate::link::session::{check, check_same, slot_name};
-use crate::peer::{FORMAT_VERSION, Hello, HelloRequest, Mode, Receipt};
+use crate::peer::{Hello, HelloRequest, Mode, OLDEST_FORMAT, Receipt};
 use base::{ClusterId, Epoch, Error, Result, SqlState};
 use meta::{Command, Database as Record, DatabaseState, Durability, NewDatabase, Source};
 use partition::Role;
@@ -112,7 +112,7 @@ impl Links {
                 cluster_name: cluster.name,
                 slot: slot_name(&self.engine, &request.database),
                 promotion_epoch: record.map(|r| r.promotion_epoch).unwrap_or_default(),
-                format_version: FORMAT_VERSION,
+                format_version: OLDEST_FORMAT,
                 mode: if record.is_some() { Mode::Differential } else { Mode::Copy },
             })
             .await?;

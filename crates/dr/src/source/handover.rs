@@ -69,6 +69,8 @@ impl Replication {
             let who = &request.cluster_name;
             return Err(refused(format!("{who} is no standby of database \"{name}\"")));
         }
+        // What the other side is to take over travels before the gate closes.
+        crate::links::publish_in_time(&self.engine, &database).await;
         let password = self.bind(&record, request)?;
         let reason = format!("a handover to {} is under way", request.cluster_name);
         tokio::select! {

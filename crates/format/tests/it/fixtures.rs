@@ -3,10 +3,12 @@
 
 use crate::trips::{manifest, manifest_with_runs, part};
 use base::{
-    ClusterId, Column, Epoch, Identity, Lsn, NodeId, SequenceDescriptor, SequenceOwner, SqlType,
-    StorageId, TableDescriptor, TableId, Timestamp, TxnId, Value,
+    Access, AclItem, ClusterId, Column, Epoch, Identity, Lsn, NodeId, Privileges, Securable,
+    SequenceDescriptor, SequenceOwner, SqlType, StorageId, TableDescriptor, TableId, Timestamp,
+    TxnId, Value,
 };
 use bytes::Bytes;
+use format::access::{self, Fact};
 use format::catalog::{self, Counters};
 use format::decision::{self, Decision, Verdict};
 use format::sequence::{self, SequenceState};
@@ -196,6 +198,46 @@ fn sequences() {
     assert!(!sequence::is_descriptor(&catalog::encode(&table())));
 }
 
+/// Owner, grants, defaults of sessions and roles.
+fn facts() -> [Fact; 5] {
+    let item = AclItem {
+        grantee: Some("b".into()),
+        grantor: "a".into(),
+        privileges: Privileges::SELECT.with(Privileges::UPDATE),
+        grantable: Privileges::SELECT,
+    };
+    let everybody = AclItem { grantee: None, grantable: Privileges::NONE, ..item.clone() };
+    let granted = Access { owner: Some("a".into()), acl: Some(vec![item, everybody]) };
+    let defaults = [(("a".into(), "jit".into()), "on".into())];
+    [
+        Fact::Access(Securable::Relation(TableId(12)), granted),
+        Fact::Access(Securable::Schema, Access { owner: None, acl: Some(Vec::new()) }),
+        Fact::Access(Securable::Database, Access { owner: Some("a".into()), acl: None }),
+        Fact::Defaults(defaults.into()),
+        Fact::Principals(Bytes::from_static(b"{}")),
+    ]
+}
+
+#[test]
+fn owners_grants_and_roles() {
+    let rows: Vec<String> = facts().iter().map(|f| hex(&row::encode(&f.encode()))).collect();
+    assert_eq!(rows, FACTS);
+    for (fact, bytes) in facts().into_iter().zip(FACTS) {
+        let read = row::decode(&unhex(bytes)).unwrap();
+        assert!(access::is_fact(&read) && catalog::decode(&read).is_err());
+        assert_eq!(Fact::decode(&read).unwrap(), fact);
+    }
+    assert!(!access::is_fact(&catalog::encode(&table())));
+    let keys = [
+        access::key(Securable::Relation(TableId(12))),
+        access::key(Securable::Schema),
+        access::key(Securable::Database),
+        access::defaults_key(),
+        access::principals_key(),
+    ];
+    assert_eq!(keys.map(|k| hex(&k)), FACT_KEYS);
+}
+
 #[test]
 fn decisions() {
     let txn = TxnId(0x8102 << 112 | 5);
@@ -280,3 +322,18 @@ const MANIFEST_1: &str = "41504d46012fc6c5070804108080808080808080021863220b0902
     70617271756574120263611a02640020f0a2042880e497d01235efbeadde";
 const PART: &str = "41505650015c65ebe00a1007000000000000000000000010000000100319020000030200000020820128\
     4d300938014a230a087075626c69632e7412035b315d22087b226964223a317d2a0500000064013a0101";
+
+const FACTS: [&str; 5] = [
+    "01131707082861636365737329082141504143019775e1100a016110011a0a0a0162120161180620021a051201611806",
+    "0113ffffffffff3f07082861636365737329080b415041430186438b081001",
+    "011381808080804007082861636365737329080c4150414301a10513620a0161",
+    "0113838080808040070a2864656661756c74732908174150534401ec7c457c0a0c0a016112036a69741a026f6e",
+    "0113858080808040070728726f6c657329080b41505052017c963f1d7b7d",
+];
+const FACT_KEYS: [&str; 5] = [
+    "00000001017ffffffffffffff4",
+    "00000001017fffff0000000000",
+    "00000001017ffffeffffffffff",
+    "00000001017ffffefffffffffe",
+    "00000001017ffffefffffffffd",
+];

@@ -19,6 +19,10 @@ fn feed(bytes: &[u8]) {
     let _ = format::row::decode_value(bytes);
     let _ = Manifest::decode(bytes);
     let _ = DivergedPart::decode(bytes);
+    for id in [-1, -(1 << 40), -(1 << 40) - 1, -(1 << 40) - 2, -(1 << 40) - 3, i64::MIN] {
+        let row = vec![(1, Value::Int(id)), (3, Value::Bytes(shared.clone()))];
+        let _ = format::access::Fact::decode(&row);
+    }
     let row = vec![(3, Value::Bytes(shared))];
     let _ = catalog::decode(&row);
     let _ = Counters::decode(&row);
@@ -35,7 +39,7 @@ proptest! {
     #[test]
     fn random_bytes(bytes in vec(any::<u8>(), 0..200), types in vec(ty(), 0..4)) {
         feed(&bytes);
-        for magic in [b"APMF", b"APTD", b"APCC", b"APVP"] {
+        for magic in [b"APMF", b"APTD", b"APCC", b"APVP", b"APAC", b"APSD", b"APPR"] {
             feed(&resealed(magic, 1, &bytes));
             feed(&resealed(magic, 2, &bytes));
         }

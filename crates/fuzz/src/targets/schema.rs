@@ -5,6 +5,7 @@ use super::{Target, choice, chosen};
 use base::{
     Column, IndexColumn, IndexDescriptor, Row, SqlType, StorageId, TableDescriptor, TableId, Value,
 };
+use format::access::Fact;
 use format::catalog::Counters;
 use format::index::Entries;
 use format::sequence::SequenceState;
@@ -20,6 +21,10 @@ pub(super) const TARGETS: &[Target] = &[
     Target { name: "index", about: "entries of indexes", run: index, seeds: entries, words: &[] },
 ];
 
+/// The ids of the rows of the catalog that are about sessions and roles.
+const DEFAULTS: i64 = -(1 << 40) - 2;
+const PRINCIPALS: i64 = -(1 << 40) - 3;
+
 fn catalog(input: &[u8]) -> bool {
     let mut accepted = false;
     for magic in [b"APTD", b"APCC", b"APSQ"] {
@@ -34,6 +39,16 @@ fn catalog(input: &[u8]) -> bool {
             if let Ok(sequence) = format::sequence::decode(&row) {
                 let again = format::sequence::decode(&format::sequence::encode(&sequence));
                 assert_eq!(again.ok(), Some(sequence), "a sequence changes on the way to disk");
+                accepted = true;
+            }
+        }
+    }
+    for (id, magic) in [(-12, b"APAC"), (DEFAULTS, b"APSD"), (PRINCIPALS, b"APPR")] {
+        for bytes in sealed(input, magic) {
+            let row: Row = vec![(1, Value::Int(id)), (3, Value::Bytes(bytes))];
+            if let Ok(fact) = Fact::decode(&row) {
+                let again = Fact::decode(&fact.encode());
+                assert_eq!(again.ok(), Some(fact), "rights change on the way to disk");
                 accepted = true;
             }
         }

@@ -53,6 +53,7 @@ pub(super) fn create(state: &mut State, new: NewDatabase) -> Result<Response> {
         last_drill: None,
         last_proven: None,
         incoming: Vec::new(),
+        adopting: false,
     };
     state.databases.insert(id, database);
     // A branch is worth telling of once it is complete.
@@ -192,6 +193,7 @@ pub(super) fn promote(
     database.state = DatabaseState::Primary;
     database.promotion_epoch = promotion.epoch;
     database.promotion = Some(promotion);
+    database.adopting = true;
     database.link = None;
     database.gate = None;
     database.incoming.clear();

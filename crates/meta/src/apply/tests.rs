@@ -168,11 +168,17 @@ fn last_superuser_stays() {
     };
     apply(&mut s, user("root", true)).unwrap();
     apply(&mut s, user("guest", false)).unwrap();
-    assert!(apply(&mut s.clone(), Command::DropUser { name: "root".into() }).is_err());
+    assert!(
+        apply(&mut s.clone(), Command::DropUser { name: "root".into(), at: Timestamp::ZERO })
+            .is_err()
+    );
     let demote = Command::AlterUser { name: "root".into(), verifier: None, superuser: Some(false) };
     assert!(apply(&mut s.clone(), demote).is_err());
-    apply(&mut s, Command::DropUser { name: "guest".into() }).unwrap();
-    assert!(apply(&mut s.clone(), Command::DropUser { name: "guest".into() }).is_err());
+    apply(&mut s, Command::DropUser { name: "guest".into(), at: Timestamp::ZERO }).unwrap();
+    assert!(
+        apply(&mut s.clone(), Command::DropUser { name: "guest".into(), at: Timestamp::ZERO })
+            .is_err()
+    );
 }
 
 #[test]

@@ -1,9 +1,10 @@
 //! A session's settings: `SET`, `SHOW`, `RESET`, and what happens to them when a transaction ends.
 //!
 //! ```text
-//!  defaults ──▶ startup parameters ──▶ SET ──▶ SET LOCAL        later ones win
-//!                                     │            └─ gone when the transaction ends
-//!                                     └─ undone when the transaction rolls back
+//!  built in ─▶ cluster ─▶ database ─▶ role ─▶ role in database      what others have said
+//!      ─▶ startup parameters ─▶ SET ─▶ SET LOCAL                    later ones win
+//!                                │         └─ gone when the transaction ends
+//!                                └─ undone when the transaction rolls back
 //! ```
 //!
 //! Settings that an application expects to exist but that have nothing to act on here are accepted
@@ -62,8 +63,12 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// The settings of a session opened with these startup parameters.
-    pub(crate) fn new(startup: &BTreeMap<String, String>) -> Result<Settings> {
+    /// The settings of a session opened with these startup parameters, on top of what its role and
+    /// database begin with.
+    pub(crate) fn new(
+        defaults: &BTreeMap<String, String>,
+        startup: &BTreeMap<String, String>,
+    ) -> Result<Settings> {
         let mut settings = Settings {
             startup: Values::default(),
             values: Values::default(),
@@ -71,6 +76,12 @@ impl Settings {
             obeyed: obeyed(&BTreeMap::new()),
             changed: true,
         };
+        for (name, value) in defaults {
+            // It was right when it was set; a session is not refused because it is not any more.
+            if let Err(error) = settings.set(name, Some(value), false) {
+                tracing::warn!(name, value, %error, "a default of sessions");
+            }
+        }
         for (name, value) in startup {
             settings.set(name, Some(value), false)?;
         }
@@ -154,6 +165,27 @@ impl Settings {
         self.changed = true;
         self.obeyed = obeyed(&self.values);
     }
+}
+
+/// The name of a setting and a value for it, in the form in which they are kept as a default of
+/// sessions.
+pub(crate) fn check(name: &str, value: Option<&str>) -> Result<(String, Option<String>)> {
+    let key = canonical(name)?;
+    match (table::find(&key), value) {
+        (Some(Definition { name, kind: Kind::Fixed | Kind::Live, .. }), _) => {
+            Err(value::fixed(name))
+        }
+        (Some(definition), Some(value)) => {
+            let value = value::check(definition, value)?;
+            Ok((key, Some(value)))
+        }
+        (_, value) => Ok((key, value.map(str::to_owned))),
+    }
+}
+
+/// A setting's value where nobody has said anything.
+pub(crate) fn built_in(name: &str) -> String {
+    table::find(name).map_or_else(String::new, |d| d.default.to_owned())
 }
 
 /// `(name, description)` of all settings, for `SHOW ALL`.

@@ -1,7 +1,7 @@
 use super::*;
 
 fn fresh() -> Settings {
-    Settings::new(&BTreeMap::new()).expect("defaults")
+    Settings::new(&BTreeMap::new(), &BTreeMap::new()).expect("defaults")
 }
 
 #[test]
@@ -61,14 +61,14 @@ fn rollback_takes_back_set_and_the_end_takes_back_local() {
 #[test]
 fn startup_parameters_are_what_reset_goes_back_to() {
     let startup = BTreeMap::from([("application_name".to_string(), "app".to_string())]);
-    let mut s = Settings::new(&startup).expect("startup");
+    let mut s = Settings::new(&BTreeMap::new(), &startup).expect("startup");
     assert!(s.take_changed());
     assert!(!s.take_changed());
     s.set("application_name", Some("other"), false).expect("set");
     s.reset_all();
     assert_eq!(s.get("application_name").expect("get"), "app");
     let bad = BTreeMap::from([("nonsense".to_string(), "1".to_string())]);
-    assert!(Settings::new(&bad).is_err());
+    assert!(Settings::new(&BTreeMap::new(), &bad).is_err());
 }
 
 #[test]

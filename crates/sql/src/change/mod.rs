@@ -40,6 +40,7 @@ pub use table::{Target, writable};
 
 use crate::cell::Frame;
 use crate::plan::{Names, Runtime};
+use crate::privilege::Identity;
 use base::{Catalog, SqlType, StorageId, Value};
 use partition::LockWait;
 use std::collections::BTreeSet;
@@ -67,6 +68,8 @@ pub struct Run<'a> {
     pub txn: &'a mut Transaction,
     /// Parameters and time.
     pub frame: &'a Frame,
+    /// Who runs it.
+    pub by: &'a Identity,
     /// How long to wait for locks.
     pub wait: LockWait,
     /// Key spaces that only this transaction can see: their rows need no locks.

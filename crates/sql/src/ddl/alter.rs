@@ -4,9 +4,12 @@ use super::columns::{Defined, column_of, key_names};
 use super::identity::refuse_identity;
 use super::{check_default, exclusively, identity, index, primary_key, sequence};
 use crate::change::{Run, fold, last_part};
-use base::{Column, Error, Result, SqlState, StorageId, TableDescriptor, Value};
+use crate::privilege;
+use base::{
+    Column, Error, Result, Securable, SqlState, StorageId, TableDescriptor, TableId, Value,
+};
 use datafusion::sql::sqlparser::ast::{
-    AlterColumnOperation, AlterTable, AlterTableOperation, ColumnDef, RenameTableNameKind,
+    AlterColumnOperation, AlterTable, AlterTableOperation, ColumnDef, Owner, RenameTableNameKind,
     TableConstraint,
 };
 
@@ -69,9 +72,43 @@ async fn change(
         Op::AlterColumn { column_name, op } => {
             alter_column(run, table, &fold(column_name), op).await
         }
-        Op::OwnerTo { .. } => Ok(()),
+        Op::OwnerTo { new_owner } => {
+            let (owner, by) = (new_owner_name(new_owner), run.by);
+            give(run, table.id, owner.unwrap_or_else(|| by.user.clone())).await
+        }
         other => Err(Error::unsupported(format!("ALTER TABLE … {other}"))),
     }
+}
+
+/// `None`: the user.
+fn new_owner_name(owner: &Owner) -> Option<String> {
+    match owner {
+        Owner::Ident(ident) => Some(fold(ident)),
+        Owner::CurrentRole | Owner::CurrentUser | Owner::SessionUser => None,
+    }
+}
+
+/// Gives a table to a role, with the sequences of its columns. Whether it is a role, and one that
+/// the user may give things to, was seen to before.
+async fn give(run: &mut Run<'_>, table: TableId, owner: String) -> Result<()> {
+    let catalog = run.txn.catalog().await?;
+    let sequences = catalog.owned_by(table).map(|s| s.id);
+    for id in sequences.chain([table]) {
+        let of = Securable::Relation(id);
+        let access = catalog.access(of);
+        let given = privilege::given(&access, access.owner.as_deref(), &owner);
+        run.txn.put_access(of, &given).await?;
+    }
+    Ok(())
+}
+
+/// The roles that an `ALTER TABLE` gives the table to.
+pub fn new_owners(ast: &AlterTable) -> Vec<String> {
+    let owner = |op: &AlterTableOperation| match op {
+        AlterTableOperation::OwnerTo { new_owner } => new_owner_name(new_owner),
+        _ => None,
+    };
+    ast.operations.iter().filter_map(owner).collect()
 }
 
 fn missing_column(table: &TableDescriptor, name: &str) -> Error {

@@ -4,9 +4,10 @@ use super::columns::{Draft, column, shard_columns, take_key};
 use super::{identity, index};
 use crate::change::{InsertPlan, Run, Scope, Source, fold, insert};
 use crate::plan::{Names, plan_statement};
+use crate::privilege::Object;
 use crate::shape::Shape;
 use crate::types::sql_type_of;
-use base::{Error, Result, SqlState, SqlType, StorageId, TableDescriptor};
+use base::{Error, Privileges, Result, SqlState, SqlType, StorageId, TableDescriptor};
 use datafusion::sql::sqlparser::ast::{CreateTable, Ident, Query, Statement};
 use std::sync::Arc;
 
@@ -44,6 +45,9 @@ pub async fn create_as(
     let names = Names::new(run.runtime, &catalog, &database, partitions);
     let statement = Statement::Query(Box::new(query.clone()));
     let plan = plan_statement(&names, statement, &mut [])?;
+    for table in names.used() {
+        Object::table(&catalog, &table).need(run.by, Privileges::SELECT)?;
+    }
     let fields = plan.schema().fields();
     let given = crate::change::output_names(&query.body, fields.len());
     let mut draft = Draft::default();
@@ -102,6 +106,7 @@ async fn finish(
     let (schema, name) = crate::change::schema_and_name(&ast.name)?;
     let schema = super::public(schema)?;
     run.txn.begin_ddl().await?;
+    super::may_create(run).await?;
     let catalog = run.txn.catalog().await?;
     if catalog.has_relation(&schema, &name) {
         if ast.if_not_exists {
@@ -141,5 +146,6 @@ async fn finish(
     }
     identity::make(run, &mut table, draft.sequences).await?;
     run.txn.put_table(&table).await?;
+    super::own(run, table.id).await?;
     Ok(Some(table))
 }

@@ -1,9 +1,10 @@
 //! DROP TABLE and TRUNCATE.
 
-use super::exclusively;
 use super::sequence::{drop_owned, restart_owned};
+use super::{exclusively, exclusively_if};
 use crate::change::Run;
-use base::{Error, Result, SqlState};
+use crate::privilege::{Identity, Object};
+use base::{Error, Privileges, Result, SqlState};
 use datafusion::sql::sqlparser::ast::ObjectName;
 
 /// Drops tables.
@@ -40,7 +41,8 @@ pub async fn truncate(
 ) -> Result<Vec<base::StorageId>> {
     let mut fresh = Vec::new();
     for name in names {
-        let table = match exclusively(run, name).await {
+        let may = |object: &Object, by: &Identity| object.need(by, Privileges::TRUNCATE);
+        let table = match exclusively_if(run, name, may).await {
             Err(e) if if_exists && e.state == SqlState::UNDEFINED_TABLE => continue,
             other => other?,
         };

@@ -10,7 +10,7 @@ mod index;
 mod primary_key;
 mod sequence;
 
-pub use alter::alter;
+pub use alter::{alter, new_owners};
 pub use create::{create, create_as};
 pub use drop::{drop_tables, truncate};
 pub use identity::{alter_identity, always};
@@ -21,18 +21,32 @@ pub use index::{
 pub use sequence::{alter_sequence, create_sequence, drop_sequences};
 
 use crate::change::{Run, Scope};
-use base::{Catalog, Error, Result, SqlState, TableDescriptor, TableId};
+use crate::privilege::{Identity, Object};
+use base::{
+    Access, Catalog, Error, Privileges, Result, Securable, SqlState, TableDescriptor, TableId,
+};
 use datafusion::common::ScalarValue;
 use datafusion::sql::sqlparser::ast::ObjectName;
 use partition::LockMode;
 use std::sync::Arc;
 
-/// Locks a table for a change of its descriptor and returns the newest one.
+/// Locks a table of the user's own for a change of its descriptor and returns the newest one.
 async fn exclusively(run: &mut Run<'_>, name: &ObjectName) -> Result<Arc<TableDescriptor>> {
+    exclusively_if(run, name, |object, by| object.need_owner(by)).await
+}
+
+/// As [`exclusively`], for a table on which the user may do something.
+async fn exclusively_if(
+    run: &mut Run<'_>,
+    name: &ObjectName,
+    may: impl Fn(&Object, &Identity) -> Result<()>,
+) -> Result<Arc<TableDescriptor>> {
     run.txn.begin_ddl().await?;
     loop {
         let catalog = run.txn.catalog().await?;
         let table = crate::change::writable(&catalog, name)?;
+        // First, so that nobody waits for the lock of somebody who may not have it.
+        may(&Object::table(&catalog, &table), run.by)?;
         let wait = run.wait;
         if !run.txn.lock_table(table.id, LockMode::Exclusive, wait).await? {
             return Ok(table);
@@ -57,6 +71,18 @@ async fn exclusively_by_id(run: &mut Run<'_>, id: TableId) -> Result<Arc<TableDe
             return Ok(table.clone());
         }
     }
+}
+
+/// What is made belongs to whoever makes it.
+async fn own(run: &mut Run<'_>, id: TableId) -> Result<()> {
+    let access = Access { owner: Some(run.by.user.clone()), acl: None };
+    run.txn.put_access(Securable::Relation(id), &access).await
+}
+
+/// Nothing, if the user may make tables and sequences.
+async fn may_create(run: &mut Run<'_>) -> Result<()> {
+    let catalog = run.txn.catalog().await?;
+    Object::schema(&catalog).need(run.by, Privileges::CREATE)
 }
 
 /// The schema where tables and sequences live.

@@ -1,10 +1,14 @@
 //! CREATE, ALTER and DROP SEQUENCE.
 
 use crate::change::{Run, schema_and_name};
+use crate::privilege::{self, Object};
 use crate::sequence::is_used;
-use crate::statement::{SequenceChange, SequenceOptions};
+use crate::statement::{RoleName, SequenceChange, SequenceOptions};
 use crate::types::sql_type;
-use base::{Catalog, Error, Result, SequenceDescriptor, SequenceOwner, SqlState, SqlType, TableId};
+use base::{
+    Catalog, Error, Result, Securable, SequenceDescriptor, SequenceOwner, SqlState, SqlType,
+    TableId,
+};
 use datafusion::sql::sqlparser::ast::ObjectName;
 use partition::LockMode;
 use std::sync::Arc;
@@ -19,6 +23,7 @@ pub async fn create_sequence(
     let (schema, name) = schema_and_name(name)?;
     let schema = super::public(schema)?;
     run.txn.begin_ddl().await?;
+    super::may_create(run).await?;
     let catalog = run.txn.catalog().await?;
     let taken =
         catalog.table(&schema, &name).is_some() || catalog.sequence(&schema, &name).is_some();
@@ -37,7 +42,8 @@ pub async fn create_sequence(
 pub(super) async fn add(run: &mut Run<'_>, mut sequence: SequenceDescriptor) -> Result<()> {
     sequence.id = run.txn.next_table_id().await?;
     let at = (sequence.start, false);
-    run.txn.put_sequence(&sequence, Some(at)).await
+    run.txn.put_sequence(&sequence, Some(at)).await?;
+    super::own(run, sequence.id).await
 }
 
 /// A sequence of which nothing is said yet.
@@ -184,7 +190,16 @@ pub async fn alter_sequence(
     let mut new = old.as_ref().clone();
     new.version += 1;
     let options = match change {
-        SequenceChange::Nothing => return Ok(()),
+        SequenceChange::Owner(role) => {
+            let of = Securable::Relation(old.id);
+            let access = run.txn.catalog().await?.access(of);
+            let owner = match role {
+                RoleName::Named(name) => name,
+                _ => &run.by.user,
+            };
+            let given = privilege::given(&access, access.owner.as_deref(), owner);
+            return run.txn.put_access(of, &given).await;
+        }
         SequenceChange::Rename(name) => {
             return rename(run, &old, SequenceDescriptor { name: name.clone(), ..new }).await;
         }
@@ -332,14 +347,17 @@ pub(super) async fn restart_owned(run: &mut Run<'_>, table: TableId) -> Result<(
     Ok(())
 }
 
-/// Locks a sequence for a change and returns the newest descriptor.
+/// Locks a sequence of the user's own for a change and returns the newest descriptor.
 async fn exclusively(run: &mut Run<'_>, name: &ObjectName) -> Result<Arc<SequenceDescriptor>> {
     run.txn.begin_ddl().await?;
     let catalog = run.txn.catalog().await?;
     let (schema, bare) = schema_and_name(name)?;
     let schema = schema.unwrap_or_else(|| "public".into());
     match catalog.sequence(&schema, &bare) {
-        Some(found) => lock(run, found.id).await,
+        Some(found) => {
+            Object::sequence(&catalog, found).need_owner(run.by)?;
+            lock(run, found.id).await
+        }
         None if catalog.table(&schema, &bare).is_some() => {
             Err(Error::new(SqlState::WRONG_OBJECT_TYPE, format!("\"{bare}\" is not a sequence"))
                 .hint("Use DROP TABLE or ALTER TABLE for a table."))

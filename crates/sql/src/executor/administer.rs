@@ -1,16 +1,18 @@
-//! Statements about databases, users, gates and links. They are durable at once and belong to no
+//! Statements about databases, gates and links, and the way to those about roles. They are durable at once and belong to no
 //! transaction.
 
 use super::{Executor, Outcome};
 use crate::plan::{ResultColumn, columns_of, conform};
-use crate::statement::{self, Replicate, Stmt, UserOptions};
+use crate::privilege::Object;
+use crate::statement::{self, Replicate, Stmt};
 use crate::system;
 use arrow::array::RecordBatch;
-use base::{Catalog, Error, Result, SqlState};
+use base::{Access, Catalog, Error, Result, Securable, SqlState};
 use dr::ReplicateRequest;
 use futures::StreamExt;
-use meta::{Command, Durability, Wanted};
+use meta::{Durability, Wanted};
 use std::sync::Arc;
+use txn::{Database, TxnOptions};
 
 /// Partitions of a database if nothing is said.
 const PARTITIONS: u16 = 8;
@@ -50,7 +52,7 @@ impl Executor {
                 | Stmt::AlterUser { .. }
                 | Stmt::DropUser { .. }
                 | Stmt::Reindex { .. }
-        )
+        ) || matches!(stmt, Stmt::Rights(rights) if rights.stands_alone())
     }
 
     /// Runs a statement that belongs to no transaction.
@@ -64,7 +66,13 @@ impl Executor {
         if let Stmt::Reindex { index, name } = stmt {
             return self.reindex(*index, name).await;
         }
-        self.check_superuser(stmt)?;
+        if let Stmt::Rights(rights) = stmt {
+            return self.roles(rights).await;
+        }
+        if let Some(tag) = self.manage(stmt).await? {
+            return Ok(Outcome::command(tag));
+        }
+        self.check_superuser()?;
         if let Stmt::Switchover { database, to } = stmt {
             let done = self.links()?.switchover(database, to, &self.user).await?;
             return Ok(rows_of(system::receipt(stmt, &done)?, "SWITCHOVER"));
@@ -88,18 +96,10 @@ impl Executor {
             return self.failover(stmt, database, at.as_deref(), *data_loss).await;
         }
         let tag = match stmt {
-            Stmt::CreateDatabase { name, if_not_exists, partitions, durability } => {
-                self.create_database(name, *if_not_exists, *partitions, *durability).await?
-            }
             Stmt::CreateBranch { name, if_not_exists, source, at } => {
                 self.create_branch(name, *if_not_exists, source, *at).await?
             }
             Stmt::OpenDiverged { of, name } => self.open_diverged(of.as_deref(), name).await?,
-            Stmt::DropDatabase { name, if_exists } => self.drop_database(name, *if_exists).await?,
-            Stmt::SetVersionRetention { database, retention } => {
-                self.engine.set_version_retention(database, *retention)?;
-                "ALTER DATABASE"
-            }
             Stmt::SetMaxReplicationLag { database, limit } => {
                 self.engine.set_lag_limit(database, *limit, &self.user)?;
                 "ALTER DATABASE"
@@ -112,11 +112,6 @@ impl Executor {
             Stmt::SetReadWrite { database } => {
                 self.unlock(Some(database), false).map(|_| "SET DATABASE")?
             }
-            Stmt::CreateUser { name, if_not_exists, options } => {
-                self.create_user(name, *if_not_exists, options)?
-            }
-            Stmt::AlterUser { name, options } => self.alter_user(name, options)?,
-            Stmt::DropUser { names, if_exists } => self.drop_users(names, *if_exists)?,
             _ => self.replicate(stmt).await?,
         };
         Ok(Outcome::command(tag))
@@ -127,21 +122,55 @@ impl Executor {
         system::show_schema(stmt).map(|schema| columns_of(&schema, &[]))
     }
 
-    /// Everything here needs a superuser, but for the own password.
-    pub(super) fn check_superuser(&self, stmt: &Stmt) -> Result<()> {
-        if self.engine.meta.read(|s| s.users.get(&self.user).is_some_and(|u| u.superuser)) {
-            return Ok(());
-        }
-        if let Stmt::AlterUser { name, options } = stmt
-            && *name == self.user
-            && options.superuser.is_none()
-        {
+    /// What has no privilege of its own is for superusers: databases of others, replication, gates.
+    pub(super) fn check_superuser(&self) -> Result<()> {
+        if self.engine.meta.read(|s| s.is_superuser(&self.user)) {
             return Ok(());
         }
         Err(Error::new(
             SqlState::INSUFFICIENT_PRIVILEGE,
             format!("user \"{}\" is not a superuser", self.user),
         ))
+    }
+
+    /// Statements about databases and roles, which look themselves whether the user may.
+    async fn manage(&self, stmt: &Stmt) -> Result<Option<&'static str>> {
+        Ok(Some(match stmt {
+            Stmt::CreateDatabase { name, if_not_exists, partitions, durability } => {
+                self.create_database(name, *if_not_exists, *partitions, *durability).await?
+            }
+            Stmt::DropDatabase { name, if_exists } => self.drop_database(name, *if_exists).await?,
+            Stmt::SetVersionRetention { database, retention } => {
+                self.need_database_owner(database).await?;
+                self.engine.set_version_retention(database, *retention)?;
+                "ALTER DATABASE"
+            }
+            Stmt::CreateUser { name, if_not_exists, options } => {
+                self.create_user(name, *if_not_exists, options).await?
+            }
+            Stmt::AlterUser { name, options } => self.alter_user(name, options).await?,
+            Stmt::DropUser { names, if_exists } => self.drop_users(names, *if_exists).await?,
+            _ => return Ok(None),
+        }))
+    }
+
+    /// Nothing, if a database is the user's own; one that cannot be read is the superusers'.
+    async fn need_database_owner(&self, name: &str) -> Result<()> {
+        let by = self.identity();
+        if by.superuser {
+            return Ok(());
+        }
+        let catalog = self.engine.database(name)?.newest_catalog().await?;
+        Object::database(&catalog, name).need_owner(&by)
+    }
+
+    /// A new database belongs to whoever made it.
+    async fn own_database(&self, database: &Arc<Database>) -> Result<()> {
+        let mut txn = database.begin(TxnOptions::default());
+        txn.start_statement().await?;
+        let access = Access { owner: Some(self.user.clone()), acl: None };
+        txn.put_access(Securable::Database, &access).await?;
+        txn.commit().await.map(drop)
     }
 
     async fn create_database(
@@ -151,11 +180,16 @@ impl Executor {
         partitions: Option<u16>,
         durability: Option<statement::Durability>,
     ) -> Result<&'static str> {
+        let by = self.identity();
+        if !by.superuser && !by.createdb {
+            let message = "permission denied to create database";
+            return Err(Error::new(SqlState::INSUFFICIENT_PRIVILEGE, message));
+        }
         let durability = self::durability(durability.unwrap_or(statement::Durability::Sync));
         let partitions = partitions.unwrap_or(PARTITIONS);
         match self.engine.create_database(name, partitions, durability).await {
             Err(e) if if_not_exists && e.state == SqlState::DUPLICATE_DATABASE => {}
-            other => drop(other?),
+            other => self.own_database(&other?).await?,
         }
         Ok("CREATE DATABASE")
     }
@@ -167,6 +201,11 @@ impl Executor {
                 "cannot drop the currently open database",
             )
             .hint("connect to another database first"));
+        }
+        match self.need_database_owner(name).await {
+            // That it does not exist is said below.
+            Err(e) if e.state == SqlState::INVALID_CATALOG_NAME => {}
+            other => other?,
         }
         self.check_no_replica(name)?;
         if let Some(links) = &self.links {
@@ -189,52 +228,6 @@ impl Executor {
             .hint(format!("ALTER DATABASE {name} DROP REPLICA {replica} first")))
     }
 
-    fn create_user(
-        &self,
-        name: &str,
-        if_not_exists: bool,
-        options: &UserOptions,
-    ) -> Result<&'static str> {
-        let meta = &self.engine.meta;
-        let verifier = match options.password.as_deref() {
-            Some(password) if !password.is_empty() => meta.new_verifier(password),
-            _ => meta.no_password(name),
-        };
-        let made = meta.apply(Command::CreateUser {
-            name: name.to_owned(),
-            verifier,
-            superuser: options.superuser == Some(true),
-        });
-        match made {
-            Err(e) if if_not_exists && e.state == SqlState::DUPLICATE_OBJECT => {}
-            other => drop(other?),
-        }
-        Ok("CREATE ROLE")
-    }
-
-    fn alter_user(&self, name: &str, options: &UserOptions) -> Result<&'static str> {
-        let password = options.password.as_deref();
-        self.engine.meta.apply(Command::AlterUser {
-            name: name.to_owned(),
-            verifier: password.map(|p| match p {
-                "" => self.engine.meta.no_password(name),
-                p => self.engine.meta.new_verifier(p),
-            }),
-            superuser: options.superuser,
-        })?;
-        Ok("ALTER ROLE")
-    }
-
-    fn drop_users(&self, names: &[String], if_exists: bool) -> Result<&'static str> {
-        for name in names {
-            match self.engine.meta.apply(Command::DropUser { name: name.clone() }) {
-                Err(e) if if_exists && e.state == SqlState::UNDEFINED_OBJECT => {}
-                other => drop(other?),
-            }
-        }
-        Ok("DROP ROLE")
-    }
-
     /// The result of a SHOW statement.
     pub(super) async fn show(&self, stmt: &Stmt, catalog: Arc<Catalog>) -> Result<Outcome> {
         let source = self.source(catalog);
@@ -250,7 +243,7 @@ impl Executor {
 
     pub(super) fn source(&self, catalog: Arc<Catalog>) -> system::EngineSource {
         let (engine, links) = (self.engine.clone(), self.links.clone());
-        system::EngineSource::new(engine, links, &self.database, catalog)
+        system::EngineSource::new(engine, links, &self.database, catalog, self.identity())
     }
 
     async fn replicate(&self, stmt: &Stmt) -> Result<&'static str> {

@@ -8,10 +8,11 @@ use crate::change::{
 };
 use crate::plan::{Names, ResultColumn, Sequences, columns_of};
 use crate::point::{LookupPlan, PointPlan};
+use crate::privilege::{Need, of_change};
 use crate::sequence;
 use crate::statement::Stmt;
 use crate::system;
-use base::{Error, Result, SqlType, TableDescriptor};
+use base::{Error, Privileges, Result, SqlType, TableDescriptor};
 use datafusion::logical_expr::LogicalPlanBuilder;
 use datafusion::sql::sqlparser::ast::{Query, Statement};
 use std::borrow::Cow;
@@ -24,6 +25,8 @@ pub(super) struct Compiled {
     pub body: Body,
     /// Types of its parameters.
     pub params: Vec<SqlType>,
+    /// What it takes to run it.
+    pub needs: Vec<Need>,
     /// The user tables it names.
     pub used: Vec<Arc<TableDescriptor>>,
     /// True if it reads system tables, whose content is fixed while planning.
@@ -108,8 +111,10 @@ impl Executor {
             let source = self.source(catalog.clone());
             found = system::scope(&source, ast.to_mut()).await?.unwrap_or_default();
         }
+        let mut needs = Vec::new();
         for sequence in sequence::read_as_tables(&catalog, &ast) {
             reads_system = true;
+            needs.push(Need { relation: sequence.id, privileges: Privileges::SELECT });
             let shown = txn.sequence_shown(&sequence).await?;
             let key = (sequence.schema.clone(), sequence.name.clone());
             found.tables.insert(key, sequence::as_table(shown)?);
@@ -129,8 +134,21 @@ impl Executor {
             Body::Lookup(p) => Some(p.shape.table.clone()),
             Body::Query(_) => None,
         };
+        let read = |table: &Arc<TableDescriptor>| Need {
+            relation: table.id,
+            privileges: Privileges::SELECT,
+        };
+        needs.extend(used.iter().map(read));
+        let locked = match &body {
+            Body::Query(q) => q.lock.as_ref().map(|l| l.shape.table.id),
+            _ => None,
+        };
+        let target = compiled_target.as_ref().map(|t| t.id).or(locked).or(names.changed());
+        let privileges = of_change(&ast);
+        needs.extend(target.map(|relation| Need { relation, privileges }));
         used.extend(compiled_target);
-        Ok(Compiled { body, params, used, system: reads_system, sequences: names.sequences() })
+        let (system, sequences) = (reads_system, names.sequences());
+        Ok(Compiled { body, params, needs, used, system, sequences })
     }
 }
 
@@ -157,14 +175,20 @@ fn body(scope: &mut Scope<'_>, ast: &Statement) -> Result<Body> {
 fn change(scope: &mut Scope<'_>, ast: &Statement) -> Result<Option<Body>> {
     let (with, inner) = split_with(ast);
     Ok(Some(match inner {
-        Statement::Insert(insert) => Body::Insert(InsertPlan::compile(scope, insert, with)?),
+        Statement::Insert(insert) => {
+            let plan = InsertPlan::compile(scope, insert, with)?;
+            scope.names.note_changed(plan.shape.table.id);
+            Body::Insert(plan)
+        }
         Statement::Update(update) => {
             let target = Target::of(scope, &update.table)?;
+            scope.names.note_changed(target.shape.table.id);
             scope.names.set_target(target.shape.clone());
             Body::Modify(ModifyPlan::update(scope, target, update, with)?)
         }
         Statement::Delete(delete) => {
             let target = Target::of(scope, delete_relation(delete)?)?;
+            scope.names.note_changed(target.shape.table.id);
             scope.names.set_target(target.shape.clone());
             Body::Modify(ModifyPlan::delete(scope, target, delete, with)?)
         }

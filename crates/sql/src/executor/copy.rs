@@ -3,9 +3,10 @@
 use super::Executor;
 use crate::change::{InsertPlan, Refusal, Run, Scope, insert_rows, writable};
 use crate::plan::Names;
+use crate::privilege::Object;
 use crate::sequence::Draws;
 use crate::shape::Shape;
-use base::{Column, Result, Value};
+use base::{Column, Privileges, Result, Value};
 use datafusion::sql::sqlparser::ast::ObjectName;
 use partition::LockMode;
 use std::sync::Arc;
@@ -37,6 +38,7 @@ impl Executor {
             self.snapshot(txn).await?;
             let catalog = txn.catalog().await?;
             let found = writable(&catalog, table)?;
+            Object::table(&catalog, &found).need(&self.identity(), Privileges::INSERT)?;
             let wait = self.wait();
             if txn.lock_table(found.id, LockMode::Shared, wait).await? {
                 continue;
@@ -71,11 +73,12 @@ impl Executor {
     ) -> Result<u64, Refusal> {
         let mut frame = self.frame(txn, Vec::new());
         frame.circumstances.sequences = target.draws.clone();
-        let private = self.private();
+        let (private, by) = (self.private(), self.identity());
         let mut run = Run {
             runtime: &self.runtime,
             txn,
             frame: &frame,
+            by: &by,
             wait: self.wait(),
             private: &private,
         };

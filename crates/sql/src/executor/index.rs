@@ -68,11 +68,12 @@ impl Executor {
         let mut txn = database.begin(TxnOptions::default());
         txn.start_statement().await?;
         let frame = self.frame(&txn, Vec::new());
-        let private = BTreeSet::new();
+        let (private, by) = (BTreeSet::new(), self.identity());
         let mut run = Run {
             runtime: &self.runtime,
             txn: &mut txn,
             frame: &frame,
+            by: &by,
             wait: self.wait(),
             private: &private,
         };

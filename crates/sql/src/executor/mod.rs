@@ -10,6 +10,7 @@
 //! A [`Prepared`] keeps its compiled plan as long as every table it names is unchanged in the
 //! catalog that the transaction sees; otherwise it is compiled anew.
 
+mod address;
 mod administer;
 mod body;
 mod branch;
@@ -23,6 +24,8 @@ mod past;
 mod prepared;
 mod query;
 mod replica;
+mod rights;
+mod role;
 mod run;
 mod utility;
 mod vault;
@@ -33,11 +36,13 @@ pub use prepared::Prepared;
 
 use crate::cell::Frame;
 use crate::plan::{Circumstances, ResultColumn, Rows, Runtime, Sequences};
+use crate::privilege::Identity;
 use crate::sequence::{Draws, Memory};
 use base::{Error, Result, StorageId, TableId, TxnId};
 use parking_lot::Mutex;
 use partition::LockWait;
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use txn::{Engine, Transaction};
@@ -92,6 +97,10 @@ pub struct Executor {
     current: Mutex<Current>,
     lifted: Mutex<BTreeMap<String, Option<Arc<Prepared>>>>,
     sequences: Arc<Memory>,
+    /// Where the client is, if it came over a network.
+    address: Mutex<Option<IpAddr>>,
+    /// What the user is, and the metadata that this was read from.
+    identity: Mutex<Option<(u64, Arc<Identity>)>>,
     notices: Mutex<Vec<Error>>,
 }
 
@@ -117,6 +126,8 @@ impl Executor {
             current: Mutex::default(),
             lifted: Mutex::default(),
             sequences: Arc::default(),
+            address: Mutex::default(),
+            identity: Mutex::default(),
             notices: Mutex::default(),
         }
     }
@@ -128,6 +139,26 @@ impl Executor {
 
     pub(crate) fn notice(&self, notice: Error) {
         self.notices.lock().push(notice);
+    }
+
+    /// Tells where the client is, which has to do with what it may forbid.
+    pub fn set_address(&self, address: Option<IpAddr>) {
+        *self.address.lock() = address;
+    }
+
+    /// What the user is now.
+    pub fn identity(&self) -> Arc<Identity> {
+        self.engine.meta.read(|state| {
+            let mut known = self.identity.lock();
+            match &*known {
+                Some((applied, identity)) if *applied == state.applied => identity.clone(),
+                _ => {
+                    let identity = Arc::new(Identity::of(state, &self.user));
+                    *known = Some((state.applied, identity.clone()));
+                    identity
+                }
+            }
+        })
     }
 
     /// How long to wait for row locks; `None`: as long as it takes.
@@ -171,7 +202,8 @@ impl Executor {
         }
         let catalog = txn.catalog().await?;
         let handle = txn.sequences(self.wait())?;
-        Ok(Arc::new(Draws::new(handle, catalog, self.sequences.clone())))
+        let (memory, by) = (self.sequences.clone(), self.identity());
+        Ok(Arc::new(Draws::new(handle, catalog, memory, by)))
     }
 
     /// Forgets what `currval` and `lastval` tell (`DISCARD SEQUENCES`).

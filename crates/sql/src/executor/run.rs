@@ -56,6 +56,7 @@ impl Executor {
         }
         for _ in 0..TRIES {
             let compiled = self.current_plan(txn, prepared).await?;
+            self.check_needs(txn, &compiled.needs).await?;
             if let Some(table) = compiled.target()
                 && !self.has_locked(table.id)
             {
@@ -83,9 +84,9 @@ impl Executor {
         compiled: Arc<Compiled>,
         frame: &Frame,
     ) -> Result<Outcome> {
-        let private = self.private();
-        let mut run =
-            Run { runtime: &self.runtime, txn, frame, wait: self.wait(), private: &private };
+        let (private, by) = (self.private(), self.identity());
+        let (runtime, wait) = (&self.runtime, self.wait());
+        let mut run = Run { runtime, txn, frame, by: &by, wait, private: &private };
         match &compiled.body {
             Body::Point(plan) => run_point(&mut run, plan).await,
             Body::Insert(plan) => {

@@ -5,7 +5,7 @@ use crate::cell::Frame;
 use crate::change::Run;
 use crate::ddl;
 use crate::plan::ResultColumn;
-use crate::statement::Stmt;
+use crate::statement::{RoleName, SequenceChange, Stmt};
 use base::{Error, Result};
 use datafusion::sql::sqlparser::ast::{
     AlterIndexOperation, ObjectType, Statement, TruncateIdentityOption,
@@ -23,16 +23,17 @@ impl Executor {
         stmt: &Stmt,
         frame: &Frame,
     ) -> Result<Outcome> {
-        let private = self.private();
-        let mut run =
-            Run { runtime: &self.runtime, txn, frame, wait: self.wait(), private: &private };
+        let (private, by) = (self.private(), self.identity());
+        let (runtime, wait) = (&self.runtime, self.wait());
+        let mut run = Run { runtime, txn, frame, by: &by, wait, private: &private };
         match stmt {
+            Stmt::Rights(rights) => self.rights(&mut run, rights).await,
             Stmt::ShowTables => {
                 let catalog = run.txn.catalog().await?;
                 self.show(stmt, catalog).await
             }
             Stmt::Checkpoint => {
-                self.check_superuser(stmt)?;
+                self.check_superuser()?;
                 for database in self.engine.databases() {
                     self.engine.checkpoint(&database).await?;
                 }
@@ -56,6 +57,9 @@ impl Executor {
                 Ok(Outcome::command("CREATE SEQUENCE"))
             }
             Stmt::AlterSequence { name, if_exists, change } => {
+                if let SequenceChange::Owner(role) = change.as_ref() {
+                    self.receiver(role, &by)?;
+                }
                 ddl::alter_sequence(&mut run, name, *if_exists, change).await?;
                 Ok(Outcome::command("ALTER SEQUENCE"))
             }
@@ -79,6 +83,9 @@ impl Executor {
                 Ok(Outcome::command("CREATE TABLE"))
             }
             Statement::AlterTable(table) => {
+                for owner in ddl::new_owners(table) {
+                    self.receiver(&RoleName::Named(owner), run.by)?;
+                }
                 if let Some(storage) = ddl::alter(run, table).await? {
                     self.add_private([storage]);
                 }

@@ -34,6 +34,8 @@ pub struct Names<'a> {
     system: system::Scope,
     /// What [`TARGET`] is.
     target: Mutex<Option<Arc<Shape>>>,
+    /// The table that the statement changes.
+    changed: Mutex<Option<TableId>>,
     /// User tables that were looked up.
     used: Mutex<Vec<Arc<TableDescriptor>>>,
     /// What was found of sequences.
@@ -67,6 +69,7 @@ impl<'a> Names<'a> {
             partitions,
             system: system::Scope::default(),
             target: Mutex::new(None),
+            changed: Mutex::new(None),
             used: Mutex::new(Vec::new()),
             sequences: Mutex::default(),
         }
@@ -82,6 +85,16 @@ impl<'a> Names<'a> {
     /// Names the table that the statement changes.
     pub fn set_target(&self, target: Arc<Shape>) {
         *self.target.lock() = Some(target);
+    }
+
+    /// Notes the table that the statement changes.
+    pub fn note_changed(&self, table: TableId) {
+        *self.changed.lock() = Some(table);
+    }
+
+    /// The table that the statement changes.
+    pub fn changed(&self) -> Option<TableId> {
+        *self.changed.lock()
     }
 
     /// The user tables that were looked up so far.

@@ -25,10 +25,13 @@ pub use call::{bind, functions, is_drawing, is_known};
 pub use cells::{Drawn, Reference, draws};
 pub use memory::Memory;
 
+use crate::privilege::{Identity, Object};
 use crate::system;
 use ::arrow::array::{ArrayRef, BooleanArray, Int64Array, RecordBatch};
 use ::arrow::datatypes::Schema;
-use base::{Catalog, Column, Error, Result, SequenceDescriptor, SqlState, SqlType, TableId};
+use base::{
+    Catalog, Column, Error, Privileges, Result, SequenceDescriptor, SqlState, SqlType, TableId,
+};
 use datafusion::catalog::{MemTable, TableProvider};
 use datafusion::sql::sqlparser::ast::{
     CastKind, DataType, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, ObjectName,
@@ -47,20 +50,48 @@ pub struct Draws {
     handle: SequenceHandle,
     catalog: Arc<Catalog>,
     memory: Arc<Memory>,
+    /// Who draws.
+    by: Arc<Identity>,
     /// Reserved for rows that are about to be made.
     reserved: Mutex<BTreeMap<TableId, VecDeque<i64>>>,
     calls: AtomicU64,
 }
 
 impl Draws {
-    /// For a statement of a transaction that sees `catalog`, in a session that remembers `memory`.
-    pub fn new(handle: SequenceHandle, catalog: Arc<Catalog>, memory: Arc<Memory>) -> Draws {
+    /// For a statement of a transaction that sees `catalog`, in a session that remembers `memory`,
+    /// and of this user.
+    pub fn new(
+        handle: SequenceHandle,
+        catalog: Arc<Catalog>,
+        memory: Arc<Memory>,
+        by: Arc<Identity>,
+    ) -> Draws {
         let (reserved, calls) = (Mutex::default(), AtomicU64::new(0));
-        Draws { handle, catalog, memory, reserved, calls }
+        Draws { handle, catalog, memory, by, reserved, calls }
+    }
+
+    /// Nothing, if the user has one of these privileges on a sequence. An identity column's is used
+    /// by whoever may insert rows.
+    fn need(&self, id: TableId, any: Privileges) -> Result<()> {
+        if self.by.superuser {
+            return Ok(());
+        }
+        Object::schema(&self.catalog).need(&self.by, Privileges::USAGE)?;
+        let Some(sequence) = self.catalog.sequences.get(&id) else { return Ok(()) };
+        let of_identity = sequence.owner.filter(|o| o.identity.is_some());
+        let table = of_identity.and_then(|o| self.catalog.tables.get(&o.table));
+        let inserts = table.is_some_and(|table| {
+            Object::table(&self.catalog, table).held(&self.by).has(Privileges::INSERT)
+        });
+        if inserts && any.has(Privileges::USAGE) {
+            return Ok(());
+        }
+        Object::sequence(&self.catalog, sequence).need_any(&self.by, any)
     }
 
     /// The next values, as many as rows want one.
     pub async fn next(&self, id: TableId, count: usize) -> Result<Vec<i64>> {
+        self.need(id, Privileges::USAGE.with(Privileges::UPDATE))?;
         let values = self.handle.next(id, count).await?;
         if let Some(last) = values.last() {
             self.memory.note(id, *last);
@@ -70,6 +101,7 @@ impl Draws {
 
     /// Reserves values for rows that are about to be made.
     pub async fn reserve(&self, id: TableId, count: usize) -> Result<()> {
+        self.need(id, Privileges::USAGE.with(Privileges::UPDATE))?;
         let values = self.handle.next(id, count).await?;
         self.reserved.lock().entry(id).or_default().extend(values);
         Ok(())
@@ -85,6 +117,7 @@ impl Draws {
 
     /// The last value this session got of a sequence.
     pub fn current(&self, id: TableId) -> Result<i64> {
+        self.need(id, Privileges::USAGE.with(Privileges::SELECT))?;
         self.memory.current(id).ok_or_else(|| {
             let name = self.catalog.sequences.get(&id).map_or("", |s| s.name.as_str());
             Error::new(
@@ -97,6 +130,9 @@ impl Draws {
     /// The last value this session got of any.
     pub fn last(&self) -> Result<i64> {
         let known = self.memory.last().filter(|(id, _)| self.catalog.sequences.contains_key(id));
+        if let Some((id, _)) = &known {
+            self.need(*id, Privileges::USAGE.with(Privileges::SELECT))?;
+        }
         known.map(|(_, value)| value).ok_or_else(|| {
             Error::new(
                 SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
@@ -107,6 +143,7 @@ impl Draws {
 
     /// Makes a sequence stand at a value.
     pub async fn set(&self, id: TableId, value: i64, called: bool) -> Result<()> {
+        self.need(id, Privileges::UPDATE)?;
         self.handle.set(id, value, called).await?;
         if called {
             self.memory.set(id, value);

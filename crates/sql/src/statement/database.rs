@@ -2,7 +2,7 @@
 
 use super::error::Failure;
 use super::input::Input;
-use super::{Durability, Stmt, replica};
+use super::{Durability, Stmt, replica, rights};
 use base::{Error, SqlState};
 use datafusion::sql::sqlparser::tokenizer::Token;
 use std::time::Duration;
@@ -71,31 +71,31 @@ fn hot_standby(input: &mut Input<'_>) -> Result<(), Failure> {
     ))
 }
 
-/// `ALTER DATABASE d {SET version_retention {= | TO} {'1 h' | DEFAULT} | RESET version_retention}`
-/// and `ALTER DATABASE d {SET MAX_REPLICATION_LAG [= | TO] {'5 s' [ON EXCEED {WARN | BLOCK}] |
-/// DEFAULT} | RESET MAX_REPLICATION_LAG}`
+/// `ALTER DATABASE d {SET version_retention {= | TO} {'1 h' | DEFAULT} | RESET version_retention}` and
+/// `ALTER DATABASE d {SET MAX_REPLICATION_LAG [= | TO] {'5 s' [ON EXCEED {WARN | BLOCK}] | DEFAULT} |
+/// RESET MAX_REPLICATION_LAG}`; or its replicas, its owner, or what its sessions begin with.
 pub(super) fn alter(input: &mut Input<'_>) -> Result<Stmt, Failure> {
     input.expect_all(&["alter", "database"])?;
     let database = input.name()?;
+    if input.at("owner") {
+        return rights::owner_of_database(input, database);
+    }
     if let Some(stmt) = replica::of_database(input, &database)? {
         return Ok(stmt);
     }
-    let reset = input.eat("reset");
-    if !reset && !input.eat("set") {
+    let reset = input.at("reset");
+    if !reset && !input.at("set") {
         return Err(Failure::Final(Error::unsupported("this form of ALTER DATABASE")));
     }
+    if !matches!(input.word(1).as_str(), "version_retention" | "max_replication_lag") {
+        return rights::default(input, rights::Sessions::Database(database));
+    }
+    input.parser.next_token();
     if input.eat("max_replication_lag") {
         let limit = if reset { None } else { lag_limit(input)? };
         return Ok(Stmt::SetMaxReplicationLag { database, limit });
     }
-    if !input.eat("version_retention") {
-        let name = input.name()?;
-        let what = format!("setting \"{name}\" for a database");
-        return Err(Failure::Final(Error::unsupported(what).hint(
-            "what can be set is version_retention, max_replication_lag, replication_bandwidth, \
-             hot_standby and readonly",
-        )));
-    }
+    input.expect("version_retention")?;
     if reset {
         return Ok(Stmt::SetVersionRetention { database, retention: None });
     }

@@ -28,6 +28,7 @@ mod input;
 mod insert;
 mod link;
 mod replica;
+mod rights;
 mod sequence;
 mod source;
 mod table;
@@ -44,10 +45,11 @@ pub use input::fold;
 pub use insert::{Overriding, overriding};
 pub use link::Replicate;
 pub use replica::{ReplicaAction, ReplicaOptions, ReplicaStmt, ServerOptions};
+pub use rights::{Grant, Objects, Rights, RoleName, Sessions};
 pub use sequence::{SequenceChange, SequenceOptions};
 pub use user::UserOptions;
 
-use base::Result;
+use base::{Error, Result};
 use datafusion::sql::sqlparser::ast::{self, Ident};
 use error::{Failure, near};
 use input::Input;
@@ -317,8 +319,8 @@ pub enum Stmt {
     },
     /// `ALTER {USER|ROLE} u …`
     AlterUser {
-        /// Its name.
-        name: String,
+        /// Who.
+        name: RoleName,
         /// Only what is to change.
         options: UserOptions,
     },
@@ -329,6 +331,8 @@ pub enum Stmt {
         /// No error if one does not exist.
         if_exists: bool,
     },
+    /// `GRANT`, `REVOKE`, owners, defaults of sessions.
+    Rights(Box<Rights>),
     /// `REINDEX {INDEX|TABLE} n`
     Reindex {
         /// One index; all of a table if false.
@@ -386,9 +390,20 @@ fn statement(input: &mut Input<'_>) -> Result<Stmt, Failure> {
         ["create", "database", _] => database::create(input),
         ["drop", "database", _] => database::drop(input),
         ["alter", "database", _] => database::alter(input),
-        ["create", "user" | "role", _] => user::create(input),
+        ["create", "user" | "role" | "group", _] => user::create(input),
         ["alter", "user" | "role", _] => user::alter(input),
-        ["drop", "user" | "role", _] => user::drop(input),
+        ["drop", "user" | "role" | "group", _] => user::drop(input),
+        ["grant" | "revoke", _, _] => rights::grant(input),
+        ["create", "address", "rule"] => rights::create_rule(input),
+        ["drop", "address", "rule"] => rights::drop_rule(input),
+        ["reassign", "owned", _] | ["drop", "owned", _] => rights::owned(input),
+        ["alter", "schema", _] => rights::alter_schema(input),
+        ["alter", "system", _] => rights::alter_system(input),
+        ["alter", "default", "privileges"] => {
+            Err(Failure::Final(Error::unsupported("ALTER DEFAULT PRIVILEGES")))
+        }
+        ["set", "global", _] => rights::set_global(input),
+        ["show", "grants", _] => rights::show_grants(input),
         ["create", "sequence", _] | ["create", "temp" | "temporary", "sequence"] => {
             sequence::create(input)
         }

@@ -38,8 +38,8 @@ pub enum SequenceChange {
     Options(SequenceOptions),
     /// `RENAME TO`
     Rename(String),
-    /// `OWNER TO`: everything belongs to one user.
-    Nothing,
+    /// `OWNER TO`
+    Owner(super::RoleName),
 }
 
 /// `CREATE SEQUENCE [IF NOT EXISTS] s …`
@@ -65,8 +65,7 @@ pub(super) fn alter(input: &mut Input<'_>) -> Result<Stmt, Failure> {
     let change = if input.eat_all(&["rename", "to"]) {
         SequenceChange::Rename(input.name()?)
     } else if input.eat_all(&["owner", "to"]) {
-        input.name()?;
-        SequenceChange::Nothing
+        SequenceChange::Owner(super::rights::role(input)?)
     } else if input.at("set") {
         return Err(Failure::Final(Error::unsupported("ALTER SEQUENCE … SET")));
     } else {

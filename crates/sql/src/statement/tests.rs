@@ -287,7 +287,7 @@ fn users_in_all_forms() {
             password: password.map(name),
             superuser,
             login: Some(login),
-            replication: None,
+            ..UserOptions::default()
         },
     };
     for (sql, expected) in [
@@ -298,7 +298,10 @@ fn users_in_all_forms() {
             "create user u with encrypted password 'x' superuser",
             create(Some("x"), Some(true), true),
         ),
-        ("create user u nosuperuser nocreatedb password null", create(Some(""), Some(false), true)),
+        (
+            "create user u nosuperuser nobypassrls password null",
+            create(Some(""), Some(false), true),
+        ),
         ("create user u identified by 'x'", create(Some("x"), None, true)),
     ] {
         assert_eq!(one(sql), expected, "{sql}");
@@ -306,7 +309,7 @@ fn users_in_all_forms() {
     assert_eq!(
         one("alter user u with password 'y' nologin"),
         Stmt::AlterUser {
-            name: name("u"),
+            name: RoleName::Named(name("u")),
             options: UserOptions {
                 password: Some(name("y")),
                 login: Some(false),
@@ -318,7 +321,15 @@ fn users_in_all_forms() {
         one("drop role if exists a, \"B\""),
         Stmt::DropUser { names: vec![name("a"), name("B")], if_exists: true }
     );
-    assert_eq!(error("alter user u rename to v").0, SqlState::FEATURE_NOT_SUPPORTED);
+    let Stmt::CreateUser { options, .. } =
+        one("create role r createdb in role a role b admin c, d")
+    else {
+        panic!("not read as a role")
+    };
+    assert_eq!((options.createdb, options.login), (Some(true), Some(false)));
+    assert_eq!(options.in_roles, [RoleName::Named(name("a"))]);
+    let members = [("b", false), ("c", true), ("d", true)];
+    assert_eq!(options.members, members.map(|(m, admin)| (RoleName::Named(name(m)), admin)));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::oids;
 use super::relations::owner;
+use super::rights;
 use super::sheet::{Cell, Sheet, at_ms};
 use super::source::{Facts, UserFact};
 use super::types;
@@ -52,10 +53,13 @@ pub(super) fn tablespaces(sheet: &mut Sheet) {
 /// `pg_database`
 pub(super) fn databases(facts: &Facts, sheet: &mut Sheet) {
     for database in &facts.databases {
+        let object = rights::of_database(database);
+        let owner = object.as_ref().and_then(|o| o.owner.as_deref());
         sheet.row([
             ("oid", oids::database(database.id).into()),
             ("datname", (&database.name).into()),
-            ("datdba", oids::OWNER.into()),
+            ("datdba", rights::owner_oid(facts, owner).into()),
+            ("datacl", rights::list(facts, object.as_ref())),
             ("encoding", UTF8.into()),
             ("datlocprovider", "c".into()),
             ("datallowconn", true.into()),
@@ -87,14 +91,15 @@ pub(super) fn roles(facts: &Facts, sheet: &mut Sheet) {
             ("oid", user_oid(facts, &user.name).into()),
             ("rolname", (&user.name).into()),
             ("rolsuper", user.superuser.into()),
-            ("rolinherit", true.into()),
-            ("rolcreaterole", user.superuser.into()),
-            ("rolcreatedb", user.superuser.into()),
-            ("rolcanlogin", true.into()),
-            ("rolreplication", user.superuser.into()),
+            ("rolinherit", user.inherit.into()),
+            ("rolcreaterole", (user.superuser || user.createrole).into()),
+            ("rolcreatedb", (user.superuser || user.createdb).into()),
+            ("rolcanlogin", user.login.into()),
+            ("rolreplication", (user.superuser || user.replication).into()),
             ("rolbypassrls", user.superuser.into()),
             ("rolconnlimit", (-1_i64).into()),
             ("rolpassword", "********".into()),
+            ("rolconfig", rights::config(&user.settings)),
         ]);
     }
 }
@@ -105,14 +110,15 @@ pub(super) fn users(facts: &Facts, sheet: &mut Sheet) {
         sheet.row([
             ("usename", (&user.name).into()),
             ("usesysid", user_oid(facts, &user.name).into()),
-            ("usecreatedb", user.superuser.into()),
+            ("usecreatedb", (user.superuser || user.createdb).into()),
             ("usesuper", user.superuser.into()),
-            ("userepl", user.superuser.into()),
+            ("userepl", (user.superuser || user.replication).into()),
             ("usebypassrls", user.superuser.into()),
             ("passwd", "********".into()),
+            ("useconfig", rights::config(&user.settings)),
         ]);
     };
-    facts.users.iter().for_each(|user| one(sheet, user));
+    facts.users.iter().filter(|user| user.login).for_each(|user| one(sheet, user));
 }
 
 /// `pg_settings`

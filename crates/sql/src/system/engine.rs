@@ -2,11 +2,12 @@
 
 use super::source::{
     DatabaseFact, DivergedFact, DrillFact, EventFact, Fate, GroupFact, LinkFact, ProtectionFact,
-    ReplicaFact, ServerFact, SessionFact, SettingFact, StorageFact, SystemSource, UsageFact,
-    UserFact, WindowFact,
+    ReplicaFact, RightsFact, ServerFact, SessionFact, SettingFact, StorageFact, SystemSource,
+    UsageFact, UserFact, WindowFact,
 };
+use crate::privilege::{Identity, Object};
 use async_trait::async_trait;
-use base::{Catalog, Result, SqlState, TableId, TxnId};
+use base::{Catalog, Privileges, Result, Securable, SqlState, TableId, TxnId};
 use dr::{DivergedTransaction, LinkStatus, Links, SlotStatus};
 use format::decision::Decision;
 use format::vault::DivergedPart;
@@ -34,18 +35,20 @@ pub struct EngineSource {
     links: Option<Arc<Links>>,
     database: String,
     catalog: Arc<Catalog>,
+    by: Arc<Identity>,
     settings: Vec<SettingFact>,
     activity: Vec<SessionFact>,
 }
 
 impl EngineSource {
-    /// For a connection to `database` whose statement sees `catalog`. Without `links`, nothing
+    /// For a connection of somebody to `database` whose statement sees `catalog`. Without `links`, nothing
     /// replicates.
     pub fn new(
         engine: Arc<Engine>,
         links: Option<Arc<Links>>,
         database: &str,
         catalog: Arc<Catalog>,
+        by: Arc<Identity>,
     ) -> EngineSource {
         let fixed = |(name, value, description): &(&str, &str, &str)| SettingFact {
             name: name.to_string(),
@@ -54,7 +57,7 @@ impl EngineSource {
         };
         let settings = FIXED.iter().map(fixed).collect();
         let (database, activity) = (database.to_string(), Vec::new());
-        EngineSource { engine, links, database, catalog, settings, activity }
+        EngineSource { engine, links, database, catalog, by, settings, activity }
     }
 
     /// With the session's settings.
@@ -98,6 +101,14 @@ impl EngineSource {
                 bytes += status.chunk_bytes + status.delta_bytes as u64;
             }
         }
+        let catalog = match &open {
+            Some(open) => open.newest_catalog().await.ok(),
+            None => None,
+        };
+        let rights = catalog.map(|c| RightsFact {
+            access: c.access(Securable::Database),
+            defaults: c.defaults.clone(),
+        });
         let gate = open.and_then(|d| d.gated()).or(record.gate.map(|g| g.reason));
         let source = record.link.as_ref().map(|link| address(&link.source));
         let follows = record.state.is_target().then(|| match &source {
@@ -130,6 +141,7 @@ impl EngineSource {
             bytes_per_second: record.bytes_per_second,
             last_drill: record.last_drill.map(drill),
             last_proven: record.last_proven.map(drill),
+            rights,
         }
     }
 }
@@ -160,9 +172,31 @@ impl SystemSource for EngineSource {
             let one = |(name, user): (&String, &meta::User)| UserFact {
                 name: name.clone(),
                 superuser: user.superuser,
+                login: user.login,
+                createdb: user.createdb,
+                createrole: user.createrole,
+                replication: user.replication,
+                inherit: user.inherit,
+                settings: user.settings.clone(),
             };
             s.users.iter().map(one).collect()
         }))
+    }
+
+    fn user(&self) -> String {
+        self.by.user.clone()
+    }
+
+    fn memberships(&self) -> Vec<meta::Membership> {
+        self.engine.meta.read(|s| s.memberships.clone())
+    }
+
+    fn address_rules(&self) -> Vec<meta::AddressRule> {
+        self.engine.meta.read(|s| s.address_rules.values().cloned().collect())
+    }
+
+    fn globals(&self) -> BTreeMap<String, String> {
+        self.engine.meta.read(|s| s.settings.clone())
     }
 
     async fn links(&self) -> Result<Vec<LinkFact>> {
@@ -199,7 +233,17 @@ impl SystemSource for EngineSource {
         let transactions = links.diverged(&self.database)?;
         let fates = if transactions.is_empty() { BTreeMap::new() } else { self.fates().await? };
         let one = |txn: &DivergedTransaction| diverged(&self.database, txn, fates.get(&txn.txn));
-        Ok(transactions.iter().flat_map(one).collect())
+        let mut rows: Vec<DivergedFact> = transactions.iter().flat_map(one).collect();
+        if !self.by.superuser {
+            // Rows of tables, if they may be read there. What changed the schema is nobody else's.
+            let may = |name: &str| {
+                self.catalog.table("public", name).is_some_and(|table| {
+                    Object::table(&self.catalog, table).held(&self.by).has(Privileges::SELECT)
+                })
+            };
+            rows.retain(|row| may(&row.table));
+        }
+        Ok(rows)
     }
 
     async fn servers(&self) -> Result<Vec<ServerFact>> {

@@ -2,6 +2,7 @@
 
 pub(super) mod answers;
 mod call;
+mod rights;
 
 use super::source::Facts;
 use call::{Call, Result as CallResult};
@@ -39,13 +40,13 @@ const ALL: &[(&str, Returns, Answer)] = &[
     ("current_schemas", Returns::Texts, answers::current_schemas),
     ("current_setting", Returns::Text, answers::current_setting),
     ("format_type", Returns::Text, answers::format_type),
-    ("has_any_column_privilege", Returns::Bool, answers::yes),
-    ("has_column_privilege", Returns::Bool, answers::yes),
-    ("has_database_privilege", Returns::Bool, answers::yes),
+    ("has_any_column_privilege", Returns::Bool, rights::any_column),
+    ("has_column_privilege", Returns::Bool, rights::column),
+    ("has_database_privilege", Returns::Bool, rights::database),
     ("has_function_privilege", Returns::Bool, answers::yes),
-    ("has_schema_privilege", Returns::Bool, answers::yes),
-    ("has_sequence_privilege", Returns::Bool, answers::yes),
-    ("has_table_privilege", Returns::Bool, answers::yes),
+    ("has_schema_privilege", Returns::Bool, rights::schema),
+    ("has_sequence_privilege", Returns::Bool, rights::sequence),
+    ("has_table_privilege", Returns::Bool, rights::table),
     ("obj_description", Returns::Text, answers::null),
     ("pg_client_encoding", Returns::Text, answers::utf8),
     ("pg_collation_is_visible", Returns::Bool, answers::yes),
@@ -65,6 +66,7 @@ const ALL: &[(&str, Returns, Answer)] = &[
     ("pg_get_triggerdef", Returns::Text, answers::null),
     ("pg_get_userbyid", Returns::Text, answers::user_name),
     ("pg_get_viewdef", Returns::Text, answers::null),
+    ("pg_has_role", Returns::Bool, rights::role),
     ("pg_indexes_size", Returns::Int, answers::zero),
     ("pg_my_temp_schema", Returns::Int, answers::zero),
     ("pg_opclass_is_visible", Returns::Bool, answers::yes),
@@ -93,6 +95,7 @@ const ALL: &[(&str, Returns, Answer)] = &[
     ("system_regrole_out", Returns::Text, answers::user_name),
     ("system_regtype_in", Returns::Int, answers::regtype_in),
     ("system_regtype_out", Returns::Text, answers::format_type),
+    ("system_roles_of", Returns::Text, rights::groups),
     ("to_regclass", Returns::Text, answers::to_regclass),
     ("to_regnamespace", Returns::Text, answers::to_regnamespace),
     ("to_regtype", Returns::Text, answers::to_regtype),

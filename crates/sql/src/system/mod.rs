@@ -42,6 +42,7 @@ mod relations;
 mod replicas;
 mod replication;
 mod rewrite;
+mod rights;
 mod sequences;
 mod sheet;
 mod show;
@@ -55,11 +56,11 @@ mod tests;
 
 pub use drill::{DrillStep, drilled};
 pub use engine::EngineSource;
-pub use show::{explained, failed_over, receipt, show, show_schema, verified};
+pub use show::{GrantRow, explained, failed_over, grants, receipt, show, show_schema, verified};
 pub use source::{
     CycleFact, DatabaseFact, DivergedFact, DrillFact, EventFact, Fate, GroupFact, LinkFact,
-    ProtectionFact, ReplicaFact, ServerFact, SessionFact, SettingFact, StorageFact, SystemSource,
-    UsageFact, UserFact, WindowFact,
+    ProtectionFact, ReplicaFact, RightsFact, ServerFact, SessionFact, SettingFact, StorageFact,
+    SystemSource, UsageFact, UserFact, WindowFact,
 };
 
 pub(crate) use functions::answers::split_name;
@@ -137,6 +138,15 @@ fn fill(facts: &Facts, relation: &Relation, sheet: &mut Sheet) {
         ("pg_catalog", "pg_database") => cluster::databases(facts, sheet),
         ("pg_catalog", "pg_roles" | "pg_authid") => cluster::roles(facts, sheet),
         ("pg_catalog", "pg_user") => cluster::users(facts, sheet),
+        ("pg_catalog", "pg_auth_members") => rights::members(facts, sheet),
+        ("pg_catalog", "pg_db_role_setting") => rights::defaults(facts, sheet),
+        ("information_schema", "carried_roles") => rights::carried(facts, sheet),
+        ("information_schema", "address_rules") => rights::address_rules(facts, sheet),
+        ("information_schema", "enabled_roles") => rights::enabled(facts, sheet),
+        ("information_schema", "applicable_roles") => rights::applicable(facts, sheet),
+        ("information_schema", "table_privileges" | "role_table_grants") => {
+            rights::tables(facts, sheet);
+        }
         ("pg_catalog", "pg_settings") => cluster::settings(facts, sheet),
         ("pg_catalog", "pg_stat_activity") => cluster::activity(facts, sheet),
         ("information_schema", "schemata") => standard::schemata(facts, sheet),

@@ -3,10 +3,12 @@
 use super::columns::{RELATIONS, Relation};
 use super::keys::indexes;
 use super::oids;
+use super::rights;
 use super::sequences::{COLUMNS, identity_letter, sequences};
 use super::sheet::{Cell, Sheet};
 use super::source::Facts;
 use super::types;
+use crate::privilege::Object;
 use base::{Column, TableDescriptor, Value};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -33,6 +35,7 @@ pub(super) fn classes(facts: &Facts, sheet: &mut Sheet) {
         let indexes = indexes(table);
         class(
             sheet,
+            rights::own(facts, &Object::table(&facts.catalog, table)),
             [
                 ("oid", oids::table(table.id).into()),
                 ("relname", (&table.name).into()),
@@ -45,8 +48,10 @@ pub(super) fn classes(facts: &Facts, sheet: &mut Sheet) {
             ],
         );
         for index in indexes {
+            let (owner, _) = rights::own(facts, &Object::table(&facts.catalog, table));
             class(
                 sheet,
+                (owner, Cell::Null),
                 [
                     ("oid", index.oid.into()),
                     ("relname", (&index.name).into()),
@@ -63,6 +68,7 @@ pub(super) fn classes(facts: &Facts, sheet: &mut Sheet) {
     for sequence in sequences(facts) {
         class(
             sheet,
+            rights::own(facts, &Object::sequence(&facts.catalog, sequence)),
             [
                 ("oid", oids::table(sequence.id).into()),
                 ("relname", (&sequence.name).into()),
@@ -78,6 +84,7 @@ pub(super) fn classes(facts: &Facts, sheet: &mut Sheet) {
     for relation in RELATIONS.values() {
         class(
             sheet,
+            (oids::OWNER.into(), Cell::Texts(vec![format!("=r/{}", owner(facts))])),
             [
                 ("oid", relation.oid.into()),
                 ("relname", (&relation.name).into()),
@@ -92,7 +99,7 @@ pub(super) fn classes(facts: &Facts, sheet: &mut Sheet) {
     }
 }
 
-fn class(sheet: &mut Sheet, own: [(&str, Cell); 8]) {
+fn class(sheet: &mut Sheet, (owner, acl): (Cell, Cell), own: [(&str, Cell); 8]) {
     let [a, b, c, d, e, f, g, h] = own;
     sheet.row([
         a,
@@ -103,7 +110,8 @@ fn class(sheet: &mut Sheet, own: [(&str, Cell); 8]) {
         f,
         g,
         h,
-        ("relowner", oids::OWNER.into()),
+        ("relowner", owner),
+        ("relacl", acl),
         ("relpersistence", "p".into()),
         ("relispopulated", true.into()),
         ("relreplident", "d".into()),
@@ -196,30 +204,38 @@ pub(super) fn defaults(facts: &Facts, sheet: &mut Sheet) {
 /// `pg_namespace`
 pub(super) fn namespaces(facts: &Facts, sheet: &mut Sheet) {
     for schema in schemas(facts) {
+        let (owner, acl) = match schema.as_str() {
+            "public" => rights::own(facts, &Object::schema(&facts.catalog)),
+            _ => (oids::OWNER.into(), Cell::Texts(vec![format!("=U/{}", owner(facts))])),
+        };
         sheet.row([
             ("oid", oids::schema(&schema).into()),
             ("nspname", schema.into()),
-            ("nspowner", oids::OWNER.into()),
+            ("nspowner", owner),
+            ("nspacl", acl),
         ]);
     }
 }
 
 /// `pg_tables`
 pub(super) fn table_list(facts: &Facts, sheet: &mut Sheet) {
-    let own = tables(facts).map(|t| (t.schema.clone(), t.name.clone(), !indexes(t).is_empty()));
+    let own = tables(facts).map(|t| {
+        let owner = rights::owner_name(facts, &Object::table(&facts.catalog, t));
+        (t.schema.clone(), t.name.clone(), owner, !indexes(t).is_empty())
+    });
     let system = RELATIONS.values().filter(|r| !r.view);
-    let system = system.map(|r| (r.schema.clone(), r.name.clone(), false));
-    for (schema, name, has_key) in own.chain(system) {
+    let system = system.map(|r| (r.schema.clone(), r.name.clone(), owner(facts), false));
+    for (schema, name, owner, has_key) in own.chain(system) {
         sheet.row([
             ("schemaname", schema.into()),
             ("tablename", name.into()),
-            ("tableowner", owner(facts).into()),
+            ("tableowner", owner.into()),
             ("hasindexes", has_key.into()),
         ]);
     }
 }
 
-/// The user to whom everything belongs: the first superuser.
+/// The user to whom belongs what has no owner: the first superuser.
 pub(super) fn owner(facts: &Facts) -> String {
     let first = facts.users.iter().filter(|u| u.superuser).map(|u| u.name.as_str()).min();
     first.unwrap_or("root").to_string()

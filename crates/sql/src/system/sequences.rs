@@ -1,10 +1,12 @@
 //! Sequences in `pg_catalog` and `information_schema`.
 
 use super::oids;
-use super::relations::{columns, owner};
+use super::relations::columns;
+use super::rights;
 use super::sheet::Sheet;
 use super::source::Facts;
 use super::types;
+use crate::privilege::Object;
 use base::{Identity, SequenceDescriptor, SqlType, TableDescriptor};
 use std::sync::Arc;
 
@@ -63,7 +65,10 @@ pub(super) fn list(facts: &Facts, sheet: &mut Sheet) {
         sheet.row([
             ("schemaname", (&s.schema).into()),
             ("sequencename", (&s.name).into()),
-            ("sequenceowner", owner(facts).into()),
+            (
+                "sequenceowner",
+                rights::owner_name(facts, &Object::sequence(&facts.catalog, s)).into(),
+            ),
             ("data_type", s.ty.to_string().into()),
             ("start_value", s.start.into()),
             ("min_value", s.min.into()),

@@ -6,7 +6,7 @@ use super::drill::DRILLED;
 use super::replication;
 use super::sheet::{Cell, Sheet, at_ms};
 use super::source::{DatabaseFact, SystemSource};
-use crate::statement::Stmt;
+use crate::statement::{Rights, Stmt};
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use base::{Catalog, Error, Result};
@@ -88,6 +88,7 @@ fn sheet(stmt: &Stmt) -> Option<Sheet> {
         Stmt::Failover { .. } => Sheet::new(&FAILED_OVER),
         Stmt::Group(group) if group.promotes() => Sheet::new(&FAILED_OVER),
         Stmt::Explain(_) => Sheet::new(&EXPLAINED),
+        Stmt::Rights(rights) if matches!(**rights, Rights::Show(_)) => Sheet::new(&GRANTS),
         Stmt::Verify { .. } => Sheet::new(&VERIFIED),
         Stmt::Drill { .. } => Sheet::new(&DRILLED),
         _ => return None,
@@ -107,6 +108,48 @@ const FAILED_OVER: [(&str, Kind); 6] = [
 /// The columns of `EXPLAIN` of what the SQL parser does not know.
 const EXPLAINED: [(&str, Kind); 4] =
     [("kind", Kind::Text), ("item", Kind::Text), ("value", Kind::Text), ("number", Kind::Int8)];
+
+/// The columns of `SHOW GRANTS`.
+const GRANTS: [(&str, Kind); 6] = [
+    ("object_type", Kind::Text),
+    ("object_name", Kind::Text),
+    ("grantee", Kind::Text),
+    ("privilege", Kind::Text),
+    ("grantable", Kind::Bool),
+    ("grantor", Kind::Text),
+];
+
+/// One line of `SHOW GRANTS`.
+pub struct GrantRow {
+    /// `table`, `role` …
+    pub kind: &'static str,
+    /// The object.
+    pub object: String,
+    /// Who has it.
+    pub grantee: String,
+    /// What.
+    pub privilege: &'static str,
+    /// It may be granted on.
+    pub grantable: bool,
+    /// By whom.
+    pub grantor: String,
+}
+
+/// The result of `SHOW GRANTS`.
+pub fn grants(rows: Vec<GrantRow>) -> Result<RecordBatch> {
+    let mut sheet = Sheet::new(&GRANTS);
+    for row in rows {
+        sheet.full_row([
+            row.kind.into(),
+            row.object.into(),
+            row.grantee.into(),
+            row.privilege.into(),
+            row.grantable.into(),
+            row.grantor.into(),
+        ]);
+    }
+    sheet.batch()
+}
 
 /// The columns of `VERIFY`: each table, then its ranges and rows that differ.
 const VERIFIED: [(&str, Kind); 7] = [

@@ -1,7 +1,8 @@
 //! What the system tables tell, as plain facts, and where they come from.
 
 use async_trait::async_trait;
-use base::{Catalog, Result, TableId, Timestamp};
+use base::{Access, Catalog, Result, SessionDefaults, TableId, Timestamp};
+use meta::{AddressRule, Membership};
 use partition::PartitionStatus;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -35,6 +36,8 @@ pub struct DatabaseFact {
     pub last_drill: Option<DrillFact>,
     /// The last one in which everything was right.
     pub last_proven: Option<DrillFact>,
+    /// Its owner, grants and what its sessions begin with, as far as it can be read.
+    pub rights: Option<RightsFact>,
 }
 
 /// Another cluster that replicas lead to.
@@ -121,6 +124,15 @@ pub struct DrillFact {
     pub detail: String,
 }
 
+/// Whose a database is, and what its sessions begin with.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RightsFact {
+    /// Its owner.
+    pub access: Arc<Access>,
+    /// Settings by role and name.
+    pub defaults: Arc<SessionDefaults>,
+}
+
 /// From when to when a database can be read.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct WindowFact {
@@ -192,13 +204,25 @@ pub struct UsageFact {
     pub found: Option<(u64, u64)>,
 }
 
-/// Somebody who may log in.
+/// A role.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct UserFact {
     /// The name.
     pub name: String,
     /// May do everything.
     pub superuser: bool,
+    /// May connect.
+    pub login: bool,
+    /// May make databases.
+    pub createdb: bool,
+    /// May make roles.
+    pub createrole: bool,
+    /// May copy databases to another cluster.
+    pub replication: bool,
+    /// Has the privileges of what it is a member of.
+    pub inherit: bool,
+    /// What its sessions begin with.
+    pub settings: BTreeMap<String, String>,
 }
 
 /// One partition of one end of a link; or the link as a whole.
@@ -373,6 +397,22 @@ pub trait SystemSource: Send + Sync {
     async fn databases(&self) -> Result<Vec<DatabaseFact>>;
     /// All users.
     async fn users(&self) -> Result<Vec<UserFact>>;
+    /// Who asks.
+    fn user(&self) -> String {
+        "root".into()
+    }
+    /// Who is a member of which role.
+    fn memberships(&self) -> Vec<Membership> {
+        Vec::new()
+    }
+    /// From where who may connect.
+    fn address_rules(&self) -> Vec<AddressRule> {
+        Vec::new()
+    }
+    /// What the sessions of all databases begin with.
+    fn globals(&self) -> BTreeMap<String, String> {
+        BTreeMap::new()
+    }
     /// Both ends of all links.
     async fn links(&self) -> Result<Vec<LinkFact>>;
     /// What happened to the databases.
@@ -432,6 +472,10 @@ pub(super) struct Facts {
     pub(super) catalog: Arc<Catalog>,
     pub(super) databases: Vec<DatabaseFact>,
     pub(super) users: Vec<UserFact>,
+    pub(super) user: String,
+    pub(super) memberships: Vec<Membership>,
+    pub(super) globals: BTreeMap<String, String>,
+    pub(super) address_rules: Vec<AddressRule>,
     pub(super) links: Vec<LinkFact>,
     pub(super) history: Vec<EventFact>,
     pub(super) diverged: Vec<DivergedFact>,
@@ -459,6 +503,10 @@ impl Facts {
             catalog: source.catalog(),
             databases: source.databases().await?,
             users: source.users().await?,
+            user: source.user(),
+            memberships: source.memberships(),
+            globals: source.globals(),
+            address_rules: source.address_rules(),
             settings: source.settings().await?,
             ..Facts::default()
         };

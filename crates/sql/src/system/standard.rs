@@ -3,9 +3,11 @@
 use super::columns::RELATIONS;
 use super::keys::indexes;
 use super::relations::{columns, owner, schemas, tables};
+use super::rights;
 use super::sheet::{Cell, Sheet};
 use super::source::Facts;
 use super::types;
+use crate::privilege::Object;
 use base::{Column, Identity, SequenceDescriptor, SqlType};
 
 fn yes_no(yes: bool) -> Cell {
@@ -15,10 +17,14 @@ fn yes_no(yes: bool) -> Cell {
 /// `information_schema.schemata`
 pub(super) fn schemata(facts: &Facts, sheet: &mut Sheet) {
     for schema in schemas(facts) {
+        let owner = match schema.as_str() {
+            "public" => rights::owner_name(facts, &Object::schema(&facts.catalog)),
+            _ => owner(facts),
+        };
         sheet.row([
             ("catalog_name", (&facts.database).into()),
             ("schema_name", schema.into()),
-            ("schema_owner", owner(facts).into()),
+            ("schema_owner", owner.into()),
         ]);
     }
 }

@@ -63,8 +63,13 @@ impl World {
     }
 
     pub fn session(&self) -> Session {
+        self.session_of("root")
+    }
+
+    /// A connection of somebody.
+    pub fn session_of(&self, user: &str) -> Session {
         let executor =
-            Executor::new(self.runtime.clone(), self.engine.clone(), None, "test", "root", 7);
+            Executor::new(self.runtime.clone(), self.engine.clone(), None, "test", user, 7);
         Session { engine: self.engine.clone(), executor, txn: None }
     }
 }

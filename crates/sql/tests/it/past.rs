@@ -176,8 +176,8 @@ async fn retention_is_set_for_each_database_and_shown() {
     for (sql, state) in [
         ("ALTER DATABASE test SET version_retention = 'long'", "22023"),
         ("ALTER DATABASE nope SET version_retention = '1 h'", "3D000"),
-        ("ALTER DATABASE test SET work_mem = '1'", "0A000"),
-        ("ALTER DATABASE test OWNER TO ann", "0A000"),
+        ("ALTER DATABASE test CONNECTION LIMIT 5", "0A000"),
+        ("ALTER DATABASE test OWNER TO ann", "42704"),
     ] {
         assert_eq!(s.fails(sql).await.0, state, "{sql}");
     }

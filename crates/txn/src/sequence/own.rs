@@ -111,6 +111,7 @@ impl Transaction {
     pub async fn drop_sequence(&mut self, s: &SequenceDescriptor) -> Result<()> {
         self.begin_ddl().await?;
         self.put_descriptor(s.id, None).await?;
+        self.forget_access(s.id).await?;
         self.retire_sequence(s).await
     }
 

@@ -7,6 +7,7 @@ mod extended;
 mod load;
 mod login;
 mod raw;
+mod roles;
 mod scripts;
 mod server;
 mod simple;

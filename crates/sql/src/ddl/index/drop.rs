@@ -3,6 +3,7 @@
 use super::{is_taken, taken};
 use crate::change::{Run, last_part, schema_and_name};
 use crate::ddl::exclusively_by_id;
+use crate::privilege::{Identity, Object};
 use base::{Catalog, Error, Result, SqlState, TableDescriptor};
 use datafusion::sql::sqlparser::ast::ObjectName;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ pub async fn drop_indexes(run: &mut Run<'_>, names: &[ObjectName], if_exists: bo
                 e => return Err(e),
             }
         };
+        need_owner(&catalog, table, &name, run.by)?;
         let (table, index) = (table.id, index.id);
         let mut table = exclusively_by_id(run, table).await?.as_ref().clone();
         match table.index(index) {
@@ -43,6 +45,7 @@ pub async fn rename_index(run: &mut Run<'_>, old: &ObjectName, new: &ObjectName)
     let Some((table, index)) = catalog.index(&schema, &name) else {
         return Err(missing(&catalog, &schema, &name));
     };
+    need_owner(&catalog, table, &name, run.by)?;
     let (table, index) = (table.id, index.id);
     let mut table = exclusively_by_id(run, table).await?.as_ref().clone();
     if is_taken(&catalog, &table, &new) {
@@ -53,6 +56,18 @@ pub async fn rename_index(run: &mut Run<'_>, old: &ObjectName, new: &ObjectName)
     }
     table.version += 1;
     run.txn.put_table(&table).await
+}
+
+/// Nothing, if the index is of a table of the user's own.
+pub(super) fn need_owner(
+    catalog: &Catalog,
+    table: &TableDescriptor,
+    index: &str,
+    by: &Identity,
+) -> Result<()> {
+    Object::table(catalog, table)
+        .need_owner(by)
+        .map_err(|e| Error::new(e.state, format!("must be owner of index {index}")))
 }
 
 /// The error for a name that is not that of an index.

@@ -1,10 +1,11 @@
 //! `CREATE INDEX` and `ADD CONSTRAINT … UNIQUE`: what is asked for, and the transaction that begins
 //! with it.
 
-use super::drop::missing;
+use super::drop::{missing, need_owner};
 use super::{Definition, add, fill, free_name, is_taken};
 use crate::change::{Run, schema_and_name, writable};
 use crate::ddl::{exclusively, exclusively_by_id};
+use crate::privilege::Object;
 use crate::statement::Stmt;
 use base::{Error, IndexDescriptor, Result, SqlState, TableDescriptor, TableId};
 use datafusion::sql::sqlparser::ast::{
@@ -124,9 +125,11 @@ pub async fn named_indexes(
     let catalog = run.txn.catalog().await?;
     if !index {
         let table = writable(&catalog, name)?;
+        Object::table(&catalog, &table).need_owner(run.by)?;
         return Ok(table.indexes.iter().map(|i| (table.id, i.id)).collect());
     }
     if let Some((table, index)) = catalog.index(&schema, &plain) {
+        need_owner(&catalog, table, &plain, run.by)?;
         return Ok(vec![(table.id, index.id)]);
     }
     let is_key = |t: &Arc<TableDescriptor>| !t.has_hidden_key() && t.key_name() == plain;

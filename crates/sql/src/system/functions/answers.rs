@@ -223,12 +223,12 @@ pub(super) fn to_regtype(_: &Facts, args: &Args<'_>) -> Result {
 }
 
 /// The user's table with this number.
-fn table_of(facts: &Facts, oid: i64) -> Option<&Arc<TableDescriptor>> {
+pub(super) fn table_of(facts: &Facts, oid: i64) -> Option<&Arc<TableDescriptor>> {
     relations::tables(facts).find(|t| oids::table(t.id) == oid)
 }
 
 /// The user's sequence with this number.
-fn sequence_of(facts: &Facts, oid: i64) -> Option<&Arc<SequenceDescriptor>> {
+pub(super) fn sequence_of(facts: &Facts, oid: i64) -> Option<&Arc<SequenceDescriptor>> {
     sequences(facts).find(|s| oids::table(s.id) == oid)
 }
 
@@ -256,7 +256,7 @@ fn class_text(facts: &Facts, oid: i64) -> String {
 }
 
 /// The number of the relation that a text names.
-fn class_named(facts: &Facts, text: &str) -> Option<i64> {
+pub(super) fn class_named(facts: &Facts, text: &str) -> Option<i64> {
     if let Ok(oid) = text.trim().parse() {
         return Some(oid);
     }

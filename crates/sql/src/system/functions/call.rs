@@ -24,6 +24,11 @@ pub(super) struct Args<'a> {
 }
 
 impl Args<'_> {
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.arrays.len()
+    }
+
     fn scalar(&self, i: usize) -> Option<ScalarValue> {
         let array = self.arrays.get(i)?;
         ScalarValue::try_from_array(array, self.row).ok().filter(|s| !s.is_null())

@@ -14,11 +14,9 @@ use datafusion::sql::sqlparser::ast::{
 /// Tables of `pg_catalog` that never have rows here.
 const ALWAYS_EMPTY: &[&str] = &[
     "pg_aggregate",
-    "pg_auth_members",
     "pg_cast",
     "pg_collation",
     "pg_conversion",
-    "pg_db_role_setting",
     "pg_default_acl",
     "pg_description",
     "pg_enum",

@@ -97,6 +97,10 @@ pub(super) fn arrays(expr: &mut Expr) {
         return;
     }
     let Some(query) = array_query(expr) else { return };
+    if let Some(member) = groups_of(query) {
+        *expr = call("system_roles_of", vec![member]);
+        return;
+    }
     if empty::is_empty(query) {
         *expr = literal("{}");
         return;
@@ -111,6 +115,28 @@ pub(super) fn arrays(expr: &mut Expr) {
         query.order_by = None;
         *expr = Expr::Subquery(Box::new(query));
     }
+}
+
+/// `SELECT … FROM pg_auth_members m … WHERE m.member = r.oid`: whose groups are wanted. Asked of a
+/// function, because a list for each outer row is not what the planner can do.
+fn groups_of(query: &Query) -> Option<Expr> {
+    let SetExpr::Select(select) = query.body.as_ref() else { return None };
+    let from = select.from.first()?;
+    let TableFactor::Table { name, .. } = &from.relation else { return None };
+    relation(name).filter(|(_, name)| name == "pg_auth_members")?;
+    let own = table_name(&from.relation)?;
+    let is_member = |e: &Expr| match e {
+        Expr::CompoundIdentifier(idents) => match idents.as_slice() {
+            [table, column] => fold(table) == own && fold(column) == "member",
+            _ => false,
+        },
+        _ => false,
+    };
+    conjuncts(select.selection.clone()?).into_iter().find_map(|e| match e {
+        Expr::BinaryOp { left, op: BinaryOperator::Eq, right } if is_member(&left) => Some(*right),
+        Expr::BinaryOp { left, op: BinaryOperator::Eq, right } if is_member(&right) => Some(*left),
+        _ => None,
+    })
 }
 
 /// `array_to_string` of nothing is nothing, and a list with nothing added is the list.

@@ -87,8 +87,18 @@ impl SystemSource for Fake {
     }
 
     async fn users(&self) -> Result<Vec<UserFact>> {
-        let one = |name: &str, superuser| UserFact { name: name.into(), superuser };
+        let one = |name: &str, superuser| UserFact {
+            name: name.into(),
+            superuser,
+            login: true,
+            inherit: true,
+            ..UserFact::default()
+        };
         Ok(vec![one("ann", true), one("bob", false)])
+    }
+
+    fn user(&self) -> String {
+        "ann".into()
     }
 
     async fn links(&self) -> Result<Vec<LinkFact>> {
