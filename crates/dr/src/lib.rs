@@ -63,7 +63,7 @@ mod link;
 mod links;
 pub mod memory;
 pub mod peer;
-mod replicas;
+pub mod replicas;
 mod source;
 mod vault;
 mod vaults;

@@ -11,8 +11,8 @@
 //!
 //! What a replica is to do is in the metadata ([`meta::Wanted`]), and a task compares it with what
 //! there is: while a running replica's target is not heard of it is invited again. That is also how a
-//! former primary comes back after [`Links::promote_replica`] with data loss: the promotion and the
-//! replica's start are one record of the metadata.
+//! former primary comes back after a [promotion](crate::Links::promote_replica) with data loss: that
+//! and the replica's start are one record of the metadata.
 //!
 //! # Invariants
 //! * A replica runs only while its database is the primary here; whoever becomes a target stops
