@@ -3,13 +3,13 @@
 
 use crate::bank::{self, Transfer};
 use crate::dice::{Dice, Pauses};
-use crate::invariants::{consistent_cut, index_matches};
+use crate::invariants::{consistent_cut, index_matches, same_past};
 use crate::picture::{self, Picture};
 use crate::plan::DATABASE;
 use crate::region::{Access, Region};
 use crate::stage::Stage;
 use crate::verdict::Violation;
-use base::{Error, Result, Timestamp};
+use base::{Epoch, Error, Result, Timestamp};
 use meta::Purpose;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -83,12 +83,13 @@ async fn make(
         purpose: if drill { Purpose::Drill } else { Purpose::Own },
         by: None,
     };
-    let engine = access.engine.clone();
+    let (engine, epoch) = (access.engine.clone(), database.promotion_epoch());
     let made = region.while_alive(access.life, engine.branch(order)).await;
     let made = made.unwrap_or_else(|| Err(died(region)))?;
     stage.trace.say(format_args!("branch {} at {}: cut {}", place.1, region.name, made.cut));
     let work = async {
         let first = read(stage, &made.database, dice).await?;
+        same_as_source(stage, region, &database, (made.cut, epoch, &first), dice).await;
         if stage.plan.sync && dice.chance(60) {
             spend(stage, &made.database, dice).await?;
         }
@@ -116,6 +117,22 @@ async fn make(
     }
     promised.insert(place, picture);
     Ok(())
+}
+
+/// What the branch shows is what its source shows of that time, as long as that can be read.
+async fn same_as_source(
+    stage: &Stage,
+    region: &Region,
+    source: &Arc<Database>,
+    (cut, epoch, branch): (Timestamp, Epoch, &Picture),
+    dice: &Dice,
+) {
+    let pauses = Pauses::new(stage.outside.clone(), dice.clone(), 0, 0);
+    let Ok(then) = picture::read_as_of(source, Some(cut), &pauses, false).await else { return };
+    if then.same_epoch && then.epoch == epoch {
+        let place = format!("{} (its branch)", region.name);
+        stage.verdict.check(same_past::check(&then, branch, &place));
+    }
 }
 
 /// A few transfers that nobody else knows of.
