@@ -7,12 +7,12 @@ use crate::record::{STAGE, VERSION};
 use base::{Result, TxnId};
 use bytes::Bytes;
 
-/// The kind of [`Record::Stage`](crate::Record::Stage) in a frame.
+/// The kind of `Stage` in a frame.
 pub fn kind() -> u8 {
     STAGE
 }
 
-/// The payload of a [`Record::Stage`](crate::Record::Stage).
+/// The payload of a `Stage`.
 pub fn of_ops(txn: TxnId, ops: &[Op]) -> Bytes {
     let mut out = Vec::with_capacity(32 + ops.iter().map(op_size).sum::<usize>());
     put_stage(&mut out, txn);
@@ -20,7 +20,7 @@ pub fn of_ops(txn: TxnId, ops: &[Op]) -> Bytes {
     out.into()
 }
 
-/// The payloads of the [`Record::Stage`](crate::Record::Stage)s that hold blocks, each of about so many bytes.
+/// The payloads of the `Stage`s that hold blocks, each of about so many bytes.
 pub fn of_blocks(txn: TxnId, blocks: &[Block], bytes: usize) -> Vec<Bytes> {
     let mut payloads = Vec::new();
     let (mut pieces, mut count, mut size) = (Vec::new(), 0, 0);
@@ -58,7 +58,7 @@ fn put_stage(out: &mut Vec<u8>, txn: TxnId) {
     out.extend_from_slice(&txn.0.to_le_bytes());
 }
 
-/// The rows of a [`Record::Stage`](crate::Record::Stage) as a block in the payload's memory; `None` if it is another
+/// The rows of a `Stage` as a block in the payload's memory; `None` if it is another
 /// record, or holds anything but new rows in ascending order.
 pub fn new_rows(kind: u8, payload: &Bytes) -> Result<Option<(TxnId, Block)>> {
     if kind != STAGE {
