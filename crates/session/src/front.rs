@@ -1,10 +1,12 @@
 //! What all sessions of a node share: who is connected, cancelling, limits, shutting down.
 
+use crate::activity::Seen;
 use crate::session::Session;
 use base::{Error, Result, SqlState};
 use dr::Links;
 use meta::scram::Verifier;
 use parking_lot::Mutex;
+use sql::system::SessionFact;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -41,6 +43,8 @@ pub(crate) struct Signal {
 struct Entry {
     secret: i32,
     signal: watch::Sender<Signal>,
+    /// What others see of the session, once there is one.
+    seen: Option<Arc<Seen>>,
 }
 
 /// The front door of a node. One per process, shared by all listeners.
@@ -121,7 +125,26 @@ impl Front {
         runtime: Arc<sql::Runtime>,
         settings: FrontSettings,
     ) -> Arc<Front> {
-        Arc::new(Front { engine, links, runtime, settings, entries: Mutex::default() })
+        let entries = Mutex::default();
+        let front = Arc::new(Front { engine, links, runtime, settings, entries });
+        let this = Arc::downgrade(&front);
+        let activity = move || this.upgrade().map(|front| front.activity()).unwrap_or_default();
+        front.runtime.set_activity(Arc::new(activity));
+        front
+    }
+
+    /// Lets others see a session.
+    pub(crate) fn show(&self, id: i32, seen: Arc<Seen>) {
+        if let Some(entry) = self.entries.lock().by_id.get_mut(&id) {
+            entry.seen = Some(seen);
+        }
+    }
+
+    fn activity(&self) -> Vec<SessionFact> {
+        let entries = self.entries.lock();
+        let all: Vec<Arc<Seen>> = entries.by_id.values().filter_map(|e| e.seen.clone()).collect();
+        drop(entries);
+        all.iter().map(|seen| seen.fact()).collect()
     }
 
     /// The engine behind it.
@@ -174,7 +197,7 @@ impl Front {
         };
         let secret = self.engine.env.rng.next_u64() as i32;
         let (tx, signal) = watch::channel(Signal::default());
-        entries.by_id.insert(id, Entry { secret, signal: tx });
+        entries.by_id.insert(id, Entry { secret, signal: tx, seen: None });
         Ok(Place { front: self.clone(), id, secret, signal })
     }
 

@@ -37,6 +37,7 @@
 //! `LISTEN`, cursors that scroll or outlive their transaction, time
 //! zones other than UTC.
 
+mod activity;
 mod block;
 mod command;
 pub mod copy;

@@ -86,6 +86,7 @@ impl Session {
     async fn execute_portal(&mut self, name: &str) -> Result<Reply> {
         let portal = self.portals.get_mut(name).ok_or_else(|| no_portal(name))?;
         let statement = portal.statement.clone();
+        self.seen.begins(statement.text.clone());
         match std::mem::replace(&mut portal.state, State::Away) {
             State::Bound(values) => self.run_statement(&statement, &values).await,
             State::Running(cursor) => Ok(Reply::Rows(cursor)),

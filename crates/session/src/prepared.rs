@@ -37,6 +37,8 @@ pub(crate) enum Body {
 
 /// A prepared statement.
 pub struct Statement {
+    /// As it was written.
+    pub(crate) text: Arc<str>,
     pub(crate) body: Body,
     pub(crate) params: Vec<SqlType>,
     pub(crate) columns: Option<Arc<[ResultColumn]>>,
@@ -54,7 +56,7 @@ impl Statement {
     }
 
     pub(crate) fn empty() -> Statement {
-        Statement { body: Body::Empty, params: Vec::new(), columns: None }
+        Statement { text: "".into(), body: Body::Empty, params: Vec::new(), columns: None }
     }
 
     /// True if it may run in a failed block.
@@ -194,7 +196,7 @@ impl Session {
         declared: Vec<Option<SqlType>>,
     ) -> Result<Arc<Statement>> {
         if let Some(command) = command::parse(text)? {
-            return self.prepare_command(command);
+            return self.prepare_command(text, command);
         }
         if let Block::Failed(..) = self.block {
             return Err(failed_block());
@@ -216,30 +218,29 @@ impl Session {
         {
             return Ok(known);
         }
-        let statement = Arc::new(self.compile(read(text)?, &key.1).await?);
+        let statement = Arc::new(self.compile(text, &key.1).await?);
         if catalog.is_ok() && matches!(statement.body, Body::Plan(_)) {
             self.parsed.put(key, statement.clone());
         }
         Ok(statement)
     }
 
-    fn prepare_command(&mut self, command: Command) -> Result<Arc<Statement>> {
+    fn prepare_command(&mut self, text: &str, command: Command) -> Result<Arc<Statement>> {
         if let Block::Failed(..) = self.block
             && !ends_block(&command)
         {
             return Err(failed_block());
         }
         let columns = self.command_columns(&command)?;
-        Ok(Arc::new(Statement { body: Body::Command(command), params: Vec::new(), columns }))
+        let (text, params) = (text.into(), Vec::new());
+        Ok(Arc::new(Statement { text, body: Body::Command(command), params, columns }))
     }
 
-    async fn compile(
-        &mut self,
-        request: Request,
-        declared: &[Option<SqlType>],
-    ) -> Result<Statement> {
-        let plain = |body| Statement { body, params: Vec::new(), columns: None };
-        match request {
+    async fn compile(&mut self, text: &str, declared: &[Option<SqlType>]) -> Result<Statement> {
+        let written: Arc<str> = text.into();
+        let plain =
+            |body| Statement { text: written.clone(), body, params: Vec::new(), columns: None };
+        match read(text)? {
             Request::Command(command) => Ok(plain(Body::Command(command))),
             Request::Copy(copy) => Ok(plain(Body::Copy(copy))),
             Request::Alone(stmt) => {
@@ -249,6 +250,7 @@ impl Session {
             Request::Sql(stmt) => {
                 let prepared = self.prepare_stmt(&stmt, declared).await?;
                 Ok(Statement {
+                    text: written,
                     params: prepared.params.clone(),
                     columns: prepared.columns.clone().map(Into::into),
                     body: Body::Plan(prepared),

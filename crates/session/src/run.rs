@@ -72,6 +72,7 @@ impl Session {
         self.statements.remove("");
         let Some(piece) = script.pieces.get_mut(index) else { return Ok(Reply::Empty) };
         let text = &script.sql[piece.range.clone()];
+        self.seen.begins(text.into());
         match self.run_piece(text, piece.request.take()).await {
             Ok(reply) => Ok(reply),
             Err(error) => {

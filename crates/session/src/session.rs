@@ -1,5 +1,6 @@
 //! One client's session: its state, and what happens to it around a statement.
 
+use crate::activity::Seen;
 use crate::block::{Block, Running, Status};
 use crate::command::{IsolationLevel, Modes};
 use crate::front::{Front, Place, Visitor};
@@ -28,6 +29,8 @@ pub struct Session {
     pub(crate) parsed: Parsed,
     pub(crate) notices: Vec<Notice>,
     pub(crate) interrupts: Interrupts,
+    /// What others see of it.
+    pub(crate) seen: Arc<Seen>,
     /// The client knows that the standbys are too far behind.
     pub(crate) warned_of_lag: bool,
     /// Tells of changes of the database's role, gate and epoch.
@@ -61,6 +64,10 @@ impl Session {
         );
         executor.set_address(visitor.address);
         let signal = place.signal().clone();
+        let who = (visitor.user.as_str(), visitor.database.as_str());
+        let since_ms = front.engine().env.clock.now_ms();
+        let seen = Arc::new(Seen::new(place.id(), who, visitor.address, since_ms));
+        front.show(place.id(), seen.clone());
         let interrupts = Interrupts::new(front.engine().env.clone(), signal);
         let mut session = Session {
             place,
@@ -73,6 +80,7 @@ impl Session {
             portals: BTreeMap::new(),
             notices: Vec::new(),
             interrupts,
+            seen,
             warned_of_lag: false,
             parsed: Parsed::default(),
             roles: front.engine().meta.watch(),
@@ -125,6 +133,9 @@ impl Session {
         for name in settings::reported() {
             let value = self.setting(name).unwrap_or_default();
             if self.told.get(name) != Some(&value) {
+                if name == "application_name" {
+                    self.seen.is_called(&value);
+                }
                 self.told.insert(name, value.clone());
                 reports.push((name, value));
             }
@@ -134,6 +145,7 @@ impl Session {
 
     /// Ends, with its reason, when an idle session has to be closed.
     pub fn must_end(&self) -> impl Future<Output = Error> + '_ {
+        self.seen.rests(self.block.status());
         let obeyed = self.settings.obeyed();
         let timeout = match self.block.status() {
             Status::Idle => obeyed.idle_timeout.map(|t| (t, false)),

@@ -244,6 +244,7 @@ impl Executor {
     pub(super) fn source(&self, catalog: Arc<Catalog>) -> system::EngineSource {
         let (engine, links) = (self.engine.clone(), self.links.clone());
         system::EngineSource::new(engine, links, &self.database, catalog, self.identity())
+            .with_activity(self.runtime.activity())
     }
 
     async fn replicate(&self, stmt: &Stmt) -> Result<&'static str> {

@@ -2,6 +2,7 @@
 
 use super::{functions, operators};
 use crate::error;
+use crate::system::Activity;
 use base::{Error, Result};
 use datafusion::catalog::TableFunctionArgs;
 use datafusion::common::DFSchema;
@@ -17,7 +18,7 @@ use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::prelude::SessionConfig;
 use std::num::NonZeroUsize;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Limits of query execution.
 #[derive(Clone, Debug)]
@@ -39,6 +40,7 @@ impl Default for RuntimeSettings {
 /// The planner and its functions. Make one per process; executors share it.
 pub struct Runtime {
     state: SessionState,
+    activity: OnceLock<Activity>,
 }
 
 impl Runtime {
@@ -69,7 +71,16 @@ impl Runtime {
         state
             .register_function_rewrite(Arc::new(super::arithmetic::Checked::new()))
             .map_err(error::datafusion)?;
-        Ok(Arc::new(Runtime { state }))
+        Ok(Arc::new(Runtime { state, activity: OnceLock::new() }))
+    }
+
+    /// Says who can tell of all connections. Only the first one is asked.
+    pub fn set_activity(&self, activity: Activity) {
+        let _ = self.activity.set(activity);
+    }
+
+    pub(crate) fn activity(&self) -> Option<Activity> {
+        self.activity.get().cloned()
     }
 
     /// The planner's state.

@@ -29,6 +29,9 @@ const FIXED: &[(&str, &str, &str)] = &[
     ("TimeZone", "UTC", "Time zone of the session"),
 ];
 
+/// Tells of all connections.
+pub type Activity = Arc<dyn Fn() -> Vec<SessionFact> + Send + Sync>;
+
 /// Facts from the engine and its links, as one connection's statement sees them.
 pub struct EngineSource {
     engine: Arc<Engine>,
@@ -37,7 +40,7 @@ pub struct EngineSource {
     catalog: Arc<Catalog>,
     by: Arc<Identity>,
     settings: Vec<SettingFact>,
-    activity: Vec<SessionFact>,
+    activity: Option<Activity>,
 }
 
 impl EngineSource {
@@ -56,7 +59,7 @@ impl EngineSource {
             description: description.to_string(),
         };
         let settings = FIXED.iter().map(fixed).collect();
-        let (database, activity) = (database.to_string(), Vec::new());
+        let (database, activity) = (database.to_string(), None);
         EngineSource { engine, links, database, catalog, by, settings, activity }
     }
 
@@ -70,7 +73,7 @@ impl EngineSource {
 
     /// With the connections.
     #[must_use]
-    pub fn with_activity(mut self, activity: Vec<SessionFact>) -> EngineSource {
+    pub fn with_activity(mut self, activity: Option<Activity>) -> EngineSource {
         self.activity = activity;
         self
     }
@@ -281,7 +284,15 @@ impl SystemSource for EngineSource {
     }
 
     async fn activity(&self) -> Result<Vec<SessionFact>> {
-        Ok(self.activity.clone())
+        let mut all = self.activity.as_ref().map(|all| all()).unwrap_or_default();
+        for session in &mut all {
+            if !self.by.superuser && session.user != self.by.user {
+                session.query = "<insufficient privilege>".to_owned();
+                session.state.clear();
+                session.client.clear();
+            }
+        }
+        Ok(all)
     }
 
     async fn last_values(&self) -> Result<BTreeMap<TableId, i64>> {

@@ -55,7 +55,7 @@ mod types;
 mod tests;
 
 pub use drill::{DrillStep, drilled};
-pub use engine::EngineSource;
+pub use engine::{Activity, EngineSource};
 pub use show::{GrantRow, explained, failed_over, grants, receipt, show, show_schema, verified};
 pub use source::{
     CycleFact, DatabaseFact, DivergedFact, DrillFact, EventFact, Fate, GroupFact, LinkFact,

@@ -2,6 +2,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "a real server in real time")]
 
+mod activity;
 mod copy;
 mod extended;
 mod load;
