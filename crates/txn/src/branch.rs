@@ -21,7 +21,7 @@ use crate::database::Database;
 use crate::engine::Engine;
 use crate::snapshot::{Bounds, Snapshot};
 use crate::upkeep::layouts;
-use base::{Error, LineId, Result, SqlState, Timestamp};
+use base::{Error, Result, SqlState, Timestamp};
 use meta::{Branch, Command, DatabaseState, Gate, HistoryRow, NewDatabase, Purpose};
 use std::sync::Arc;
 use tokio::sync::oneshot;
@@ -120,19 +120,14 @@ impl Engine {
     ) -> Result<meta::Database> {
         let _changing = self.changing.lock().await;
         let of = self.record(&order.source)?;
-        let mut line = [0; 16];
-        self.env.rng.fill(&mut line);
         let branch = Branch { of: of.id, name: of.name.clone(), cut, purpose: order.purpose };
-        // Above every epoch in which anything of it was written.
-        let written = source.local_partitions().iter().filter_map(|p| p.history().last());
-        let highest = written.max().unwrap_or_default().max(source.promotion_epoch());
         self.meta.apply(Command::CreateDatabase(NewDatabase {
             name: order.name.clone(),
-            line: LineId(u128::from_le_bytes(line)),
+            line: self.new_line(),
             partitions: u16::try_from(of.partitions.len()).unwrap_or(u16::MAX),
             durability: of.durability,
             state: DatabaseState::Branching,
-            epoch: highest.successor(self.cluster(), self.node()),
+            epoch: self.next_epoch(source),
             link: None,
             at_ms: self.env.clock.now_ms(),
             by: order.by.clone(),
@@ -164,7 +159,7 @@ impl Engine {
         let database = self.open_database(&begun.record)?;
         let opened = self.finish_promotion(&database).await;
         if opened.is_err() {
-            retire(&database).await;
+            database.retire().await;
         }
         opened.map(|()| database)
     }
@@ -185,7 +180,7 @@ impl Engine {
         }
         let finish = Command::FinishBranch { database: id, gate, at_ms, by };
         if let Err(error) = self.meta.apply(finish) {
-            retire(&database).await;
+            database.retire().await;
             return Err(self.abandon_branch(begun, error).await);
         }
         self.list(&database);
@@ -229,12 +224,5 @@ impl Engine {
         let row = HistoryRow::new(at_ms, name.as_str(), kind, detail);
         let row = row.at(record.promotion_epoch, branch.cut);
         self.meta.apply(Command::Batch(vec![drop, Command::History(row)])).map(|_| ())
-    }
-}
-
-/// No file of it is written any more when this returns.
-async fn retire(database: &Arc<Database>) {
-    for partition in database.local_partitions() {
-        partition.retire().await;
     }
 }

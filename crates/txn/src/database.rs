@@ -202,6 +202,13 @@ impl Database {
         })
     }
 
+    /// No file of it is written any more when this returns.
+    pub(crate) async fn retire(&self) {
+        for partition in &self.partitions {
+            partition.retire().await;
+        }
+    }
+
     /// Up to where every partition has everything: the newest consistent cut here.
     pub fn replicated_time(&self) -> Timestamp {
         self.partitions.iter().map(|p| p.closed()).min().unwrap_or_default()

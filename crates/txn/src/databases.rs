@@ -16,12 +16,10 @@ impl Engine {
         partitions: u16,
         durability: Durability,
     ) -> Result<Arc<Database>> {
-        let mut line = [0; 16];
-        self.env.rng.fill(&mut line);
         let epoch = Epoch::default().successor(self.cluster(), self.node());
         self.add_database(NewDatabase {
             name: name.to_owned(),
-            line: LineId(u128::from_le_bytes(line)),
+            line: self.new_line(),
             partitions,
             durability,
             state: DatabaseState::Primary,
@@ -195,9 +193,7 @@ impl Engine {
     /// Takes a database out of service; no file of it is written any more when this returns.
     pub(crate) async fn detach(&self, name: &str) -> Option<Arc<Database>> {
         let open = self.databases.write().remove(name)?;
-        for partition in open.local_partitions() {
-            partition.retire().await;
-        }
+        open.retire().await;
         Some(open)
     }
 

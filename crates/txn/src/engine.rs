@@ -5,7 +5,9 @@ use crate::gate::GateRequest;
 use crate::oracle::Oracle;
 use crate::room::Room;
 use crate::settings::EngineSettings;
-use base::{ClusterId, DatabaseId, Error, LogId, NodeId, Result, SqlState, Timestamp};
+use base::{
+    ClusterId, DatabaseId, Epoch, Error, LineId, LogId, NodeId, Result, SqlState, Timestamp,
+};
 use env::{DiskLock, Env, TaskHandle};
 use log::Log;
 use meta::{Command, DatabaseState, Gate, HistoryRow, Meta, Purpose};
@@ -151,6 +153,21 @@ impl Engine {
         self.meta.read(|s| s.cluster.node)
     }
 
+    /// The epoch of a new writer of what a database holds: above every one in which anything of it was
+    /// written.
+    pub fn next_epoch(&self, database: &Database) -> Epoch {
+        let written = database.local_partitions().iter().filter_map(|p| p.history().last());
+        let highest = written.max().unwrap_or_default().max(database.promotion_epoch());
+        highest.successor(self.cluster(), self.node())
+    }
+
+    /// A line of history that no other database has.
+    pub(crate) fn new_line(&self) -> LineId {
+        let mut line = [0; 16];
+        self.env.rng.fill(&mut line);
+        LineId(u128::from_le_bytes(line))
+    }
+
     /// How it is set up.
     pub fn settings(&self) -> &EngineSettings {
         &self.settings
@@ -263,8 +280,8 @@ impl Engine {
     pub async fn shutdown(&self) {
         let upkeep = std::mem::take(&mut *self.upkeep.lock());
         upkeep.iter().for_each(TaskHandle::abort);
-        for partition in self.databases().iter().flat_map(|d| d.local_partitions()) {
-            partition.retire().await;
+        for database in self.databases() {
+            database.retire().await;
         }
         self.log.shutdown().await;
     }

@@ -44,8 +44,8 @@ impl Engine {
         }
         // It is there for whoever asks until the new one is.
         let open = self.databases.read().get(name).cloned();
-        for partition in open.iter().flat_map(|d| d.local_partitions()) {
-            partition.retire().await;
+        if let Some(open) = &open {
+            open.retire().await;
         }
         if let Err(error) = self.meta.apply(Command::TakeIncoming { database: old.id, state }) {
             self.attach(&old)?;

@@ -12,10 +12,11 @@ use super::Links;
 use super::groups::check_alone;
 use super::promote::{Order, Promoted, check_held, check_standby, only};
 use crate::diverged::is_shown;
+use crate::handover::Switchover;
 use crate::json;
 use crate::peer::Receipt;
 use base::{Epoch, Error, Lsn, Result, SqlState, Timestamp, TxnId};
-use meta::{Command, DatabaseState};
+use meta::{Command, DatabaseState, Promotion};
 use partition::DivergedTxn;
 use std::collections::BTreeMap;
 
@@ -48,6 +49,51 @@ pub struct Failover {
     /// False if the former source is still to be told that it follows now. Of no meaning
     /// otherwise.
     pub followed: bool,
+}
+
+impl Failover {
+    /// The database is the primary here by an earlier promotion.
+    pub(super) fn earlier(promotion: &Promotion) -> Failover {
+        Failover {
+            already: true,
+            lossless: false,
+            epoch: promotion.epoch,
+            cut: promotion.cut,
+            set_aside: 0,
+            receipt: None,
+            followed: false,
+        }
+    }
+}
+
+/// With what was here.
+impl From<Promoted> for Failover {
+    fn from(done: Promoted) -> Failover {
+        Failover {
+            already: false,
+            lossless: false,
+            epoch: done.epoch,
+            cut: done.cut,
+            set_aside: done.transactions,
+            receipt: None,
+            followed: false,
+        }
+    }
+}
+
+/// Without loss.
+impl From<Switchover> for Failover {
+    fn from(done: Switchover) -> Failover {
+        Failover {
+            already: false,
+            lossless: true,
+            epoch: done.receipt.epoch,
+            cut: done.receipt.cut,
+            set_aside: 0,
+            receipt: Some(done.receipt),
+            followed: done.followed,
+        }
+    }
 }
 
 /// What a promotion would give up, as last known.
@@ -185,16 +231,7 @@ impl Links {
             let order = Order { reason, by, at: request.at, with, ..Order::default() };
             only(links.end_and_promote(&[request.database], order).await?)
         });
-        let Promoted { cut, epoch, transactions, .. } = promoted.await?;
-        Ok(Failover {
-            already: false,
-            lossless: false,
-            epoch,
-            cut,
-            set_aside: transactions,
-            receipt: None,
-            followed: false,
-        })
+        Ok(promoted.await?.into())
     }
 
     async fn without_loss(&self, name: &str, by: &str, with: Vec<Command>) -> Result<Failover> {
@@ -218,16 +255,7 @@ impl Links {
                 ))
             }
         })?;
-        let (epoch, cut) = (done.receipt.epoch, done.receipt.cut);
-        Ok(Failover {
-            already: false,
-            lossless: true,
-            epoch,
-            cut,
-            set_aside: 0,
-            receipt: Some(done.receipt),
-            followed: done.followed,
-        })
+        Ok(done.into())
     }
 
     /// The database is the primary here.
@@ -257,15 +285,7 @@ impl Links {
             self.engine.heed_gate(name)?;
             self.vaults.of(record.id)?.unstage(Some(promotion.epoch))?;
         }
-        Ok(Failover {
-            already: true,
-            lossless: false,
-            epoch: promotion.epoch,
-            cut: promotion.cut,
-            set_aside: 0,
-            receipt: None,
-            followed: false,
-        })
+        Ok(Failover::earlier(&promotion))
     }
 }
 

@@ -198,18 +198,8 @@ impl Links {
             links.end_and_promote(&databases, order).await
         });
         let promoted = promoted.await?;
-        let done = names.into_iter().zip(promoted).map(|(database, p)| Grouped {
-            database,
-            done: Failover {
-                already: false,
-                lossless: false,
-                epoch: p.epoch,
-                cut: p.cut,
-                set_aside: p.transactions,
-                receipt: None,
-                followed: false,
-            },
-        });
+        let done = names.into_iter().zip(promoted);
+        let done = done.map(|(database, p)| Grouped { database, done: p.into() });
         Ok(done.collect())
     }
 
@@ -231,18 +221,8 @@ impl Links {
             });
             futures::future::try_join_all(given).await?
         };
-        let one = |(database, done): (String, crate::Switchover)| Grouped {
-            database,
-            done: Failover {
-                already: false,
-                lossless: true,
-                epoch: done.receipt.epoch,
-                cut: done.receipt.cut,
-                set_aside: 0,
-                receipt: Some(done.receipt),
-                followed: done.followed,
-            },
-        };
+        let one =
+            |(database, done): (String, crate::Switchover)| Grouped { database, done: done.into() };
         Ok(done.into_iter().map(one).collect())
     }
 
@@ -271,19 +251,8 @@ impl Links {
 
 /// A database that is the primary here by a promotion.
 fn already(record: &Record) -> Option<Grouped> {
-    let promotion = record.promotion.as_ref()?;
-    Some(Grouped {
-        database: record.name.clone(),
-        done: Failover {
-            already: true,
-            lossless: false,
-            epoch: promotion.epoch,
-            cut: promotion.cut,
-            set_aside: 0,
-            receipt: None,
-            followed: false,
-        },
-    })
+    let done = Failover::earlier(record.promotion.as_ref()?);
+    Some(Grouped { database: record.name.clone(), done })
 }
 
 fn prerequisite(message: impl Into<String>) -> Error {

@@ -214,7 +214,7 @@ impl Links {
         let mut changes = Vec::with_capacity(databases.len());
         for database in databases {
             let record = self.engine.record(database.name())?;
-            let epoch = self.next_epoch(database);
+            let epoch = self.engine.next_epoch(database);
             let forks: Vec<Fork> = database
                 .local_partitions()
                 .iter()
@@ -257,12 +257,6 @@ impl Links {
             by: Some(order.by.clone()),
             former: source.filter(|_| order.fence),
         }
-    }
-
-    fn next_epoch(&self, database: &Arc<Database>) -> Epoch {
-        let written = database.local_partitions().iter().filter_map(|p| p.history().last());
-        let highest = written.max().unwrap_or_default().max(database.promotion_epoch());
-        highest.successor(self.engine.cluster(), self.engine.node())
     }
 }
 
