@@ -12,6 +12,8 @@ pub enum Suite {
     Engine,
     /// Replication and catching up
     Standby,
+    /// Full copy, catch-up, switchover, failover and failback by difference
+    Recovery,
 }
 
 /// Runs PostgreSQL and Antipode side by side with pgbench and prints both and their ratio.
@@ -33,6 +35,15 @@ pub struct Args {
     /// Runs of each kind; the median counts
     #[arg(long, default_value_t = 3)]
     pub runs: u32,
+    /// Size of the database that is copied and comes back (recovery)
+    #[arg(long, default_value_t = 1_000)]
+    pub megabytes: u64,
+    /// Changes that a stopped standby misses, in megabytes (recovery)
+    #[arg(long, value_delimiter = ',', default_value = "500")]
+    pub catch_up: Vec<u64>,
+    /// Changes since the failover when the old primary comes back, in megabytes (recovery)
+    #[arg(long, value_delimiter = ',', default_value = "10,100,1000")]
+    pub changes: Vec<u64>,
     /// Numbers of clients
     #[arg(long, value_delimiter = ',', default_value = "1,8,32")]
     pub clients: Vec<u32>,

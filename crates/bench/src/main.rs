@@ -19,6 +19,10 @@
 //!   divided by the time until the standby had them all.
 //! * **catch-up rows/s**: the standby is stopped, TPC-B runs, the standby starts; the rows it missed,
 //!   divided by the time from its start until it had them all.
+//! * **recovery** (only when asked for: `--only recovery`): a database of `--megabytes`; full copy,
+//!   what a standby costs, catch-up of `--catch-up`, switchover, failover, and the failback by
+//!   difference (`FORCE DIFFERENTIAL` against `pg_rewind`) after `--changes`, in seconds and in bytes
+//!   shipped.
 
 #![allow(clippy::disallowed_methods, reason = "this program measures the real world")]
 
@@ -27,6 +31,7 @@ mod engine;
 mod load;
 mod ours;
 mod peer;
+mod recovery;
 mod replicated;
 mod side;
 mod table;
@@ -58,7 +63,7 @@ fn main() -> ExitCode {
     }
 }
 
-async fn run(args: &Args) -> Result<Figures> {
+async fn started(args: &Args) -> Result<Vec<Box<dyn Side>>> {
     let mut sides: Vec<Box<dyn Side>> = vec![Box::new(ours::Ours::start(args).await?)];
     match peer::Peer::find(args) {
         Some(bin) => sides.push(Box::new(peer::Peer::start(args, &bin)?)),
@@ -67,6 +72,11 @@ async fn run(args: &Args) -> Result<Figures> {
              --postgres DIR)"
         ),
     }
+    Ok(sides)
+}
+
+async fn run(args: &Args) -> Result<Figures> {
+    let mut sides = started(args).await?;
     let mut figures = Figures::new(sides.iter().map(|s| s.name()).collect());
     let wanted = |suite| args.only.contains(&suite);
     if wanted(Suite::Oltp) || wanted(Suite::Standby) {
@@ -86,6 +96,14 @@ async fn run(args: &Args) -> Result<Figures> {
     if wanted(Suite::Standby) {
         for (i, side) in sides.iter_mut().enumerate() {
             replicated::measure(args, i, side.as_mut(), &mut figures).await?;
+        }
+    }
+    if wanted(Suite::Recovery) {
+        // With nothing in them but what is copied and shipped.
+        drop(sides);
+        sides = started(args).await?;
+        for (i, side) in sides.iter_mut().enumerate() {
+            recovery::measure(args, i, side.as_mut(), &mut figures).await?;
         }
     }
     Ok(figures)

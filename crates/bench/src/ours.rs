@@ -5,17 +5,18 @@ use crate::side::{Endpoint, Result, Side};
 use std::path::PathBuf;
 use testkit::{PASSWORD, Server};
 
-/// East, and west when there is a standby.
+/// A primary, and a standby when there is one.
 pub struct Ours {
     binary: String,
     version: String,
-    east: Server,
-    west: Option<Server>,
+    primary: Server,
+    standby: Option<Server>,
     // Last, so that it is removed after the servers have ended.
     dir: tempfile::TempDir,
 }
 
 const DATABASE: &str = "bench";
+const NAMES: [&str; 2] = ["east", "west"];
 
 impl Ours {
     /// Starts east.
@@ -30,10 +31,21 @@ impl Ours {
         let said = said.map_err(|e| format!("{binary}: {e}"))?;
         let version = String::from_utf8_lossy(&said.stdout).trim().to_string();
         let dir = args.folder()?;
-        let east = Server::start(&binary, 1, "east", dir.path());
+        let primary = Server::start(&binary, 1, NAMES[0], dir.path());
         let partitions = args.partitions;
-        east.admin(&format!("CREATE DATABASE {DATABASE} PARTITIONS {partitions}")).await;
-        Ok(Ours { binary, version, east, west: None, dir })
+        primary.admin(&format!("CREATE DATABASE {DATABASE} PARTITIONS {partitions}")).await;
+        Ok(Ours { binary, version, primary, standby: None, dir })
+    }
+
+    fn other(&self) -> Result<&Server> {
+        self.standby.as_ref().ok_or_else(|| "there is no standby".into())
+    }
+
+    /// Primary and standby have changed their roles.
+    fn swap(&mut self) -> Result<()> {
+        let standby = self.standby.as_mut().ok_or("there is no standby")?;
+        std::mem::swap(&mut self.primary, standby);
+        Ok(())
     }
 
     fn at(server: &Server) -> Endpoint {
@@ -52,37 +64,68 @@ impl Side for Ours {
     }
 
     fn endpoint(&self) -> Endpoint {
-        Ours::at(&self.east)
+        Ours::at(&self.primary)
     }
 
     fn crash(&mut self) -> Result<()> {
-        self.east.kill();
+        self.primary.kill();
         Ok(())
     }
 
     fn restart(&mut self) -> Result<()> {
-        self.east.try_run()
+        self.primary.try_run()
     }
 
     fn stored(&self) -> PathBuf {
-        self.east.data().join("db")
+        self.primary.data().join("db")
     }
 
     fn add_standby(&mut self) -> Result<Endpoint> {
-        let west = Server::start(&self.binary, 2, "west", self.dir.path());
-        let here = tokio::runtime::Handle::current();
-        tokio::task::block_in_place(|| here.block_on(west.follow(&self.east, DATABASE)));
-        let at = Ours::at(&west);
-        self.west = Some(west);
+        let standby = Server::start(&self.binary, 2, NAMES[1], self.dir.path());
+        wait(standby.follow(&self.primary, DATABASE));
+        let at = Ours::at(&standby);
+        self.standby = Some(standby);
         Ok(at)
     }
 
     fn stop_standby(&mut self) -> Result<()> {
-        self.west.iter_mut().for_each(Server::kill);
+        self.standby.iter_mut().for_each(Server::kill);
         Ok(())
     }
 
     fn start_standby(&mut self) -> Result<()> {
-        self.west.as_mut().map_or(Ok(()), Server::try_run)
+        self.standby.as_mut().map_or(Ok(()), Server::try_run)
     }
+
+    fn standby(&self) -> Result<Endpoint> {
+        self.other().map(Ours::at)
+    }
+
+    fn cut_link(&mut self) -> Result<()> {
+        wait(self.other()?.admin(&format!("PAUSE REPLICATING {DATABASE}")));
+        Ok(())
+    }
+
+    fn promote(&mut self) -> Result<()> {
+        wait(self.other()?.admin(&format!("FAILOVER DATABASE {DATABASE} WITH DATA LOSS")));
+        self.swap()
+    }
+
+    fn come_back(&mut self) -> Result<()> {
+        self.start_standby()?;
+        wait(self.other()?.come_back_to(&self.primary, DATABASE));
+        Ok(())
+    }
+
+    fn hand_over(&mut self) -> Result<()> {
+        let name = self.other()?.name();
+        wait(self.primary.admin(&format!("SWITCHOVER DATABASE {DATABASE} TO {name}")));
+        self.swap()
+    }
+}
+
+/// Waits for a statement.
+fn wait(statement: impl Future<Output = ()>) {
+    let here = tokio::runtime::Handle::current();
+    tokio::task::block_in_place(|| here.block_on(statement));
 }

@@ -119,9 +119,44 @@ impl Peer {
                 port.as_ref(),
                 verb.as_ref(),
             ]),
+            "promote" => arguments.push(verb.as_ref()),
+            "shut down" => arguments.extend(["-m", "fast", "stop"].map(OsStr::new)),
             _ => arguments.extend(["-m", "immediate", verb].map(OsStr::new)),
         }
         self.tool("pg_ctl", arguments.into_iter())
+    }
+
+    fn other(&self) -> Result<&Node> {
+        self.standby.as_ref().ok_or_else(|| "there is no standby".into())
+    }
+
+    /// Primary and standby have changed their roles.
+    fn swap(&mut self) -> Result<()> {
+        let standby = self.standby.as_mut().ok_or("there is no standby")?;
+        std::mem::swap(&mut self.primary, standby);
+        Ok(())
+    }
+
+    fn sql(&self, node: &Node, statements: &[&str]) -> Result<()> {
+        let at = self.at(node);
+        let here = tokio::runtime::Handle::current();
+        let work = async {
+            let client = at.connect().await?;
+            for statement in statements {
+                client.batch_execute(statement).await.map_err(|e| format!("{statement}: {e:?}"))?;
+            }
+            Ok(())
+        };
+        tokio::task::block_in_place(|| here.block_on(work))
+    }
+
+    fn follow(&self, node: &Node, source: &Node) -> Result<()> {
+        let signal = node.data.join("standby.signal");
+        std::fs::write(signal, "").map_err(|e| e.to_string())?;
+        let file = node.data.join("postgresql.auto.conf");
+        let mut text = std::fs::read_to_string(&file).map_err(|e| e.to_string())?;
+        text.push_str(&format!("primary_conninfo = '{}'\n", reached(source)));
+        std::fs::write(&file, text).map_err(|e| e.to_string())
     }
 
     fn at(&self, node: &Node) -> Endpoint {
@@ -157,7 +192,7 @@ impl Side for Peer {
 
     fn add_standby(&mut self) -> Result<Endpoint> {
         let node = Node { data: self.dir.path().join("standby"), port: testkit::free_port() };
-        let source = format!("host=127.0.0.1 port={} user=bench", self.primary.port);
+        let source = reached(&self.primary);
         self.tool(
             "pg_basebackup",
             [OsStr::new("-d"), source.as_ref(), "-D".as_ref(), node.data.as_ref()]
@@ -177,6 +212,51 @@ impl Side for Peer {
     fn start_standby(&mut self) -> Result<()> {
         self.standby.as_ref().map_or(Ok(()), |node| self.control(node, "start"))
     }
+
+    fn standby(&self) -> Result<Endpoint> {
+        self.other().map(|node| self.at(node))
+    }
+
+    fn cut_link(&mut self) -> Result<()> {
+        let unset = ["ALTER SYSTEM SET primary_conninfo = ''", "SELECT pg_reload_conf()"];
+        self.sql(self.other()?, &unset)?;
+        // The receiver ends a moment after the file has been read.
+        std::thread::sleep(std::time::Duration::from_secs(1));
+        Ok(())
+    }
+
+    fn promote(&mut self) -> Result<()> {
+        self.control(self.other()?, "promote")?;
+        self.swap()?;
+        // `pg_rewind` wants to see the new timeline in the control file.
+        self.sql(&self.primary, &["CHECKPOINT"])
+    }
+
+    fn come_back(&mut self) -> Result<()> {
+        let (old, source) = (self.other()?, reached(&self.primary));
+        let data = old.data.as_os_str();
+        self.tool(
+            "pg_rewind",
+            [OsStr::new("-D"), data, "-R".as_ref(), "--source-server".as_ref(), source.as_ref()]
+                .into_iter(),
+        )?;
+        self.control(old, "start")
+    }
+
+    fn hand_over(&mut self) -> Result<()> {
+        self.sql(&self.primary, &["CHECKPOINT"])?;
+        self.control(&self.primary, "shut down")?;
+        self.control(self.other()?, "promote")?;
+        self.swap()?;
+        let old = self.other()?;
+        self.follow(old, &self.primary)?;
+        self.control(old, "start")
+    }
+}
+
+/// How a standby reaches its primary.
+fn reached(node: &Node) -> String {
+    format!("host=127.0.0.1 port={} user=bench", node.port)
 }
 
 impl Drop for Peer {

@@ -45,4 +45,14 @@ pub trait Side {
     fn stop_standby(&mut self) -> Result<()>;
     /// Starts it again.
     fn start_standby(&mut self) -> Result<()>;
+    /// Where the standby is.
+    fn standby(&self) -> Result<Endpoint>;
+    /// The standby hears nothing more from the primary; both run on.
+    fn cut_link(&mut self) -> Result<()>;
+    /// The primary is gone: the standby takes its place with what it has.
+    fn promote(&mut self) -> Result<()>;
+    /// The primary of before [`Side::promote`] comes back by difference, as the standby.
+    fn come_back(&mut self) -> Result<()>;
+    /// Primary and standby change places, and nothing is lost.
+    fn hand_over(&mut self) -> Result<()>;
 }

@@ -111,6 +111,11 @@ impl Server {
         self.port
     }
 
+    /// The name of its cluster.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Its data folder.
     pub fn data(&self) -> &Path {
         &self.data

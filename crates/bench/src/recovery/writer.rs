@@ -1,0 +1,83 @@
+//! A client that writes all the time and goes to the other server when one refuses.
+
+use super::rows::told;
+use crate::side::{Endpoint, Result};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+use tokio::task::JoinHandle;
+
+const PAUSE: Duration = Duration::from_millis(2);
+/// A server that does not answer at all is left after this long.
+const ANSWER_LIMIT: Duration = Duration::from_secs(2);
+
+/// The running client.
+pub struct Writer {
+    stop: Arc<AtomicBool>,
+    task: JoinHandle<Record>,
+}
+
+/// When its writes were acknowledged.
+pub struct Record {
+    /// And by which server.
+    times: Vec<(Instant, usize)>,
+}
+
+impl Writer {
+    /// Starts it at the first of the servers.
+    pub async fn start(servers: [Endpoint; 2]) -> Result<Writer> {
+        let client = servers[0].connect().await?;
+        client.batch_execute("DELETE FROM acks").await.map_err(told)?;
+        let stop = Arc::new(AtomicBool::new(false));
+        let task = tokio::spawn(write(servers, stop.clone()));
+        Ok(Writer { stop, task })
+    }
+
+    /// Ends it.
+    pub async fn stop(self) -> Result<Record> {
+        self.stop.store(true, Ordering::Relaxed);
+        self.task.await.map_err(|e| e.to_string())
+    }
+}
+
+async fn write(servers: [Endpoint; 2], stop: Arc<AtomicBool>) -> Record {
+    let mut times = Vec::new();
+    let (mut at, mut id) = (0, 0u64);
+    let mut client = None;
+    while !stop.load(Ordering::Relaxed) {
+        if client.is_none() {
+            client = servers[at].connect().await.ok();
+        }
+        id += 1;
+        let sql = format!("INSERT INTO acks VALUES ({id})");
+        let done = match &client {
+            Some(open) => {
+                let answer = tokio::time::timeout(ANSWER_LIMIT, open.batch_execute(&sql)).await;
+                matches!(answer, Ok(Ok(())))
+            }
+            None => false,
+        };
+        if done {
+            times.push((Instant::now(), at));
+        } else {
+            client = None;
+            at = 1 - at;
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+    Record { times }
+}
+
+impl Record {
+    /// Seconds between two acknowledged writes, at most.
+    pub fn longest_gap(&self) -> f64 {
+        let gaps = self.times.windows(2).map(|pair| (pair[1].0 - pair[0].0).as_secs_f64());
+        gaps.fold(0.0, f64::max)
+    }
+
+    /// Seconds from `moment` until the second server acknowledged a write.
+    pub fn first_after(&self, moment: Instant) -> Option<f64> {
+        let (next, _) = self.times.iter().find(|(_, at)| *at == 1)?;
+        Some((*next - moment).as_secs_f64())
+    }
+}
