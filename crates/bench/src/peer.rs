@@ -256,7 +256,7 @@ impl Side for Peer {
 
 /// How a standby reaches its primary.
 fn reached(node: &Node) -> String {
-    format!("host=127.0.0.1 port={} user=bench", node.port)
+    format!("host=127.0.0.1 port={} user=bench dbname=postgres", node.port)
 }
 
 impl Drop for Peer {

@@ -137,6 +137,12 @@ impl Block {
         rest.finish()
     }
 
+    /// The first of the places of a range, at least one, that together are of about so many bytes.
+    pub fn first_places(&self, of: Range<usize>, bytes: usize) -> Range<usize> {
+        let upto = if of.is_empty() { of.end } else { self.piece(of.start, bytes).0 };
+        of.start..upto.min(of.end)
+    }
+
     /// The places from one on that make about so many bytes of ops, and these.
     pub(crate) fn piece(&self, from: usize, bytes: usize) -> (usize, &[u8]) {
         let start = self.parts.starts.get(from).map_or(self.parts.ops.len(), |s| *s as usize);

@@ -13,9 +13,9 @@ use base::{Lsn, StorageId, Timestamp};
 use bytes::Bytes;
 use format::{Block, key};
 use parking_lot::RwLock;
-use rows::Rows;
+use rows::{Rows, Step};
 use std::collections::VecDeque;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 /// About what a version costs beside its bytes: its share of a tree node that is not full, two
@@ -194,21 +194,80 @@ impl Generation {
         start: &[u8],
         end: &[u8],
         ts: Timestamp,
-        out: &mut VecDeque<(Bytes, Version)>,
+        out: &mut VecDeque<Piece>,
     ) -> Option<Bytes> {
         if start >= end {
             return None;
         }
         let rows = self.rows.read();
-        for (seen, slot) in rows.walk(start, end).enumerate() {
-            if seen == SLICE {
-                return Some(slot.key());
+        let mut walk = rows.walk(start, end);
+        let mut seen = 0;
+        while let Some(step) = walk.step() {
+            match step {
+                Step::Key(slot) if seen == SLICE => return Some(slot.key()),
+                Step::Key(slot) => {
+                    if let Some(version) = slot.at(ts) {
+                        out.push_back(Piece::Row(slot.key(), version));
+                    }
+                }
+                Step::Rows(placed, places) if seen == SLICE => {
+                    return Some(placed.block.shared_key(places.start));
+                }
+                Step::Rows(placed, places) if placed.ts <= ts => {
+                    let (ts, lsn, block) = (placed.ts, placed.lsn, placed.block.clone());
+                    out.push_back(Piece::Rows(Stretch { ts, lsn, block, places }));
+                }
+                Step::Rows(..) => {}
             }
-            if let Some(version) = slot.at(ts) {
-                out.push_back((slot.key(), version));
-            }
+            seen += 1;
         }
         None
+    }
+}
+
+/// What a reader gets of the delta at one timestamp.
+#[derive(Debug)]
+pub(crate) enum Piece {
+    /// One key and its version.
+    Row(Bytes, Version),
+    /// Many new rows.
+    Rows(Stretch),
+}
+
+/// Rows that came in a block, in one commit. There is at least one.
+#[derive(Clone, Debug)]
+pub(crate) struct Stretch {
+    pub(crate) ts: Timestamp,
+    pub(crate) lsn: Lsn,
+    pub(crate) block: Block,
+    pub(crate) places: Range<usize>,
+}
+
+impl Piece {
+    /// Its first key.
+    pub(crate) fn key(&self) -> &[u8] {
+        match self {
+            Piece::Row(key, _) => key,
+            Piece::Rows(rows) => rows.block.key(rows.places.start),
+        }
+    }
+}
+
+impl Stretch {
+    /// Takes the first rows away; `None` for the rest if that was all.
+    pub(crate) fn split(mut self, upto: usize) -> (Stretch, Option<Stretch>) {
+        let upto = upto.clamp(self.places.start + 1, self.places.end);
+        let rest = (upto < self.places.end)
+            .then(|| Stretch { places: upto..self.places.end, ..self.clone() });
+        self.places.end = upto;
+        (self, rest)
+    }
+
+    /// Its first row.
+    pub(crate) fn first(&self) -> (Bytes, Version) {
+        let at = self.places.start;
+        let version = Version { ts: self.ts, lsn: self.lsn, row: Some(self.block.shared_row(at)) };
+        (self.block.shared_key(at), version)
     }
 }
 

@@ -2,6 +2,7 @@
 //! something newer knows better; then the delta's own rows.
 
 use crate::columns::schema;
+use crate::delta::{Piece, Stretch};
 use crate::rows::RowsBuilder;
 use crate::sweep::Sweep;
 use crate::view::View;
@@ -145,13 +146,21 @@ fn from_delta(
     revealed: &mut Lsn,
 ) -> Result<Option<RecordBatch>> {
     let mut builder = RowsBuilder::new(&spec.columns, spec.with_key, rows.min(1024));
-    for (key, version) in delta {
-        *revealed = version.lsn.max(*revealed);
-        if let Some(row) = &version.row {
-            builder.push(&key, version.ts, row)?;
-            if builder.rows() == rows || builder.bytes() >= BATCH_BYTES {
-                break;
+    while builder.rows() < rows && builder.bytes() < BATCH_BYTES {
+        match delta.next_piece(rows - builder.rows(), BATCH_BYTES - builder.bytes()) {
+            Some(Piece::Row(key, version)) => {
+                *revealed = version.lsn.max(*revealed);
+                if let Some(row) = &version.row {
+                    builder.push(&key, version.ts, row)?;
+                }
             }
+            Some(Piece::Rows(Stretch { ts, lsn, block, places })) => {
+                *revealed = lsn.max(*revealed);
+                for (key, row) in places.map(|at| block.get(at)) {
+                    builder.push(key, ts, row)?;
+                }
+            }
+            None => break,
         }
     }
     if builder.rows() == 0 { Ok(None) } else { builder.finish().map(Some) }

@@ -1,6 +1,6 @@
 //! Reading a range of the delta, at one timestamp, over all its generations.
 
-use crate::delta::{Generation, Version};
+use crate::delta::{Generation, Piece, Stretch, Version};
 use base::Timestamp;
 use bytes::Bytes;
 use std::collections::VecDeque;
@@ -16,9 +16,33 @@ pub(crate) struct Walk {
 
 struct Side {
     generation: Arc<Generation>,
-    ready: VecDeque<(Bytes, Version)>,
+    ready: VecDeque<Piece>,
     /// Where the next slice begins; `None` at the end.
     resume: Option<Bytes>,
+}
+
+impl Side {
+    fn key(&self) -> Option<&[u8]> {
+        self.ready.front().map(Piece::key)
+    }
+
+    /// The first row, if there is any.
+    fn pop(&mut self) -> Option<(Bytes, Version)> {
+        match self.ready.pop_front()? {
+            Piece::Row(key, version) => Some((key, version)),
+            Piece::Rows(rows) => Some(self.give_back_all_but(rows, 1).first()),
+        }
+    }
+
+    /// The first `count` rows of a stretch that was taken out; the others go back.
+    fn give_back_all_but(&mut self, rows: Stretch, count: usize) -> Stretch {
+        let upto = rows.places.start.saturating_add(count);
+        let (first, rest) = rows.split(upto);
+        if let Some(rest) = rest {
+            self.ready.push_front(Piece::Rows(rest));
+        }
+        first
+    }
 }
 
 impl Walk {
@@ -48,10 +72,29 @@ impl Walk {
         }
     }
 
-    /// The next key, without moving on.
-    pub(crate) fn peek(&mut self) -> Option<&Bytes> {
+    /// The next key with its version, or the next rows of a block as long as no other generation
+    /// has anything in between: at most `rows`, and of about so many bytes.
+    pub(crate) fn next_piece(&mut self, rows: usize, bytes: usize) -> Option<Piece> {
         self.fill();
-        self.sides.iter().filter_map(|s| Some(&s.ready.front()?.0)).min()
+        let keys = self.sides.iter().enumerate().filter_map(|(i, s)| Some((s.key()?, i)));
+        let (_, first) = keys.min()?;
+        let others = self.sides.iter().enumerate().filter(|(i, _)| *i != first);
+        let until = others.filter_map(|(_, side)| side.key()).min().map(Bytes::copy_from_slice);
+        let side = &mut self.sides[first];
+        match side.ready.pop_front()? {
+            Piece::Rows(stretch) => {
+                let start = stretch.places.start;
+                let alone = until.map_or(usize::MAX, |key| stretch.block.lower_bound(&key));
+                if alone > start {
+                    let few = stretch.block.first_places(stretch.places.clone(), bytes).len();
+                    let count = few.min(rows).min(alone - start);
+                    return Some(Piece::Rows(side.give_back_all_but(stretch, count)));
+                }
+                side.ready.push_front(Piece::Rows(stretch));
+            }
+            row => side.ready.push_front(row),
+        }
+        self.next().map(|(key, version)| Piece::Row(key, version))
     }
 }
 
@@ -59,16 +102,21 @@ impl Iterator for Walk {
     type Item = (Bytes, Version);
 
     fn next(&mut self) -> Option<(Bytes, Version)> {
-        let key = self.peek()?.clone();
-        let mut newest: Option<Version> = None;
+        self.fill();
+        let first = self.sides.iter().filter_map(Side::key).min()?;
+        let first = Bytes::copy_from_slice(first);
+        let mut newest: Option<(Bytes, Version)> = None;
         for side in &mut self.sides {
-            if side.ready.front().is_some_and(|(k, _)| *k == key)
-                && let Some((_, version)) = side.ready.pop_front()
-                && newest.as_ref().is_none_or(|n| n.ts < version.ts)
+            if side.key() == Some(&first)
+                && let Some(found) = side.pop()
+                && newest.as_ref().is_none_or(|(_, n)| n.ts < found.1.ts)
             {
-                newest = Some(version);
+                newest = Some(found);
             }
         }
-        newest.map(|version| (key, version))
+        newest
     }
 }
+
+#[cfg(test)]
+mod tests;

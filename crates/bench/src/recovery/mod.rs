@@ -143,7 +143,7 @@ impl Course<'_> {
         let standby = self.side.standby()?;
         self.level(&standby).await?;
         let whole = started.elapsed().as_secs_f64();
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        writer.moved().await?;
         let gap = writer.stop().await?.longest_gap();
         self.note("switchover, without writes: seconds", gap);
         self.note("switchover, until the old primary follows: seconds", whole);
@@ -161,7 +161,7 @@ impl Course<'_> {
         let killed = Instant::now();
         block_in_place(|| self.side.crash())?;
         block_in_place(|| self.side.promote())?;
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        writer.moved().await?;
         let record = writer.stop().await?;
         let first = record.first_after(killed).ok_or("no write came through after the failover")?;
         self.note("failover, until the first write: seconds", first);

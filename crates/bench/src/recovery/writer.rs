@@ -8,12 +8,14 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 
 const PAUSE: Duration = Duration::from_millis(2);
+const PATIENCE: Duration = Duration::from_secs(120);
 /// A server that does not answer at all is left after this long.
 const ANSWER_LIMIT: Duration = Duration::from_secs(2);
 
 /// The running client.
 pub struct Writer {
     stop: Arc<AtomicBool>,
+    moved: Arc<AtomicBool>,
     task: JoinHandle<Record>,
 }
 
@@ -29,8 +31,21 @@ impl Writer {
         let client = servers[0].connect().await?;
         client.batch_execute("DELETE FROM acks").await.map_err(told)?;
         let stop = Arc::new(AtomicBool::new(false));
-        let task = tokio::spawn(write(servers, stop.clone()));
-        Ok(Writer { stop, task })
+        let moved = Arc::new(AtomicBool::new(false));
+        let task = tokio::spawn(write(servers, stop.clone(), moved.clone()));
+        Ok(Writer { stop, moved, task })
+    }
+
+    /// Waits until the second server has acknowledged a write.
+    pub async fn moved(&self) -> Result<()> {
+        let end = Instant::now() + PATIENCE;
+        while !self.moved.load(Ordering::Relaxed) {
+            if Instant::now() > end {
+                return Err("the new primary never acknowledged a write".into());
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        Ok(())
     }
 
     /// Ends it.
@@ -40,7 +55,7 @@ impl Writer {
     }
 }
 
-async fn write(servers: [Endpoint; 2], stop: Arc<AtomicBool>) -> Record {
+async fn write(servers: [Endpoint; 2], stop: Arc<AtomicBool>, moved: Arc<AtomicBool>) -> Record {
     let mut times = Vec::new();
     let (mut at, mut id) = (0, 0u64);
     let mut client = None;
@@ -59,6 +74,7 @@ async fn write(servers: [Endpoint; 2], stop: Arc<AtomicBool>) -> Record {
         };
         if done {
             times.push((Instant::now(), at));
+            moved.fetch_or(at == 1, Ordering::Relaxed);
         } else {
             client = None;
             at = 1 - at;

@@ -22,10 +22,10 @@ pub(super) struct Rows {
 
 /// A block of rows that one transaction has committed.
 #[derive(Debug)]
-struct Placed {
-    ts: Timestamp,
-    lsn: Lsn,
-    block: Block,
+pub(super) struct Placed {
+    pub(super) ts: Timestamp,
+    pub(super) lsn: Lsn,
+    pub(super) block: Block,
 }
 
 impl Placed {
@@ -248,7 +248,31 @@ pub(super) struct Walk<'a> {
     end: &'a [u8],
 }
 
+/// What a walk comes to.
+pub(super) enum Step<'a> {
+    /// A key.
+    Key(Slot<'a>),
+    /// Rows of a block, and nothing else is known of their keys.
+    Rows(&'a Placed, Range<usize>),
+}
+
 impl<'a> Walk<'a> {
+    /// As [`Iterator::next`], but takes as many rows of a block as it can at a time.
+    pub(super) fn step(&mut self) -> Option<Step<'a>> {
+        if let Some((placed, at)) = self.block() {
+            let known = self.map.peek().map(|(key, _)| &key[..]);
+            let alone = known.map_or(usize::MAX, |key| placed.block.lower_bound(key));
+            if let Some((_, left)) = &mut self.places
+                && alone > at
+            {
+                let places = at..alone.min(left.end);
+                left.start = places.end;
+                return Some(Step::Rows(placed, places));
+            }
+        }
+        self.next().map(Step::Key)
+    }
+
     fn block(&mut self) -> Option<(&'a Placed, usize)> {
         loop {
             match &self.places {

@@ -129,12 +129,20 @@ fn a_long_block_is_read_in_slices() {
     (0..rows).for_each(|n| block.push(&n.to_be_bytes(), b"row"));
     let generation = Generation::default();
     generation.add_block(Timestamp(3), Lsn(1), block.finish().expect("has rows"));
-    let (mut from, mut found) = (Some(Bytes::new()), VecDeque::new());
+    let (mut from, mut found) = (Some(Bytes::new()), Vec::new());
     let mut turns = 0;
     while let Some(start) = from {
-        from = generation.slice(&start, &[0xff], Timestamp(9), &mut found);
+        let all = (Timestamp::ZERO, Timestamp(9));
+        let mut next = Vec::new();
+        from = generation.versions(&start, &[0xff], all, &mut next);
+        found.append(&mut next);
         turns += 1;
     }
     assert_eq!((found.len() as u32, turns), (rows, 4));
     assert!(found.iter().zip(0..rows).all(|((key, _), n)| key[..] == n.to_be_bytes()));
+    let mut pieces = VecDeque::new();
+    assert_eq!(generation.slice(b"", &[0xff], Timestamp(2), &mut pieces), None);
+    assert!(pieces.is_empty(), "it was committed later");
+    assert_eq!(generation.slice(b"", &[0xff], Timestamp(3), &mut pieces), None);
+    assert_eq!(pieces.len(), 1, "the whole block as one");
 }
