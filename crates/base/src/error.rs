@@ -1,6 +1,7 @@
 //! The error every room hands up: what happened, what it means for the user's data, what to do.
 
 use std::fmt;
+use std::ops::{Deref, DerefMut};
 
 /// `Result` with [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -171,10 +172,17 @@ states! {
     DATA_CORRUPTED = "XX001";
 }
 
-/// An error in PostgreSQL's shape (message, detail, hint, position) plus its [`Outcome`].
+/// An error in PostgreSQL's shape (message, detail, hint, position) plus its [`Outcome`]. As small as
+/// a pointer, because every result that may be one has room for it.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("{message}")]
+#[error("{}", self.report.message)]
 pub struct Error {
+    report: Box<Report>,
+}
+
+/// What an [`Error`] says.
+#[derive(Clone, Debug)]
+pub struct Report {
     /// What kind of error, for programs.
     pub state: SqlState,
     /// What happened, one line, no full stop.
@@ -189,17 +197,38 @@ pub struct Error {
     pub outcome: Outcome,
 }
 
+impl Deref for Error {
+    type Target = Report;
+
+    fn deref(&self) -> &Report {
+        &self.report
+    }
+}
+
+impl DerefMut for Error {
+    fn deref_mut(&mut self) -> &mut Report {
+        &mut self.report
+    }
+}
+
 impl Error {
     /// An error whose change did not happen.
+    #[cold]
     pub fn new(state: SqlState, message: impl Into<String>) -> Error {
-        Error {
+        let report = Report {
             state,
             message: message.into(),
             detail: None,
             hint: None,
             position: None,
             outcome: Outcome::NotApplied,
-        }
+        };
+        Error { report: Box::new(report) }
+    }
+
+    /// What it says, taken out of it.
+    pub fn into_report(self) -> Report {
+        *self.report
     }
 
     /// A clear refusal of something that is not supported yet.

@@ -28,7 +28,7 @@ mod value;
 
 pub use access::{Access, AclItem, Privileges, Securable, SessionDefaults};
 pub use catalog::{Catalog, Column, IndexColumn, IndexDescriptor, TableDescriptor};
-pub use error::{Error, Outcome, Result, SqlState};
+pub use error::{Error, Outcome, Report, Result, SqlState};
 pub use ids::{ClusterId, DatabaseId, LineId, LogId, NodeId, StorageId, TableId, TxnId};
 pub use position::{Epoch, EpochHistory, Lsn, Timestamp};
 pub use sequence::{Identity, SequenceDescriptor, SequenceOwner};

@@ -151,12 +151,28 @@ impl Peer {
     }
 
     fn follow(&self, node: &Node, source: &Node) -> Result<()> {
-        let signal = node.data.join("standby.signal");
-        std::fs::write(signal, "").map_err(|e| e.to_string())?;
-        let file = node.data.join("postgresql.auto.conf");
-        let mut text = std::fs::read_to_string(&file).map_err(|e| e.to_string())?;
-        text.push_str(&format!("primary_conninfo = '{}'\n", reached(source)));
-        std::fs::write(&file, text).map_err(|e| e.to_string())
+        std::fs::write(data_file(node, "standby.signal"), "").map_err(|e| e.to_string())?;
+        let file = data_file(node, "postgresql.auto.conf");
+        append(&file, &format!("primary_conninfo = '{}'\n", reached(source)))
+    }
+
+    /// A new primary keeps what its standby will need, and no more: `pg_rewind` copies all segments
+    /// that there are, and wants to see the new timeline in the control file.
+    fn keep_log_for_standby(&self) -> Result<()> {
+        let slot = format!(
+            "SELECT pg_create_physical_replication_slot('{SLOT}', true) WHERE NOT EXISTS \
+             (SELECT FROM pg_replication_slots WHERE slot_name = '{SLOT}')"
+        );
+        let statements = [
+            slot.as_str(),
+            "ALTER SYSTEM SET wal_keep_size = 0",
+            "ALTER SYSTEM SET wal_recycle = off",
+            "SELECT pg_reload_conf()",
+            "CHECKPOINT",
+            "SELECT pg_switch_wal()",
+            "CHECKPOINT",
+        ];
+        self.sql(&self.primary, &statements)
     }
 
     fn at(&self, node: &Node) -> Endpoint {
@@ -228,8 +244,7 @@ impl Side for Peer {
     fn promote(&mut self) -> Result<()> {
         self.control(self.other()?, "promote")?;
         self.swap()?;
-        // `pg_rewind` wants to see the new timeline in the control file.
-        self.sql(&self.primary, &["CHECKPOINT"])
+        self.keep_log_for_standby()
     }
 
     fn come_back(&mut self) -> Result<()> {
@@ -240,6 +255,8 @@ impl Side for Peer {
             [OsStr::new("-D"), data, "-R".as_ref(), "--source-server".as_ref(), source.as_ref()]
                 .into_iter(),
         )?;
+        let file = data_file(old, "postgresql.auto.conf");
+        append(&file, &format!("primary_slot_name = '{SLOT}'\n"))?;
         self.control(old, "start")
     }
 
@@ -252,6 +269,18 @@ impl Side for Peer {
         self.follow(old, &self.primary)?;
         self.control(old, "start")
     }
+}
+
+const SLOT: &str = "standby";
+
+fn data_file(node: &Node, name: &str) -> PathBuf {
+    node.data.join(name)
+}
+
+fn append(file: &Path, text: &str) -> Result<()> {
+    let mut whole = std::fs::read_to_string(file).map_err(|e| e.to_string())?;
+    whole.push_str(text);
+    std::fs::write(file, whole).map_err(|e| e.to_string())
 }
 
 /// How a standby reaches its primary.

@@ -45,6 +45,7 @@ impl std::fmt::Debug for Block {
 
 impl Block {
     /// How many rows; at least one.
+    #[inline]
     pub fn rows(&self) -> usize {
         self.parts.starts.len()
     }
@@ -58,6 +59,7 @@ impl Block {
     ///
     /// # Panics
     /// If there is no such place.
+    #[inline]
     pub fn get(&self, at: usize) -> (&[u8], &[u8]) {
         let op = &self.parts.ops[self.parts.starts[at] as usize..];
         // Whoever makes a block sees to it that its ops are whole.
@@ -65,8 +67,10 @@ impl Block {
     }
 
     /// The key in a place, which must be one.
+    #[inline]
     pub fn key(&self, at: usize) -> &[u8] {
-        self.get(at).0
+        let op = &self.parts.ops[self.parts.starts[at] as usize..];
+        Reader::new(op, "block").bytes().unwrap_or_default()
     }
 
     /// The key in a place, in the block's memory.
@@ -90,6 +94,7 @@ impl Block {
     }
 
     /// The place of the first key at or after this one; [`Block::rows`] if there is none.
+    #[inline]
     pub fn lower_bound(&self, key: &[u8]) -> usize {
         let (mut low, mut high) = (0, self.rows());
         while low < high {
@@ -106,6 +111,7 @@ impl Block {
     }
 
     /// The place of a key.
+    #[inline]
     pub fn find(&self, key: &[u8]) -> Option<usize> {
         if key < self.first() || key > self.last() {
             return None;
@@ -181,6 +187,7 @@ impl Block {
     }
 }
 
+#[inline]
 fn split(op: &[u8]) -> Option<(&[u8], &[u8])> {
     let mut r = Reader::new(op, "block");
     let key = r.bytes().ok()?;

@@ -32,6 +32,7 @@ pub fn zigzag(v: i64) -> u64 {
 }
 
 /// The inverse of [`zigzag`].
+#[inline]
 pub fn unzigzag(v: u64) -> i64 {
     (v >> 1) as i64 ^ -((v & 1) as i64)
 }
@@ -42,6 +43,7 @@ pub fn zigzag128(v: i128) -> u128 {
 }
 
 /// The inverse of [`zigzag128`].
+#[inline]
 pub fn unzigzag128(v: u128) -> i128 {
     (v >> 1) as i128 ^ -((v & 1) as i128)
 }
@@ -55,6 +57,7 @@ pub struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     /// Starts at the front of `bytes`.
+    #[inline]
     pub fn new(bytes: &'a [u8], what: &'static str) -> Reader<'a> {
         Reader { rest: bytes, what }
     }
@@ -71,11 +74,13 @@ impl<'a> Reader<'a> {
     }
 
     /// True at the end.
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.rest.is_empty()
     }
 
     /// The next `n` bytes.
+    #[inline]
     pub fn take(&mut self, n: usize) -> Result<&'a [u8]> {
         if n > self.rest.len() {
             return Err(self.corrupt("it ends too early"));
@@ -86,6 +91,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The next `N` bytes.
+    #[inline]
     pub fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
         match self.rest.split_first_chunk::<N>() {
             Some((head, rest)) => {
@@ -97,6 +103,7 @@ impl<'a> Reader<'a> {
     }
 
     /// One byte.
+    #[inline]
     pub fn u8(&mut self) -> Result<u8> {
         Ok(self.array::<1>()?[0])
     }
@@ -112,6 +119,7 @@ impl<'a> Reader<'a> {
     }
 
     /// An unsigned LEB128 number.
+    #[inline]
     pub fn varint(&mut self) -> Result<u64> {
         if let Some((&first, rest)) = self.rest.split_first()
             && first < 0x80
@@ -139,7 +147,17 @@ impl<'a> Reader<'a> {
     }
 
     /// An unsigned LEB128 number of up to 128 bit.
+    #[inline]
     pub fn varint128(&mut self) -> Result<u128> {
+        // Most are small: 63 bits need no wide arithmetic.
+        let mut low = 0u64;
+        for (i, &b) in self.rest.iter().enumerate().take(9) {
+            low |= u64::from(b & 0x7f) << (7 * i);
+            if b < 0x80 {
+                self.rest = &self.rest[i + 1..];
+                return Ok(low.into());
+            }
+        }
         let (mut v, mut shift) = (0u128, 0);
         loop {
             let b = self.u8()?;
@@ -155,12 +173,14 @@ impl<'a> Reader<'a> {
     }
 
     /// A length and that many bytes.
+    #[inline]
     pub fn bytes(&mut self) -> Result<&'a [u8]> {
         let n = self.varint()?;
         self.take(usize::try_from(n).unwrap_or(usize::MAX))
     }
 
     /// A length and that many bytes of UTF-8.
+    #[inline]
     pub fn str(&mut self) -> Result<&'a str> {
         let bytes = self.bytes()?;
         std::str::from_utf8(bytes).map_err(|_| self.corrupt("text is not UTF-8"))

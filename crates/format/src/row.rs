@@ -210,6 +210,7 @@ fn put_cell(out: &mut Vec<u8>, gap: u32, cell: Cell<'_>) {
     }
 }
 
+#[inline]
 fn take_cell<'a>(r: &mut Reader<'a>, tag: u64) -> Result<Cell<'a>> {
     Ok(match tag {
         0 => Cell::Null,
@@ -238,6 +239,7 @@ pub struct Cursor<'a> {
 
 impl<'a> Cursor<'a> {
     /// Starts before the first column.
+    #[inline]
     pub fn new(bytes: &'a [u8]) -> Result<Cursor<'a>> {
         let mut reader = Reader::new(bytes, "row");
         if reader.u8()? != VERSION {
@@ -247,6 +249,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// The next column, in ascending id.
+    #[inline]
     pub fn next_cell(&mut self) -> Result<Option<(u32, Cell<'a>)>> {
         if self.reader.is_empty() {
             return Ok(None);

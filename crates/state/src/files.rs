@@ -153,9 +153,9 @@ pub(crate) fn load_manifests(dir: &Path, disk: &Arc<dyn Disk>) -> Result<Vec<Arc
         let manifest = Manifest::decode(&bytes).and_then(|m| {
             if m.seq == seq { Ok(m) } else { Err(Error::corrupt("it is under a wrong name")) }
         });
-        let manifest = manifest.map_err(|e| Error {
-            message: format!("manifest {}: {}", path.display(), e.message),
-            ..e
+        let manifest = manifest.map_err(|mut e| {
+            e.message = format!("manifest {}: {}", path.display(), e.message);
+            e
         })?;
         manifests.push(Arc::new(manifest));
     }

@@ -188,7 +188,10 @@ impl Job {
         }
         match failed {
             // The decision to abort stands everywhere, whatever the prepare's own answer was.
-            Some(error) => Err(Error { outcome: Outcome::NotApplied, ..error }),
+            Some(mut error) => {
+                error.outcome = Outcome::NotApplied;
+                Err(error)
+            }
             None => Ok(commit_ts),
         }
     }

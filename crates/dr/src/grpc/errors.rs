@@ -40,6 +40,7 @@ const STATES: [SqlState; 18] = [
 
 /// An error as a status.
 pub(super) fn status(e: Error) -> Status {
+    let e = e.into_report();
     let code = match e.state {
         SqlState::INVALID_PASSWORD | SqlState::INVALID_AUTHORIZATION => Code::Unauthenticated,
         SqlState::INVALID_CATALOG_NAME => Code::NotFound,

@@ -52,9 +52,9 @@ pub(super) async fn renew(
         (true, _) => "what is here shares no history with it".to_owned(),
         (_, true) => "there is nothing here to compare".to_owned(),
         _ => match by_content(&shared, &peer, &reason, &forks, known.clone()).await {
-            Err(e) if e.state == SqlState::FEATURE_NOT_SUPPORTED => e.message,
+            Err(e) if e.state == SqlState::FEATURE_NOT_SUPPORTED => e.into_report().message,
             // Trying again would not help, and nothing is lost: it is saved.
-            Err(e) if known.is_none() && is_hopeless(&e) => e.message,
+            Err(e) if known.is_none() && is_hopeless(&e) => e.into_report().message,
             done => return done,
         },
     };

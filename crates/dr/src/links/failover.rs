@@ -245,7 +245,7 @@ impl Links {
                 error.message =
                     format!("a failover without loss is not possible: {}", error.message);
                 let nothing = "Nothing has happened: the standby follows as before.";
-                error.detail = Some(match error.detail {
+                error.detail = Some(match error.detail.take() {
                     Some(detail) if detail != nothing => format!("{detail} {nothing}"),
                     _ => nothing.to_owned(),
                 });

@@ -165,6 +165,7 @@ fn not_kept(error: Error, source: &str, cut: Timestamp) -> Error {
         "what both sides of \"{source}\" had at the fork ({}) is no longer kept here",
         json::moment(cut)
     );
+    let error = error.into_report();
     let kept = error.detail.unwrap_or(error.message);
     Error::new(SqlState::SNAPSHOT_TOO_OLD, message)
         .detail(format!("Of this copy, {kept}. The diverged rows themselves are not lost."))

@@ -148,7 +148,7 @@ impl Links {
             state.calling.remove(&key);
             if let Err(error) = called {
                 tracing::info!(database, replica = key.1, %error, "inviting");
-                state.cores.entry(key).or_default().failed(error.message);
+                state.cores.entry(key).or_default().failed(error.into_report().message);
             }
         };
         self.engine.env.tasks.spawn("invitation", Box::pin(work));

@@ -188,7 +188,7 @@ fn what_is_no_longer_kept_is_not_made_up() {
         for side in [&east, &west] {
             let gone = side.links.open_diverged(BANK, "then", "test").await.unwrap_err();
             assert_eq!(gone.state, SqlState::SNAPSHOT_TOO_OLD, "{gone}");
-            assert!(gone.hint.is_some_and(|hint| hint.contains("version_retention")));
+            assert!(gone.hint.as_ref().is_some_and(|hint| hint.contains("version_retention")));
             assert!(side.engine.record("then").is_err());
             nothing_leaks(side);
         }

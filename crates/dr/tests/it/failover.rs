@@ -79,8 +79,8 @@ fn without_loss_is_refused_if_the_source_cannot_be_reached_and_changes_nothing()
         let (east, west, table) = followed(&world).await;
         east.network.leave("east:5432");
         let error = refused(fail_over(&west, None, false).await);
-        assert!(error.hint.is_some_and(|h| h.contains("WITH DATA LOSS")));
-        assert!(error.detail.is_some_and(|d| d.contains("Nothing has happened")));
+        assert!(error.hint.as_ref().is_some_and(|h| h.contains("WITH DATA LOSS")));
+        assert!(error.detail.as_ref().is_some_and(|d| d.contains("Nothing has happened")));
         refused(fail_over(&west, Some(west.bank().replicated_time()), false).await);
         assert_eq!(west.role(), DatabaseState::Standby);
         set(&east.bank(), &table, &[1], 1).await.expect("the primary goes on");
@@ -194,7 +194,7 @@ fn older_time_than_the_chunks_is_refused_and_the_standby_goes_on() {
         let at = two_rounds(&east, &west, &table).await;
         west.engine.spill_above(&west.bank(), 0).await.expect("spills");
         let error = refused(fail_over(&west, Some(at), true).await);
-        assert!(error.detail.is_some_and(|d| d.contains("Nothing has happened")));
+        assert!(error.detail.as_ref().is_some_and(|d| d.contains("Nothing has happened")));
         refused(fail_over(&west, Some(Timestamp(u64::MAX >> 1)), true).await);
         set(&east.bank(), &table, &[1], 77).await.expect("commits");
         west.caught_up(&east).await;

@@ -109,7 +109,7 @@ fn foreign_folder_is_refused() {
         let other = |change: fn(&mut Bootstrap)| {
             let mut b = bootstrap();
             change(&mut b);
-            Meta::open(node.env(), "data/meta".into(), b).unwrap_err().message
+            Meta::open(node.env(), "data/meta".into(), b).unwrap_err().into_report().message
         };
         let e = other(|b| b.cluster_id = ClusterId(2));
         assert_eq!(e, "this data folder belongs to a cluster with id 1, not 2");

@@ -179,8 +179,8 @@ proptest! {
         piece in 1_usize..40,
     ) {
         let format = if csv { CopyFormat::csv() } else { CopyFormat::text() };
-        let whole = read(&format, &data, data.len().max(1), 2).map_err(|e| e.message);
-        let pieces = read(&format, &data, piece, 2).map_err(|e| e.message);
+        let whole = read(&format, &data, data.len().max(1), 2).map_err(|e| e.into_report().message);
+        let pieces = read(&format, &data, piece, 2).map_err(|e| e.into_report().message);
         prop_assert_eq!(whole, pieces);
     }
 }

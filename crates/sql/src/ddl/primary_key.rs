@@ -79,7 +79,8 @@ fn duplicated(shape: &Shape, row: &[Value]) -> Error {
         SqlState::UNIQUE_VIOLATION,
         format!("could not create unique index \"{}_pkey\"", shape.table.name),
     );
-    e.detail = shape.duplicate(row).detail.map(|d| d.replace("already exists", "is duplicated"));
+    e.detail =
+        shape.duplicate(row).detail.as_ref().map(|d| d.replace("already exists", "is duplicated"));
     e
 }
 

@@ -79,7 +79,10 @@ fn read(text: &str) -> Result<Check> {
         let message = format!("a check is one query, {why}: {text}");
         Err(Error::new(SqlState::SYNTAX_ERROR, message))
     };
-    let mut all = statement::parse(text).map_err(|e| Error { position: None, ..e })?;
+    let mut all = statement::parse(text).map_err(|mut e| {
+        e.position = None;
+        e
+    })?;
     match (all.pop(), all.is_empty()) {
         (Some(one), true) => match &one.stmt {
             Stmt::Sql(ast) if matches!(ast.as_ref(), Statement::Query(_)) => {

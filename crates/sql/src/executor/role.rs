@@ -282,7 +282,7 @@ impl Executor {
             }
             let late = tokio::select! {
                 biased;
-                told = self.engine.publish_roles(&database) => told.err().map(|e| e.message),
+                told = self.engine.publish_roles(&database) => told.err().map(|e| e.into_report().message),
                 () = self.engine.env.sleep(TELL) => {
                     Some("another change of the schema is in the way".to_owned())
                 }

@@ -16,7 +16,7 @@ fn name(text: &str) -> String {
 fn error(sql: &str) -> (SqlState, String, Option<usize>) {
     match parse(sql) {
         Ok(all) => panic!("{sql} was read as {all:?}"),
-        Err(e) => (e.state, e.message, e.position),
+        Err(e) => (e.state, e.message.clone(), e.position),
     }
 }
 

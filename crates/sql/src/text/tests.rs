@@ -18,7 +18,7 @@ fn state(ty: SqlType, text: &str) -> &'static str {
 }
 
 fn message(ty: SqlType, text: &str) -> String {
-    parse(ty, text).expect_err("a bad text").message
+    parse(ty, text).expect_err("a bad text").into_report().message
 }
 
 #[test]

@@ -214,7 +214,7 @@ impl Session {
     pub async fn fails(&mut self, sql: &str) -> (&'static str, String) {
         match self.run(sql).await {
             Ok(shown) => panic!("{sql} succeeded: {shown:?}"),
-            Err(e) => (e.state.0, e.message),
+            Err(e) => (e.state.0, e.into_report().message),
         }
     }
 }

@@ -59,8 +59,8 @@ async fn without_the_shard_key_there_is_a_clear_error() {
     let error = s.run(sql).await.expect_err("not supported");
     assert_eq!(error.state.0, "0A000");
     assert!(error.message.contains("UNIQUE on table \"u\" without its shard key"), "{error:?}");
-    assert!(error.detail.expect("a detail").contains("the shard key (id)"));
-    assert!(error.hint.expect("a hint").contains("SHARD KEY"));
+    assert!(error.detail.as_ref().expect("a detail").contains("the shard key (id)"));
+    assert!(error.hint.as_ref().expect("a hint").contains("SHARD KEY"));
     s.run("CREATE TABLE u (a int, b int)").await.expect("no key");
     assert_eq!(s.fails("CREATE UNIQUE INDEX ON u (a)").await.0, "0A000");
     s.run("CREATE TABLE v (id int PRIMARY KEY UNIQUE, b int, UNIQUE (b, id))").await.expect("keys");

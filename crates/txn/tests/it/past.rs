@@ -71,7 +71,7 @@ fn the_window_holds_over_spills_merges_and_a_restart() {
         let (first, _) = times[0];
         let refused = at(&database, first).expect_err("long ago");
         assert_eq!(refused.state, SqlState::SNAPSHOT_TOO_OLD);
-        assert!(refused.detail.is_some_and(|d| d.contains("it can be read from")));
+        assert!(refused.detail.as_ref().is_some_and(|d| d.contains("it can be read from")));
         assert_eq!(at(&database, last.next()).map(|t| t.read_ts()).expect("now"), last.next());
     });
 }

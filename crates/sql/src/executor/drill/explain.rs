@@ -40,7 +40,7 @@ impl Executor {
         add(estimate, "shared_bytes", format!("{shared} of files, not copied"), Some(shared));
         add(estimate, "written_bytes", format!("at most {delta}, from memory"), Some(delta));
         if let Err(error) = check_standby(&self.engine, name) {
-            add(ExplainedKind::Blocker, error.state.0, error.message, None);
+            add(ExplainedKind::Blocker, error.state.0, error.into_report().message, None);
         }
         Ok(lines)
     }
