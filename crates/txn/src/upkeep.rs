@@ -25,6 +25,13 @@ const URGENT_INTERVAL: Duration = Duration::from_millis(20);
 /// So long a spill that is urgent lets its closed timestamp become durable.
 const CLOSE_WAIT: Duration = Duration::from_millis(10);
 
+/// A database whose delta has not changed for so long is at rest: what it has in memory is written
+/// down, so that scans find columns and a restart has nothing to replay.
+const REST: Duration = Duration::from_secs(5);
+
+/// A partition with less than this in its delta is left alone: the file would not be worth it.
+const REST_BYTES: usize = 256 << 10;
+
 /// How long after a merge failed the next one is tried: it may have written much in vain.
 const RETRY_INTERVAL: Duration = Duration::from_secs(30);
 
@@ -78,7 +85,25 @@ fn every(engine: &Arc<Engine>, name: &'static str, interval: Duration, job: Job)
 struct Done {
     closed: Duration,
     log: Duration,
+    /// Since when the delta has had so many bytes.
+    rests: (Duration, usize),
     merge_failed: Option<Duration>,
+}
+
+impl Done {
+    /// Once, when the delta has kept its size for long enough.
+    fn is_at_rest(&mut self, now: Duration, bytes: usize) -> bool {
+        if self.rests.1 != bytes {
+            self.rests = (now, bytes);
+            return false;
+        }
+        let since = self.rests.0;
+        if since == Duration::MAX || now.saturating_sub(since) < REST {
+            return false;
+        }
+        self.rests.0 = Duration::MAX;
+        true
+    }
 }
 
 impl Engine {
@@ -111,6 +136,9 @@ impl Engine {
     async fn spill_due(&self, database: &Arc<Database>, done: &mut Done) -> Result<()> {
         let now = self.env.clock.monotonic();
         self.spill(database).await?;
+        if done.is_at_rest(now, database.local_partitions().iter().map(|p| p.delta_bytes()).sum()) {
+            self.spill_above(database, REST_BYTES).await?;
+        }
         let over = self.log_is_over();
         if over && now.saturating_sub(done.log) >= LOG_INTERVAL {
             done.log = now;

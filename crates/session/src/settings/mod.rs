@@ -163,6 +163,10 @@ impl Settings {
 
     fn refresh(&mut self) {
         self.changed = true;
+        if self.values == self.lasting {
+            // One and the same, so that the end of a transaction need not compare them.
+            self.lasting = self.values.clone();
+        }
         self.obeyed = obeyed(&self.values);
     }
 }

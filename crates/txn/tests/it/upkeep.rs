@@ -122,3 +122,29 @@ fn data_much_larger_than_its_memory_is_kept_in_order() {
         assert_eq!(balances(&txn, &table).await.len(), before);
     });
 }
+
+#[test]
+fn what_is_at_rest_is_written_down_and_a_few_rows_are_not() {
+    env::sim::run(24, |world| async move {
+        let node = world.node();
+        let engine = open(node.env()).await.expect("opens");
+        let (database, table) = bank(&engine, 8_000).await;
+        for id in 0..8 {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let mut txn = begin(&database, ReadCommitted).await;
+            add(&mut txn, &table, id, 1).await.expect("free");
+            txn.commit().await.expect("no conflict");
+            assert!(delta_bytes(&database) > 1 << 20, "it is in use");
+        }
+        tokio::time::sleep(Duration::from_secs(8)).await;
+        assert_eq!(delta_bytes(&database), 0);
+        let mut txn = begin(&database, ReadCommitted).await;
+        add(&mut txn, &table, 0, 1).await.expect("free");
+        txn.commit().await.expect("no conflict");
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        assert!(delta_bytes(&database) > 0, "one row is not worth a file");
+        let now = begin(&database, ReadCommitted).await;
+        let all = balances(&now, &table).await;
+        assert_eq!((all.len(), all.iter().sum::<i64>()), (8_000, 800_009));
+    });
+}
