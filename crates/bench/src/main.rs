@@ -19,15 +19,26 @@
 //!   divided by the time until the standby had them all.
 //! * **catch-up rows/s**: the standby is stopped, TPC-B runs, the standby starts; the rows it missed,
 //!   divided by the time from its start until it had them all.
+//! * **large** (`--only large`): a table of five times `--memory-mib` of bytes that hardly compress,
+//!   which is Antipode's `memory-limit` and PostgreSQL's `shared_buffers`; then reads and updates of
+//!   single rows all over it. Both read through the system's cache, which is not limited. The
+//!   memory that Antipode took at most is told too.
+//! * **scan** (`--only scan`): aggregates, a sort and a join over `--scan-rows` rows.
+//! * **restart** (`--only restart`): COPY and updates of `--change-mib` in all, a crash, and the time
+//!   until a row can be read and until one can be written. PostgreSQL makes no checkpoint in between.
 
 #![allow(clippy::disallowed_methods, reason = "this program measures the real world")]
 
 mod args;
 mod engine;
+mod large;
 mod load;
 mod ours;
 mod peer;
 mod replicated;
+mod restart;
+mod rows;
+mod scan;
 mod side;
 mod table;
 
@@ -59,14 +70,13 @@ fn main() -> ExitCode {
 }
 
 async fn run(args: &Args) -> Result<Figures> {
-    let mut sides: Vec<Box<dyn Side>> = vec![Box::new(ours::Ours::start(args).await?)];
-    match peer::Peer::find(args) {
-        Some(bin) => sides.push(Box::new(peer::Peer::start(args, &bin)?)),
-        None => eprintln!(
+    if peer::Peer::find(args).is_none() {
+        eprintln!(
             "no PostgreSQL found: only Antipode is measured (bench/peer/pg.sh installs one, or give \
              --postgres DIR)"
-        ),
+        );
     }
+    let mut sides = start(args, &[], "").await?;
     let mut figures = Figures::new(sides.iter().map(|s| s.name()).collect());
     let wanted = |suite| args.only.contains(&suite);
     if wanted(Suite::Oltp) || wanted(Suite::Standby) {
@@ -88,7 +98,36 @@ async fn run(args: &Args) -> Result<Figures> {
             replicated::measure(args, i, side.as_mut(), &mut figures).await?;
         }
     }
+    if wanted(Suite::Scan) {
+        for (i, side) in sides.iter().enumerate() {
+            scan::measure(args, i, side.as_ref(), &mut figures).await?;
+        }
+    }
+    // What follows wants other settings.
+    drop(sides);
+    if wanted(Suite::Large) {
+        let memory = args.memory_mib;
+        let flags = ["--memory-limit", &format!("{memory}MiB")];
+        let sides = start(args, &flags, &format!("shared_buffers = {memory}MB\n")).await?;
+        large::measure(args, &sides, &mut figures).await?;
+    }
+    if wanted(Suite::Restart) {
+        // A checkpoint would leave less to replay; Antipode makes its own as ever.
+        let settings = "checkpoint_timeout = 1h\nmax_wal_size = 64GB\n";
+        for (i, side) in start(args, &[], settings).await?.iter_mut().enumerate() {
+            restart::measure(args, i, side.as_mut(), &mut figures).await?;
+        }
+    }
     Ok(figures)
+}
+
+/// Both sides, with more flags for Antipode and more settings for PostgreSQL, if that is there.
+async fn start(args: &Args, flags: &[&str], settings: &str) -> Result<Vec<Box<dyn Side>>> {
+    let mut sides: Vec<Box<dyn Side>> = vec![Box::new(ours::Ours::start(args, flags).await?)];
+    if let Some(bin) = peer::Peer::find(args) {
+        sides.push(Box::new(peer::Peer::start(args, &bin, settings)?));
+    }
+    Ok(sides)
 }
 
 fn oltp(args: &Args, sides: &[Box<dyn Side>], figures: &mut Figures) -> Result<()> {

@@ -1,7 +1,7 @@
 //! Antipode.
 
 use crate::args::Args;
-use crate::side::{Endpoint, Result, Side};
+use crate::side::{Endpoint, Result, Side, status_bytes};
 use std::path::PathBuf;
 use testkit::{PASSWORD, Server};
 
@@ -18,8 +18,8 @@ pub struct Ours {
 const DATABASE: &str = "bench";
 
 impl Ours {
-    /// Starts east.
-    pub async fn start(args: &Args) -> Result<Ours> {
+    /// Starts east, with more flags.
+    pub async fn start(args: &Args, flags: &[&str]) -> Result<Ours> {
         let beside = std::env::current_exe().map_err(|e| e.to_string())?.with_file_name("antipode");
         let binary = args.antipode.clone().unwrap_or(beside);
         if !binary.is_file() {
@@ -30,7 +30,7 @@ impl Ours {
         let said = said.map_err(|e| format!("{binary}: {e}"))?;
         let version = String::from_utf8_lossy(&said.stdout).trim().to_string();
         let dir = args.folder()?;
-        let east = Server::start(&binary, 1, "east", dir.path());
+        let east = Server::start_with(&binary, 1, "east", dir.path(), flags);
         let partitions = args.partitions;
         east.admin(&format!("CREATE DATABASE {DATABASE} PARTITIONS {partitions}")).await;
         Ok(Ours { binary, version, east, west: None, dir })
@@ -62,6 +62,10 @@ impl Side for Ours {
 
     fn restart(&mut self) -> Result<()> {
         self.east.try_run()
+    }
+
+    fn peak_memory(&self) -> Option<u64> {
+        status_bytes(self.east.pid()?, "VmHWM")
     }
 
     fn stored(&self) -> PathBuf {
