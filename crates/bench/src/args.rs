@@ -14,6 +14,12 @@ pub enum Suite {
     Standby,
     /// Full copy, catch-up, switchover, failover and failback by difference
     Recovery,
+    /// A table five times as large as the memory: reads and updates of single rows
+    Large,
+    /// Aggregates, a sort and a join over many rows
+    Scan,
+    /// The start after a crash, with much in the log
+    Restart,
 }
 
 /// Runs PostgreSQL and Antipode side by side with pgbench and prints both and their ratio.
@@ -26,6 +32,15 @@ pub struct Args {
     /// Rows of the table that is loaded, scanned and recovered
     #[arg(long, default_value_t = 1_000_000)]
     pub rows: u64,
+    /// MiB of memory for `large`: Antipode's `memory-limit`, PostgreSQL's `shared_buffers`
+    #[arg(long, default_value_t = 256)]
+    pub memory_mib: u64,
+    /// Rows of the table of `scan`
+    #[arg(long, default_value_t = 10_000_000)]
+    pub scan_rows: u64,
+    /// MiB of changes before the crash of `restart`
+    #[arg(long, default_value_t = 1024)]
+    pub change_mib: u64,
     /// Scale of pgbench: 100,000 accounts each
     #[arg(long, default_value_t = 10)]
     pub scale: u32,

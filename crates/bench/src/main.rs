@@ -23,16 +23,27 @@
 //!   what a standby costs, catch-up of `--catch-up`, switchover, failover, and the failback by
 //!   difference (`FORCE DIFFERENTIAL` against `pg_rewind`) after `--changes`, in seconds and in bytes
 //!   shipped.
+//! * **large** (`--only large`): a table of five times `--memory-mib` of bytes that hardly compress,
+//!   which is Antipode's `memory-limit` and PostgreSQL's `shared_buffers`; then reads and updates of
+//!   single rows all over it. Both read through the system's cache, which is not limited. The
+//!   memory that Antipode took at most is told too.
+//! * **scan** (`--only scan`): aggregates, a sort and a join over `--scan-rows` rows.
+//! * **restart** (`--only restart`): COPY and updates of `--change-mib` in all, a crash, and the time
+//!   until a row can be read and until one can be written. PostgreSQL makes no checkpoint in between.
 
 #![allow(clippy::disallowed_methods, reason = "this program measures the real world")]
 
 mod args;
 mod engine;
+mod large;
 mod load;
 mod ours;
 mod peer;
 mod recovery;
 mod replicated;
+mod restart;
+mod rows;
+mod scan;
 mod side;
 mod table;
 
@@ -63,20 +74,14 @@ fn main() -> ExitCode {
     }
 }
 
-async fn started(args: &Args) -> Result<Vec<Box<dyn Side>>> {
-    let mut sides: Vec<Box<dyn Side>> = vec![Box::new(ours::Ours::start(args).await?)];
-    match peer::Peer::find(args) {
-        Some(bin) => sides.push(Box::new(peer::Peer::start(args, &bin)?)),
-        None => eprintln!(
+async fn run(args: &Args) -> Result<Figures> {
+    if peer::Peer::find(args).is_none() {
+        eprintln!(
             "no PostgreSQL found: only Antipode is measured (bench/peer/pg.sh installs one, or give \
              --postgres DIR)"
-        ),
+        );
     }
-    Ok(sides)
-}
-
-async fn run(args: &Args) -> Result<Figures> {
-    let mut sides = started(args).await?;
+    let mut sides = start(args, &[], "").await?;
     let mut figures = Figures::new(sides.iter().map(|s| s.name()).collect());
     let wanted = |suite| args.only.contains(&suite);
     if wanted(Suite::Oltp) || wanted(Suite::Standby) {
@@ -98,15 +103,41 @@ async fn run(args: &Args) -> Result<Figures> {
             replicated::measure(args, i, side.as_mut(), &mut figures).await?;
         }
     }
+    if wanted(Suite::Scan) {
+        for (i, side) in sides.iter().enumerate() {
+            scan::measure(args, i, side.as_ref(), &mut figures).await?;
+        }
+    }
+    // What follows wants other settings, or nothing in the databases but its own.
+    drop(sides);
     if wanted(Suite::Recovery) {
-        // With nothing in them but what is copied and shipped.
-        drop(sides);
-        sides = started(args).await?;
-        for (i, side) in sides.iter_mut().enumerate() {
+        for (i, side) in start(args, &[], "").await?.iter_mut().enumerate() {
             recovery::measure(args, i, side.as_mut(), &mut figures).await?;
         }
     }
+    if wanted(Suite::Large) {
+        let memory = args.memory_mib;
+        let flags = ["--memory-limit", &format!("{memory}MiB")];
+        let sides = start(args, &flags, &format!("shared_buffers = {memory}MB\n")).await?;
+        large::measure(args, &sides, &mut figures).await?;
+    }
+    if wanted(Suite::Restart) {
+        // A checkpoint would leave less to replay; Antipode makes its own as ever.
+        let settings = "checkpoint_timeout = 1h\nmax_wal_size = 64GB\n";
+        for (i, side) in start(args, &[], settings).await?.iter_mut().enumerate() {
+            restart::measure(args, i, side.as_mut(), &mut figures).await?;
+        }
+    }
     Ok(figures)
+}
+
+/// Both sides, with more flags for Antipode and more settings for PostgreSQL, if that is there.
+async fn start(args: &Args, flags: &[&str], settings: &str) -> Result<Vec<Box<dyn Side>>> {
+    let mut sides: Vec<Box<dyn Side>> = vec![Box::new(ours::Ours::start(args, flags).await?)];
+    if let Some(bin) = peer::Peer::find(args) {
+        sides.push(Box::new(peer::Peer::start(args, &bin, settings)?));
+    }
+    Ok(sides)
 }
 
 fn oltp(args: &Args, sides: &[Box<dyn Side>], figures: &mut Figures) -> Result<()> {

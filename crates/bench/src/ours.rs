@@ -1,7 +1,7 @@
 //! Antipode.
 
 use crate::args::Args;
-use crate::side::{Endpoint, Result, Side};
+use crate::side::{Endpoint, Result, Side, status_bytes};
 use std::path::PathBuf;
 use testkit::{PASSWORD, Server};
 
@@ -19,8 +19,8 @@ const DATABASE: &str = "bench";
 const NAMES: [&str; 2] = ["east", "west"];
 
 impl Ours {
-    /// Starts east.
-    pub async fn start(args: &Args) -> Result<Ours> {
+    /// Starts east, with more flags.
+    pub async fn start(args: &Args, flags: &[&str]) -> Result<Ours> {
         let beside = std::env::current_exe().map_err(|e| e.to_string())?.with_file_name("antipode");
         let binary = args.antipode.clone().unwrap_or(beside);
         if !binary.is_file() {
@@ -31,7 +31,7 @@ impl Ours {
         let said = said.map_err(|e| format!("{binary}: {e}"))?;
         let version = String::from_utf8_lossy(&said.stdout).trim().to_string();
         let dir = args.folder()?;
-        let primary = Server::start(&binary, 1, NAMES[0], dir.path());
+        let primary = Server::start_with(&binary, 1, NAMES[0], dir.path(), flags);
         let partitions = args.partitions;
         primary.admin(&format!("CREATE DATABASE {DATABASE} PARTITIONS {partitions}")).await;
         Ok(Ours { binary, version, primary, standby: None, dir })
@@ -74,6 +74,10 @@ impl Side for Ours {
 
     fn restart(&mut self) -> Result<()> {
         self.primary.try_run()
+    }
+
+    fn peak_memory(&self) -> Option<u64> {
+        status_bytes(self.primary.pid()?, "VmHWM")
     }
 
     fn stored(&self) -> PathBuf {

@@ -40,8 +40,8 @@ impl Peer {
         bin.canonicalize().ok().filter(|bin| bin.join("postgres").is_file())
     }
 
-    /// Starts the primary.
-    pub fn start(args: &Args, bin: &Path) -> Result<Peer> {
+    /// Starts the primary; the last one of two settings of a name holds.
+    pub fn start(args: &Args, bin: &Path, settings: &str) -> Result<Peer> {
         let dir = args.folder()?;
         let said = Command::new(bin.join("postgres")).arg("--version").output();
         let said = said.map_err(|e| e.to_string())?;
@@ -59,6 +59,7 @@ impl Peer {
         let file = data.join("postgresql.conf");
         let mut text = std::fs::read_to_string(&file).map_err(|e| e.to_string())?;
         text.push_str(SETTINGS);
+        text.push_str(settings);
         std::fs::write(&file, text).map_err(|e| e.to_string())?;
         peer.control(&peer.primary, "start")?;
         Ok(peer)

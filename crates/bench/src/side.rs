@@ -37,6 +37,10 @@ pub trait Side {
     fn crash(&mut self) -> Result<()>;
     /// Starts the primary again; it may not serve yet when this returns.
     fn restart(&mut self) -> Result<()>;
+    /// The most bytes of memory that the primary took, if that is one process.
+    fn peak_memory(&self) -> Option<u64> {
+        None
+    }
     /// Where rows are stored, without the log.
     fn stored(&self) -> PathBuf;
     /// Makes the standby, if there is none yet, and tells where it is.
@@ -55,4 +59,12 @@ pub trait Side {
     fn come_back(&mut self) -> Result<()>;
     /// Primary and standby change places, and nothing is lost.
     fn hand_over(&mut self) -> Result<()>;
+}
+
+/// Bytes of a line of `/proc/<pid>/status`.
+pub fn status_bytes(pid: u32, line: &str) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let value = status.lines().find_map(|l| l.strip_prefix(line)?.strip_prefix(':'))?;
+    let kib: u64 = value.split_whitespace().next()?.parse().ok()?;
+    Some(kib << 10)
 }

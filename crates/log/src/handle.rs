@@ -160,7 +160,7 @@ impl Log {
         let (appended, idle, moved) = {
             let mut inner = shared.inner.lock();
             let (idle, segment) = (inner.tail.is_idle(), inner.tail.current());
-            let appended = inner.append(id, &frames, &mut wakes);
+            let appended = inner.append(id, frames, &mut wakes);
             (appended, idle, inner.tail.current() != segment)
         };
         wakes.send();

@@ -14,7 +14,8 @@
 //!    learns that the disk is full. Whatever was admitted fits.
 //! 2. [`Log::append`] (no I/O, no await) checks that positions are dense and epochs do not go back,
 //!    gives each frame its place and puts its bytes into the pending write.
-//! 3. The writer takes all that is pending, writes it at its place with one call, syncs once, moves
+//! 3. The writer takes all that is pending (a large write ends at
+//!    [`LogSettings::write_bytes`]), writes it at its place with one call, syncs once, moves
 //!    the durable positions and wakes the waiters of [`Log::wait_durable`].
 //!
 //! # Invariants

@@ -44,7 +44,7 @@ pub(crate) fn open(env: &Env, dir: &Path, settings: &LogSettings) -> Result<(Ind
             tracing::warn!("no space can be made ready for the log in {}: {e}", dir.display());
         }
     }
-    Ok((index, Tail::new(segments, current, at, usual)))
+    Ok((index, Tail::new(segments, current, at, usual, settings.write_bytes)))
 }
 
 /// The segment numbers among file names; they must be dense.

@@ -13,9 +13,13 @@ pub struct LogSettings {
     pub segment_bytes: u64,
     /// How many empty segments are kept ready (1).
     pub spare_segments: usize,
-    /// How many bytes may wait for the writer before [`crate::Log::admit`] waits (16 MiB). Also
-    /// bounds the size of one write.
+    /// How many bytes may wait for the writer before [`crate::Log::admit`] waits (16 MiB). What is
+    /// admitted below that may go beyond it.
     pub max_queue_bytes: usize,
+    /// A write ends when it has so many bytes (4 MiB), and the next one begins when it is safe. The
+    /// buffer of a larger one would be copied again and again while it grows, and kept whole until
+    /// its last byte is safe.
+    pub write_bytes: usize,
     /// How long the writer waits for more commits to join before each write (none).
     pub gather: Duration,
     /// How long to wait before trying again to make a spare segment after the disk was full (1 s).
@@ -30,6 +34,7 @@ impl Default for LogSettings {
             segment_bytes: 64 << 20,
             spare_segments: 1,
             max_queue_bytes: 16 << 20,
+            write_bytes: 4 << 20,
             gather: Duration::ZERO,
             retry: Duration::from_secs(1),
             on_fatal: OnFatal::default(),

@@ -102,10 +102,15 @@ impl Inner {
     }
 
     /// Accepts all of the frames or none.
-    pub(crate) fn append(&mut self, id: LogId, frames: &[Frame], wakes: &mut Wakes) -> Result<Lsn> {
+    pub(crate) fn append(
+        &mut self,
+        id: LogId,
+        frames: Vec<Frame>,
+        wakes: &mut Wakes,
+    ) -> Result<Lsn> {
         self.check_open()?;
         let stream = self.index.get(id)?;
-        stream.check_all(frames)?;
+        stream.check_all(&frames)?;
         if frames.iter().any(|f| f.payload.len() > MAX_PAYLOAD) {
             let message = format!("a log record can have at most {MAX_PAYLOAD} bytes");
             return Err(Error::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message));
@@ -117,8 +122,10 @@ impl Inner {
             self.cut(id, Lsn(frames[0].lsn.0 - 1), wakes)?;
         }
         let stream = self.index.get_mut(id)?;
+        // Each one goes as soon as its bytes are in the queue: those of a large transaction are not
+        // in memory twice.
         for frame in frames {
-            let place = self.tail.put(id, frame, stream.cuts());
+            let place = self.tail.put(id, &frame, stream.cuts());
             stream.push(frame.lsn, frame.epoch, place);
         }
         Ok(stream.end())

@@ -32,6 +32,8 @@ pub(crate) struct Tail {
     pub(crate) queued: usize,
     /// Size of a usual segment.
     usual: u64,
+    /// A write ends when it has so many bytes.
+    write_bytes: usize,
 }
 
 impl Tail {
@@ -41,8 +43,9 @@ impl Tail {
         current: u64,
         at: u64,
         usual: u64,
+        write_bytes: usize,
     ) -> Tail {
-        Tail { segments, current, at, pending: VecDeque::new(), queued: 0, usual }
+        Tail { segments, current, at, pending: VecDeque::new(), queued: 0, usual, write_bytes }
     }
 
     /// The number of the segment that is being filled.
@@ -139,7 +142,9 @@ impl Tail {
 
     fn store(&mut self, id: LogId, frame: &Frame) {
         let segment = &self.segments[&self.current];
-        if self.pending.back().is_none_or(|write| write.segment.number != self.current) {
+        let (current, most) = (self.current, self.write_bytes);
+        let ended = |w: &Write| w.segment.number != current || w.bytes.len() >= most;
+        if self.pending.back().is_none_or(ended) {
             self.pending.push_back(Write {
                 segment: segment.clone(),
                 offset: self.at,

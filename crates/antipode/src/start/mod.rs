@@ -175,6 +175,7 @@ fn engine_settings(settings: &Settings) -> EngineSettings {
     engine.transaction_limit = memory.pending;
     engine.cache_bytes = memory.cache;
     engine.log_index_bytes = memory.log_index;
+    engine.log.max_queue_bytes = memory.log_queue;
     engine.state.row_group_bytes = memory.row_group;
     engine.log_retention_bytes = settings.retain_log_bytes;
     engine.version_retention = settings.version_retention;
@@ -200,6 +201,7 @@ struct Shares {
     cache: usize,
     queries: usize,
     log_index: usize,
+    log_queue: usize,
     row_group: usize,
 }
 
@@ -208,6 +210,8 @@ impl Shares {
         let rows_and_pages = memory - OWN_BYTES.min(memory / 8 * 3);
         let share = |n: u64| (rows_and_pages / 32 * n) as usize;
         Shares {
+            // Of the program's own part: what waits for the log's writer.
+            log_queue: (memory as usize / 64).clamp(1 << 20, 16 << 20),
             // A merge holds a row group of each layer, decoded.
             row_group: (memory as usize / 256).clamp(256 << 10, 4 << 20),
             delta: share(4),

@@ -40,7 +40,9 @@ fn what_is_appended_can_be_read_now_and_after_opening_again() {
 fn many_committers_share_one_sync() {
     sim::run(2, |world| async move {
         let node = world.node();
-        let (env, log) = (node.env(), open(&node).unwrap());
+        let env = node.env();
+        let large = LogSettings { write_bytes: 1 << 20, ..settings(&node) };
+        let log = Log::open(env.clone(), DIR.into(), large).unwrap();
         log.retain(&[A]);
         env.sleep(Duration::from_secs(1)).await;
         let before = node.disk_changes();
@@ -61,6 +63,26 @@ fn many_committers_share_one_sync() {
         assert_eq!(log.durable(A), Lsn(100));
         let changes = node.disk_changes() - before;
         assert!(changes <= 4, "{changes} disk changes for 100 commits");
+    });
+}
+
+#[test]
+fn a_large_append_is_written_and_made_safe_in_pieces() {
+    sim::run(2, |world| async move {
+        let node = world.node();
+        let log = open(&node).unwrap();
+        log.retain(&[A]);
+        let room = log.admit(10_000).await.unwrap();
+        let before = node.disk_changes();
+        log.append(A, (1..=10).map(|lsn| frame(A, lsn, 1, 1000)).collect()).unwrap();
+        drop(room);
+        log.wait_durable(A, Lsn(10)).await.unwrap();
+        let changes = node.disk_changes() - before;
+        // Two frames fill a write; each is written, then synced.
+        assert!(changes >= 2 * 5, "{changes} disk changes");
+        node.crash();
+        node.restart();
+        assert_eq!(content(&open(&node).unwrap(), A).len(), 10);
     });
 }
 

@@ -37,6 +37,7 @@ fn settings(node: &SimNode) -> LogSettings {
     LogSettings {
         segment_bytes: 16 << 10,
         max_queue_bytes: 8 << 10,
+        write_bytes: 2 << 10,
         on_fatal: OnFatal::call(move |_| node.crash()),
         ..LogSettings::default()
     }
