@@ -20,8 +20,8 @@ pub const SUMS: &str = "SELECT count(*), sum(amount), min(day), max(kind) FROM l
 pub const GROUPS: &str = "SELECT kind, count(*), sum(amount), avg(amount) FROM load \
     WHERE day < date '2001-01-01' GROUP BY kind ORDER BY kind";
 
-/// What the server said.
-fn told(e: tokio_postgres::Error) -> String {
+/// What the server said, or what happened to the connection.
+pub fn told(e: tokio_postgres::Error) -> String {
     e.as_db_error().map_or_else(|| e.to_string(), ToString::to_string)
 }
 

@@ -81,7 +81,7 @@ impl Course<'_> {
         let started = Instant::now();
         self.rows.insert(&client, rows).await?;
         self.note("load by COPY: rows/s", rows as f64 / started.elapsed().as_secs_f64());
-        rows::run(&client, "CHECKPOINT").await
+        crate::rows::run(&client, "CHECKPOINT").await
     }
 
     /// A full copy of a database at rest, until the standby can be read at what the primary has.
@@ -158,8 +158,9 @@ impl Course<'_> {
         self.change(DIVERGED_MEGABYTES, Kind::Small).await?;
         let writer = Writer::start(self.both()?).await?;
         tokio::time::sleep(Duration::from_secs(1)).await;
-        let killed = Instant::now();
         block_in_place(|| self.side.crash())?;
+        // From when it is gone: ending all of PostgreSQL's processes takes its time.
+        let killed = Instant::now();
         block_in_place(|| self.side.promote())?;
         writer.moved().await?;
         let record = writer.stop().await?;

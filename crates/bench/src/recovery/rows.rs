@@ -1,10 +1,9 @@
 //! The rows that are copied, changed and shipped.
 
+use crate::rows::{copy, run, told};
 use crate::side::{Endpoint, Result};
 use bytes::{BufMut, BytesMut};
-use futures::SinkExt;
 use futures::future::try_join_all;
-use std::pin::pin;
 use tokio_postgres::Client;
 
 /// Rows of about 125 bytes.
@@ -18,7 +17,6 @@ const ACKS: &str = "CREATE TABLE acks (id bigint PRIMARY KEY)";
 const COPY_ROWS: u64 = 400_000;
 /// Rows that one transaction updates.
 const UPDATED: u64 = 100;
-const PIECE: usize = 64 << 10;
 
 /// How many there are.
 #[derive(Default)]
@@ -26,16 +24,6 @@ pub struct Rows {
     count: u64,
     marks: u64,
     rounds: u64,
-}
-
-/// Runs a statement.
-pub async fn run(client: &Client, sql: &str) -> Result<()> {
-    client.batch_execute(sql).await.map_err(told)
-}
-
-/// What the server said, or what happened to the connection.
-pub fn told(e: tokio_postgres::Error) -> String {
-    e.as_db_error().map_or_else(|| e.to_string(), ToString::to_string)
 }
 
 /// The tables.
@@ -55,21 +43,8 @@ impl Rows {
     /// Adds rows by COPY.
     pub async fn insert(&mut self, client: &Client, rows: u64) -> Result<()> {
         let end = self.count + rows;
-        while self.count < end {
-            let next = end.min(self.count + COPY_ROWS);
-            let sink = client.copy_in::<_, bytes::Bytes>("COPY item FROM STDIN").await;
-            let mut sink = pin!(sink.map_err(told)?);
-            let mut piece = BytesMut::with_capacity(PIECE + 1024);
-            for id in self.count..next {
-                row(&mut piece, id);
-                if piece.len() > PIECE {
-                    sink.send(piece.split().freeze()).await.map_err(told)?;
-                }
-            }
-            sink.send(piece.freeze()).await.map_err(told)?;
-            sink.close().await.map_err(told)?;
-            self.count = next;
-        }
+        copy(client, "item", self.count..end, COPY_ROWS, row).await?;
+        self.count = end;
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! A client that writes all the time and goes to the other server when one refuses.
 
-use super::rows::told;
+use crate::rows::told;
 use crate::side::{Endpoint, Result};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
