@@ -24,6 +24,9 @@
 //! 5. **Coming back.** The role `Rewinding` is durable first. What lies after the common point, or
 //!    above the cut of the other side's promotion, is saved in the vault here *and* at the source;
 //!    when both are durable it is taken out, then 2 again. Only the difference travels.
+//!    Whoever follows another source takes the same way when it is attached to a new one, and a standby
+//!    that has something above a cut it did not see, although its log leads on. The source's epoch is
+//!    taken on when what is shown here is of its line, not before.
 //! 6. **Coming back by content**, where the log is gone (`link::rebuild`). New partitions are made of
 //!    what is here and of the rows that differ, as of one moment that the source pins; then 2 again.
 //! 7. **Promotion**: see [`Links::stop`] and [`Links::failover`]. **Planned handover**: see
@@ -42,6 +45,8 @@
 //! * A target shows only consistent cuts: its role says so, and its replicated time.
 //! * The databases of a group are promoted by one metadata record, at one cut; none without the others.
 //! * A message from a lower promotion epoch is refused by whoever knows better.
+//! * A primary that restarts takes no writes before all targets that could have been promoted have shown
+//!   that they know of no later promotion.
 //!
 //! # On a crash
 //! Links are rows of the metadata: after a restart each begins again at 1. Frames received twice are

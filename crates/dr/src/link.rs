@@ -192,10 +192,14 @@ impl Runner {
         match command {
             Command::Connect => self.connect(),
             Command::Ask => self.ask()?,
-            Command::Follow => self.follow()?,
+            Command::Follow => {
+                session::take_epoch(&self.shared, self.hello()?.promotion_epoch)?;
+                self.follow()?;
+            }
             Command::Copy(partitions) => self.copy(&partitions)?,
             Command::Rewind(forks) => {
                 let peer = self.peer()?;
+                session::take_epoch(&self.shared, self.hello()?.promotion_epoch)?;
                 self.grants.clear();
                 self.rewind(peer, forks)?;
             }

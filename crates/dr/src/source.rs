@@ -98,7 +98,7 @@ impl Replication {
                 .hint("drop the target's database and replicate it in full"));
             }
             self.check_epoch(&database, request.promotion_epoch)?;
-            self.engine.standby_seen(&database);
+            self.engine.standby_seen(&database, &request.slot);
         } else if request.mode != Mode::Copy {
             return Err(Error::new(SqlState::PROTOCOL_VIOLATION, "a target without a line"));
         }
@@ -141,6 +141,7 @@ impl Replication {
     pub async fn ack(&self, ack: Ack) -> Result<Acked> {
         let database = self.primary(&ack.database)?;
         self.check_epoch(&database, ack.promotion_epoch)?;
+        self.engine.standby_seen(&database, &ack.slot);
         let answer = self.handover_with(database.id(), &ack.slot);
         if ack.promotable {
             database.cover().replicated(ack.replicated);

@@ -151,7 +151,8 @@ pub fn place(database: &Database, table: &TableDescriptor, id: i64) -> (u16, Byt
     (format::key::shard(&[&value], partitions), format::key::encode(table.storage, &[&value]))
 }
 
-async fn put(
+/// Writes a row of its own.
+pub async fn put(
     txn: &mut Transaction,
     table: &TableDescriptor,
     id: i64,

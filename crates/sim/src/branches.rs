@@ -33,7 +33,7 @@ pub async fn run(stage: Arc<Stage>, dice: Dice) {
     let mut number = 0;
     while !stage.is_over() {
         stage.sleep(dice.ms(200, 5_000)).await;
-        let index = dice.range(0, 1) as usize;
+        let index = stage.any(&dice);
         let region = stage.regions[index].clone();
         let Some(access) = region.access() else { continue };
         number += 1;

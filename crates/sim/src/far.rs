@@ -18,18 +18,24 @@ use txn::Between;
 const PERCENT: u64 = 50;
 /// The longest time.
 const MS_MAX: u64 = 6;
+/// In so many of a hundred cases a decision is late, where decisions can be.
+const LATE_PERCENT: u64 = 30;
 
 struct Far {
     near: Arc<dyn PartitionHandle>,
     way: Pauses,
+    /// Before a decision, which the client does not wait for.
+    late: Pauses,
 }
 
-/// Partitions that are far.
-pub fn between(outside: Env) -> Between {
+/// Partitions that are far, and hear decisions so many milliseconds late at most.
+pub fn between(outside: Env, decide_ms: u64) -> Between {
     let dice = Dice::new(outside.rng.clone());
     Between(Arc::new(move |near| {
         let way = Pauses::new(outside.clone(), dice.clone(), PERCENT, MS_MAX);
-        Arc::new(Far { near, way })
+        let percent = if decide_ms > 0 { LATE_PERCENT } else { 0 };
+        let late = Pauses::new(outside.clone(), dice.clone(), percent, decide_ms);
+        Arc::new(Far { near, way, late })
     }))
 }
 
@@ -93,6 +99,7 @@ impl PartitionHandle for Far {
     }
 
     async fn decide(&self, txn: TxnId, commit_ts: Option<Timestamp>) -> Result<()> {
+        self.late.take().await;
         self.call(self.near.decide(txn, commit_ts)).await
     }
 

@@ -15,7 +15,7 @@ use crate::weather::Sky;
 use std::time::Duration;
 
 /// More disk changes than any run makes.
-const NEVER: u64 = 1 << 60;
+pub(crate) const NEVER: u64 = 1 << 60;
 
 /// Heals everything and checks it.
 pub async fn heal(operator: &mut Operator, dice: &Dice) -> Result<(), Violation> {
@@ -55,7 +55,7 @@ pub async fn heal(operator: &mut Operator, dice: &Dice) -> Result<(), Violation>
     stage.verdict.get().map_or(Ok(()), Err)
 }
 
-fn all_told(stage: &Stage) -> Result<Option<()>, String> {
+pub(crate) fn all_told(stage: &Stage) -> Result<Option<()>, String> {
     let waiting = stage.ledger.entries().into_iter().find(|e| e.told == Told::Nothing);
     waiting.map_or(Ok(Some(())), |e| Err(format!("transfer {} goes on", e.id)))
 }
@@ -78,7 +78,7 @@ async fn check_all(operator: &Operator) -> Result<Picture, Violation> {
     index_matches::check(&primary)?;
     index_matches::check(&standby)?;
     equal_sides::check(&primary, &standby)?;
-    check_logs(operator, [(operator.primary, &primary), (operator.standby(), &standby)])?;
+    check_logs(operator, &[(operator.primary, &primary), (operator.standby(), &standby)])?;
     // The primary goes on closing timestamps: the ends meet now and then.
     let logs = async || operator.compare_logs(true).map(Some).map_err(|v| v.to_string());
     operator.until("comparing logs", logs).await?;
@@ -100,9 +100,12 @@ async fn check_all(operator: &Operator) -> Result<Picture, Violation> {
 }
 
 /// What each side's logs must say by themselves, and together with what was read.
-fn check_logs(operator: &Operator, looks: [(usize, &Picture); 2]) -> Result<(), Violation> {
+pub(crate) fn check_logs(
+    operator: &Operator,
+    looks: &[(usize, &Picture)],
+) -> Result<(), Violation> {
     let mut whole = 0;
-    for (region, picture) in looks {
+    for &(region, picture) in looks {
         let access = operator.access(region).map_err(nothing_stuck::violation)?;
         let database = access.database().map_err(|e| nothing_stuck::violation(e.to_string()))?;
         for partition in database.local_partitions() {
@@ -114,8 +117,8 @@ fn check_logs(operator: &Operator, looks: [(usize, &Picture); 2]) -> Result<(), 
     Ok(())
 }
 
-/// Starts both regions, and looks at their files before anything is written.
-async fn check_files(operator: &Operator) -> Result<(), Violation> {
+/// Starts all regions, and looks at their files before anything is written.
+pub(crate) async fn check_files(operator: &Operator) -> Result<(), Violation> {
     for region in &operator.stage.regions {
         let started = region.start().await;
         started.map_err(|e| nothing_stuck::violation(format!("{}: {e}", region.name)))?;
@@ -125,10 +128,19 @@ async fn check_files(operator: &Operator) -> Result<(), Violation> {
     Ok(())
 }
 
-async fn look(operator: &Operator, region: usize) -> Result<Picture, Violation> {
+pub(crate) async fn look(operator: &Operator, region: usize) -> Result<Picture, Violation> {
+    look_into(operator, region, DATABASE).await
+}
+
+/// Reads one database of a healed region.
+pub(crate) async fn look_into(
+    operator: &Operator,
+    region: usize,
+    name: &str,
+) -> Result<Picture, Violation> {
     let failed = |e: String| nothing_stuck::violation(format!("reading after healing: {e}"));
     let access = operator.access(region).map_err(failed)?;
-    let database = access.database().map_err(|e| failed(e.to_string()))?;
+    let database = access.engine.database(name).map_err(|e| failed(e.to_string()))?;
     let pauses = Pauses::new(operator.stage.outside.clone(), operator.dice.clone(), 0, 0);
     let read = picture::read(&database, &pauses, true);
     let limit = operator.stage.sleep(Duration::from_secs(30));
@@ -141,8 +153,8 @@ async fn look(operator: &Operator, region: usize) -> Result<Picture, Violation> 
 
 /// Nobody ever has to copy everything again, whether the log is there or not; and a standby that
 /// verifies itself never finds a difference.
-fn no_full_copy(operator: &Operator) -> Result<(), Violation> {
-    for region in 0..2 {
+pub(crate) fn no_full_copy(operator: &Operator) -> Result<(), Violation> {
+    for region in 0..operator.stage.regions.len() {
         let access = operator.access(region).map_err(nothing_stuck::violation)?;
         let name = operator.stage.regions[region].name;
         let told = |kind: &str| {

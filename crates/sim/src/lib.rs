@@ -30,7 +30,8 @@
 //! cargo run -p antipode-sim -- --seed 7 --seeds 100     # 100 seeds; stops at the first violation
 //! cargo run -p antipode-sim -- --seed 42 --verbose      # what happens in seed 42
 //! ```
-//! A second kind of run looks for broken isolation in one region: [`histories`].
+//! A second kind of run looks for broken isolation in one region: [`histories`]. A third one has three
+//! clusters, groups, replicas, roles and rows in blocks: [`trio`] (`--trio`).
 //!
 //! Seeds that once found something, or do something rare, are in `tests/seeds.txt` and run for ever.
 
@@ -56,6 +57,7 @@ pub mod region;
 mod run;
 pub mod stage;
 pub mod trace;
+pub mod trio;
 mod verdict;
 pub mod weather;
 

@@ -4,7 +4,7 @@ use clap::Parser;
 use sim::{Options, histories};
 use std::process::ExitCode;
 
-/// Simulates two regions with faults of all kinds, and checks that nothing is lost.
+/// Simulates two or three regions with faults of all kinds, and checks that nothing is lost.
 #[derive(Debug, Parser)]
 struct Args {
     /// The seed, or the first of many.
@@ -25,6 +25,9 @@ struct Args {
     /// Print every call over the network too.
     #[arg(long)]
     full: bool,
+    /// Instead, run three clusters: a source with two standbys.
+    #[arg(long)]
+    trio: bool,
     /// Instead, run transactions at this level in one region and judge their history:
     /// read-committed, repeatable-read or serializable.
     #[arg(long, value_parser = level)]
@@ -41,7 +44,8 @@ fn level(name: &str) -> Result<txn::Isolation, String> {
 /// Runs one seed; true if everything held.
 fn whole(args: &Args, seed: u64) -> bool {
     let (rounds, full_trace, verbose) = (args.rounds, args.full, args.verbose);
-    let report = sim::run(Options { seed, rounds, full_trace, verbose });
+    let options = Options { seed, rounds, full_trace, verbose };
+    let report = if args.trio { sim::trio::run(options) } else { sim::run(options) };
     let (acknowledged, not, unknown) = report.transactions;
     let took = report.took.as_secs();
     match &report.violation {

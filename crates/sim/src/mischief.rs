@@ -56,7 +56,7 @@ pub async fn machines(stage: Arc<Stage>, dice: Dice) {
         if !next(&stage, &dice).await {
             continue;
         }
-        let region = stage.regions[dice.range(0, 1) as usize].clone();
+        let region = stage.regions[stage.any(&dice)].clone();
         if !region.is_held() {
             hurt(&stage, &region, &dice).await;
         }
@@ -143,7 +143,7 @@ pub async fn people(stage: Arc<Stage>, dice: Dice) {
             continue;
         }
         let kind = dice.range(0, 9);
-        let any = dice.range(0, 1) as usize;
+        let any = stage.any(&dice);
         let region = match kind {
             0..=6 => Some(any),
             _ => stage.route().to,

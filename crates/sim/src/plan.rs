@@ -50,6 +50,8 @@ pub struct Plan {
     pub copy_from_base: bool,
     /// Transactions reach their partitions as over a network.
     pub far: bool,
+    /// How late a decision reaches a partition that is far, at most.
+    pub decide_ms: u64,
     /// Now and then slots are given up and logs go, so that contents are compared.
     pub forgets: bool,
     /// Standbys verify themselves all the time.
@@ -82,6 +84,7 @@ impl Plan {
             version_retention_ms: dice.pick(&[0, 2_000, 10_000, 600_000]),
             // Not drawn: it would change the luck of every seed that once found something.
             far: seed % 5 == 4,
+            decide_ms: if seed % 10 == 9 { 400 } else { 0 },
             forgets: seed % 6 == 2,
             verifies: seed % 6 == 2 || seed % 7 == 2,
         }

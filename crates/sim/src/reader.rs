@@ -14,7 +14,7 @@ pub async fn run(stage: Arc<Stage>, dice: Dice) {
     let mut remembered: Vec<Picture> = Vec::new();
     while !stage.is_over() {
         stage.sleep(dice.ms(20, 300)).await;
-        if let Some(picture) = look(&stage, dice.range(0, 1) as usize, &dice).await {
+        if let Some(picture) = look(&stage, stage.any(&dice), &dice).await {
             if remembered.len() == MEMORY {
                 remembered.swap_remove(dice.range(0, MEMORY as u64 - 1) as usize);
             }
@@ -22,7 +22,7 @@ pub async fn run(stage: Arc<Stage>, dice: Dice) {
         }
         if !remembered.is_empty() && dice.chance(50) {
             let old = dice.range(0, remembered.len() as u64 - 1) as usize;
-            look_back(&stage, dice.range(0, 1) as usize, &remembered[old], &dice).await;
+            look_back(&stage, stage.any(&dice), &remembered[old], &dice).await;
         }
     }
 }

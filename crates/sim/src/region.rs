@@ -114,7 +114,7 @@ impl Region {
         trace: Arc<Trace>,
     ) -> Region {
         let mut settings = settings(name, cluster, plan, &node);
-        settings.between = plan.far.then(|| far::between(outside.clone()));
+        settings.between = plan.far.then(|| far::between(outside.clone(), plan.decide_ms));
         node.kill();
         Region {
             name,

@@ -10,7 +10,7 @@ use crate::verdict::Violation;
 use crate::weather::Weather;
 use crate::{biography, branches, client, healing, indexes, mischief, panics, reader};
 use dr::memory::Network;
-use env::sim::World;
+use env::sim::{SimNode, World};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,6 +32,8 @@ pub struct Options {
 pub struct Report {
     /// The seed.
     pub seed: u64,
+    /// What chooses this kind of run on the command line.
+    pub flag: &'static str,
     /// The run's parameters.
     pub plan: Plan,
     /// What happened.
@@ -47,13 +49,21 @@ pub struct Report {
 impl Report {
     /// The one line that repeats a failed run.
     pub fn replay(&self) -> String {
-        let (seed, rounds) = (self.seed, self.plan.rounds);
-        format!("cargo run -p antipode-sim -- --seed {seed} --rounds {rounds} --verbose")
+        let (seed, rounds, flag) = (self.seed, self.plan.rounds, self.flag);
+        format!("cargo run -p antipode-sim -- {flag}--seed {seed} --rounds {rounds} --verbose")
     }
 }
 
 /// Runs one seed.
 pub fn run(options: Options) -> Report {
+    watched(options, play)
+}
+
+/// Runs one seed of a kind of run; a panic anywhere counts as a violation.
+pub(crate) fn watched<F: Future<Output = Report>>(
+    options: Options,
+    play: impl FnOnce(World, Options) -> F,
+) -> Report {
     panics::watch();
     let mut report = env::sim::run(options.seed, |world| play(world, options));
     if let Some(panic) = panics::first() {
@@ -68,25 +78,7 @@ async fn play(world: World, options: Options) -> Report {
     let dice = || Dice::new(world.node().env().rng);
     let mut plan = Plan::draw(options.seed, options.rounds, &dice());
     plan.full_trace = options.full_trace;
-    let trace = Arc::new(Trace::new(world.clone(), options.full_trace, options.verbose));
-    trace.say(format_args!("{plan:?}"));
-    let network = Network::default();
-    let weather = Arc::new(Weather::default());
-    network.set_faults(weather.faults(dice(), trace.clone()));
-    let outside = world.node().env();
-    let region = |name, id, node| {
-        let (outside, network, trace) = (outside.clone(), network.clone(), trace.clone());
-        Arc::new(Region::new(name, id, &plan, node, outside, network, trace))
-    };
-    let regions = [region("east", 1, east), region("west", 2, west)];
-    let stage = Arc::new(Stage::new(
-        plan.clone(),
-        world.clone(),
-        outside.clone(),
-        trace.clone(),
-        weather,
-        regions,
-    ));
+    let stage = set_stage(&world, options, &plan, vec![("east", 1, east), ("west", 2, west)]);
     let mut operator = Operator::new(stage.clone(), dice());
     stage.spawn(mischief::network(stage.clone(), dice()));
     stage.spawn(mischief::machines(stage.clone(), dice()));
@@ -99,15 +91,42 @@ async fn play(world: World, options: Options) -> Report {
     stage.spawn(indexes::run(stage.clone(), dice()));
     stage.spawn(branches::run(stage.clone(), dice()));
     stage.verdict.check(story(&mut operator, &dice()).await);
+    report(&stage, "")
+}
+
+/// The stage of a run, with its regions down.
+pub(crate) fn set_stage(
+    world: &World,
+    options: Options,
+    plan: &Plan,
+    nodes: Vec<(&'static str, u8, SimNode)>,
+) -> Arc<Stage> {
+    let trace = Arc::new(Trace::new(world.clone(), options.full_trace, options.verbose));
+    trace.say(format_args!("{plan:?}"));
+    let network = Network::default();
+    let weather = Arc::new(Weather::default());
+    network.set_faults(weather.faults(Dice::new(world.node().env().rng), trace.clone()));
+    let outside = world.node().env();
+    let region = |(name, id, node)| {
+        let (outside, network, trace) = (outside.clone(), network.clone(), trace.clone());
+        Arc::new(Region::new(name, id, plan, node, outside, network, trace))
+    };
+    let regions = nodes.into_iter().map(region).collect();
+    Arc::new(Stage::new(plan.clone(), world.clone(), outside.clone(), trace, weather, regions))
+}
+
+/// What came of a run that is over.
+pub(crate) fn report(stage: &Stage, flag: &'static str) -> Report {
     stage.finish();
-    let violation = stage.verdict.get().map(|violation| with_biography(&stage, violation));
+    let violation = stage.verdict.get().map(|violation| with_biography(stage, violation));
     if let Some(violation) = &violation {
-        trace.say(format_args!("VIOLATION {violation}"));
+        stage.trace.say(format_args!("VIOLATION {violation}"));
     }
     Report {
-        seed: options.seed,
-        plan,
-        trace: trace.text(),
+        seed: stage.plan.seed,
+        flag,
+        plan: stage.plan.clone(),
+        trace: stage.trace.text(),
         transactions: stage.ledger.counts(),
         took: stage.now(),
         violation,

@@ -1,5 +1,6 @@
 //! What all actors of one run share.
 
+use crate::dice::Dice;
 use crate::ledger::Ledger;
 use crate::plan::Plan;
 use crate::region::{Access, Region};
@@ -36,8 +37,8 @@ pub struct Stage {
     pub trace: Arc<Trace>,
     /// The network's state.
     pub weather: Arc<Weather>,
-    /// East and west.
-    pub regions: [Arc<Region>; 2],
+    /// East and west, and north where there are three.
+    pub regions: Vec<Arc<Region>>,
     /// What the clients know.
     pub ledger: Ledger,
     /// The first violation.
@@ -56,7 +57,7 @@ impl Stage {
         outside: Env,
         trace: Arc<Trace>,
         weather: Arc<Weather>,
-        regions: [Arc<Region>; 2],
+        regions: Vec<Arc<Region>>,
     ) -> Stage {
         Stage {
             plan,
@@ -82,6 +83,11 @@ impl Stage {
     /// Waits.
     pub async fn sleep(&self, time: Duration) {
         self.outside.sleep(time).await;
+    }
+
+    /// The number of any region.
+    pub fn any(&self, dice: &Dice) -> usize {
+        dice.range(0, self.regions.len() as u64 - 1) as usize
     }
 
     /// Where the clients go.

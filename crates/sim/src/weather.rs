@@ -27,6 +27,8 @@ pub struct Weather {
     sky: Mutex<Sky>,
     /// A cut that the story wants, whatever the mischief does.
     split: Mutex<bool>,
+    /// Who is cut off from all others, as the story wants it.
+    alone: Mutex<Option<&'static str>>,
 }
 
 impl Weather {
@@ -40,9 +42,16 @@ impl Weather {
         *self.split.lock() = on;
     }
 
+    /// Cuts one region off from all others, or nobody.
+    pub fn isolate(&self, name: Option<&'static str>) {
+        *self.alone.lock() = name;
+    }
+
     fn judge(&self, call: &Call, dice: &Dice) -> Verdict {
         let sky = *self.sky.lock();
-        if sky.cut || *self.split.lock() {
+        let is_alone = |name: &str| call.from == name || call.to.split(':').next() == Some(name);
+        let alone = self.alone.lock().is_some_and(is_alone);
+        if sky.cut || *self.split.lock() || alone {
             return Verdict::Cut;
         }
         // Signs of life and batches are many: they get their faults more rarely.

@@ -4,6 +4,7 @@
 //!   Server ── spawns ──► antipode start --listen 127.0.0.1:0 --exit-with-parent
 //!     │ kill (SIGKILL), stop (SIGTERM), start again on the same folder and port
 //!     └ Drop: SIGKILL; and the server ends by itself when this process is gone
+//!   Cable ── a port that leads to another one, and can be cut
 //!   Tool ── psql, pgbench: found, or a visible SKIP line
 //! ```
 //!
@@ -16,12 +17,14 @@
 
 #![allow(clippy::disallowed_methods, reason = "helpers of tests")]
 
+mod cable;
 mod pair;
 mod server;
 mod sql;
 mod tool;
 mod wait;
 
+pub use cable::{Cable, Line};
 pub use pair::Pair;
 pub use server::{PASSWORD, Server};
 pub use sql::{connect, connect_hearing, error_of, one, rows, script, try_rows};

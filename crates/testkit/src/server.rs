@@ -102,7 +102,10 @@ impl Server {
             .arg("--listen")
             .arg(format!("127.0.0.1:{}", self.port))
             .args(&self.more)
-            .env("ANTIPODE_PASSWORD", PASSWORD);
+            .env("ANTIPODE_PASSWORD", PASSWORD)
+            // What a test is told would be a mistake among the settings of a server.
+            .env_remove("ANTIPODE_ROUNDS")
+            .env_remove("ANTIPODE_SEED");
         command
     }
 

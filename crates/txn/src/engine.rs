@@ -14,14 +14,14 @@ use meta::{Command, DatabaseState, Gate, HistoryRow, Meta, Purpose};
 use parking_lot::{Mutex, RwLock};
 use partition::WaitGraph;
 use state::{CacheStats, PageCache};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Why a restarted primary takes no writes yet.
 const CHECKING: &str =
-    "restarted, and not heard from its standby yet, which may have been promoted";
+    "restarted, and not heard from all of its standbys yet, of which one may have been promoted";
 
 /// Everything of one node below SQL. See the room's head.
 pub struct Engine {
@@ -42,6 +42,8 @@ pub struct Engine {
     pub(crate) changing: tokio::sync::Mutex<()>,
     /// Wall clock when it was opened.
     pub(crate) opened_ms: u64,
+    /// Slots whose standbys have shown since then that they know of no later promotion.
+    agreed: Mutex<BTreeSet<(DatabaseId, String)>>,
     upkeep: Mutex<Vec<TaskHandle>>,
     _lock: Box<dyn DiskLock>,
 }
@@ -76,6 +78,7 @@ impl Engine {
             databases: RwLock::default(),
             changing: tokio::sync::Mutex::default(),
             opened_ms: env.clock.now_ms(),
+            agreed: Mutex::default(),
             upkeep: Mutex::default(),
             env,
             meta,
@@ -117,8 +120,7 @@ impl Engine {
 
     /// Keeps writers out of a primary with followers: while it was down, one may have been promoted.
     fn check_after_restart(&self, record: &meta::Database, database: &Database) {
-        let since = record.promotion.as_ref().map_or(Timestamp::ZERO, |p| p.cut);
-        let followed = record.slots.values().any(|s| s.dropped.is_none() && s.replicated > since);
+        let followed = promotable(record).next().is_some();
         if self.settings.restart_check && followed && record.gate.is_none() {
             database.writers.close(CHECKING);
             self.note(database.name(), "fenced", CHECKING);
@@ -133,13 +135,22 @@ impl Engine {
         }
     }
 
-    /// A follower of a primary has shown that it knows of no later promotion: what
-    /// [`EngineSettings::restart_check`] closed opens.
-    pub fn standby_seen(&self, database: &Database) {
-        if database.gated().as_deref() == Some(CHECKING) {
-            tracing::info!(database = database.name(), "its standby agrees: open for writes");
+    /// A follower of a primary has shown that it knows of no later promotion. Once all have that could
+    /// have been promoted, what [`EngineSettings::restart_check`] closed opens: one that agrees says
+    /// nothing about the others.
+    pub fn standby_seen(&self, database: &Database, slot: &str) {
+        if database.gated().as_deref() != Some(CHECKING) {
+            return;
+        }
+        let id = database.id();
+        self.agreed.lock().insert((id, slot.to_owned()));
+        let Ok(record) = self.record(database.name()) else { return };
+        let agreed = self.agreed.lock();
+        if promotable(&record).all(|slot| agreed.contains(&(id, slot.clone()))) {
+            drop(agreed);
+            tracing::info!(database = database.name(), "its standbys agree: open for writes");
             database.writers.open();
-            self.note(database.name(), "unfenced", "its standby knows of no later promotion");
+            self.note(database.name(), "unfenced", "its standbys know of no later promotion");
         }
     }
 
@@ -285,4 +296,11 @@ impl Engine {
         }
         self.log.shutdown().await;
     }
+}
+
+/// The slots of a primary whose targets could have been promoted in its place, as far as is known.
+fn promotable(record: &meta::Database) -> impl Iterator<Item = &String> {
+    let since = record.promotion.as_ref().map_or(Timestamp::ZERO, |p| p.cut);
+    let live = move |slot: &meta::Slot| slot.dropped.is_none() && slot.replicated > since;
+    record.slots.iter().filter(move |(_, slot)| live(slot)).map(|(name, _)| name)
 }

@@ -19,6 +19,7 @@ mod replicas;
 mod replication;
 mod restart;
 mod roles;
+mod rounds;
 mod tls;
 mod vault;
 mod verbs;

@@ -159,6 +159,9 @@ impl Links {
             };
             with.push(Command::PutPeer { cluster: former, verifier });
             with.push(Command::PutHandover { database: h.record.id, handover });
+            if began.with.is_empty() {
+                with.extend(self.way_back_of(&h.record, &began.by));
+            }
         }
         let from = given.first().map(|g| g.cluster_name.clone());
         let from = from.ok_or_else(|| prerequisite("there is nothing to take over"))?;

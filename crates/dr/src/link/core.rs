@@ -332,10 +332,10 @@ impl Core {
             let forks = self.forks();
             return vec![Command::Renew { reason: reason.unwrap_or_default(), forks }];
         }
-        let coming_back =
-            matches!(self.role, DatabaseState::Rewinding { .. }) || self.told.values().any(rewinds);
+        // A standby that has nothing beyond the common point may still have, in chunks too, what a
+        // promotion that it did not see has cut off.
         let forks = self.forks();
-        if coming_back && !self.rewound && !forks.is_empty() {
+        if self.role != DatabaseState::Copying && !self.rewound && !forks.is_empty() {
             return self.rewind(forks);
         }
         self.phase = Phase::CatchingUp;

@@ -20,9 +20,9 @@ pub(super) use stranded::Known;
 use super::Shared;
 use crate::diverged::{Fork, Tables, tables_of};
 use crate::fingerprint::{self, Contents};
-use crate::link::session::slot_name;
+use crate::link::session::{slot_name, take_epoch};
 use crate::peer::{Content, ContentRange, ContentRequest, ContentStep, Peer};
-use base::{Error, Result, SqlState, StorageId, Timestamp};
+use base::{Epoch, Error, Result, SqlState, StorageId, Timestamp};
 use format::vault::DivergedPart;
 use format::{ColumnLayout, Manifest};
 use futures::{StreamExt, TryStreamExt};
@@ -137,9 +137,11 @@ pub(super) async fn take(
     shared: &Arc<Shared>,
     peer: &Arc<dyn Peer>,
     rebuilt: Rebuilt,
+    epoch: Epoch,
 ) -> Result<DatabaseState> {
     let state = DatabaseState::Standby;
     shared.engine.take_incoming(&shared.name, state).await?;
+    take_epoch(shared, epoch)?;
     shared.note("by content", rebuilt.told)?;
     let end = ContentRequest {
         database: rebuilt.source.0,

@@ -51,7 +51,7 @@ pub(super) async fn renew(
     let why_not = match (unrelated, empty) {
         (true, _) => "what is here shares no history with it".to_owned(),
         (_, true) => "there is nothing here to compare".to_owned(),
-        _ => match by_content(&shared, &peer, &reason, &forks, known.clone()).await {
+        _ => match by_content(&shared, &peer, &hello, &reason, (&forks, known.clone())).await {
             Err(e) if e.state == SqlState::FEATURE_NOT_SUPPORTED => e.into_report().message,
             // Trying again would not help, and nothing is lost: it is saved.
             Err(e) if known.is_none() && is_hopeless(&e) => e.into_report().message,
@@ -76,15 +76,15 @@ fn is_hopeless(error: &Error) -> bool {
 async fn by_content(
     shared: &Arc<Shared>,
     peer: &Arc<dyn Peer>,
+    hello: &Hello,
     reason: &str,
-    forks: &[Fork],
-    known: Option<Known>,
+    (forks, known): (&[Fork], Option<Known>),
 ) -> Result<DatabaseState> {
     shared.figures.lock().way(BY_CONTENT);
     let mut rebuilt = rebuild::rebuild(shared, peer, reason, forks, known).await?;
     let parts = std::mem::take(&mut rebuilt.parts);
     keep(shared, peer, parts, Vec::new()).await?;
-    rebuild::take(shared, peer, rebuilt).await
+    rebuild::take(shared, peer, rebuilt, hello.promotion_epoch).await
 }
 
 /// As [`save`], where the chunks are newer than the cut: the source was promoted at a time before

@@ -4,7 +4,7 @@ use super::Shared;
 use crate::peer::{
     FORMAT_VERSION, Hello, HelloRequest, Mode, OLDEST_FORMAT, Peer, SubscribeRequest,
 };
-use base::{Error, Result, SqlState};
+use base::{Epoch, Error, Result, SqlState};
 use meta::{Command, DatabaseState};
 use partition::Partition;
 use std::sync::Arc;
@@ -38,13 +38,19 @@ pub(super) async fn greet(shared: &Shared) -> Result<(Arc<dyn Peer>, Hello)> {
         .await?;
     check(&hello, shared.engine.cluster())?;
     check_same(&hello, &record)?;
-    if hello.promotion_epoch > record.promotion_epoch {
-        let (database, epoch) = (record.id, hello.promotion_epoch);
-        let at_ms = shared.engine.env.clock.now_ms();
+    Ok((peer, hello))
+}
+
+/// Takes the source's epoch on. Not before what is shown here is of its line: a standby that has to go
+/// back first takes no reads then.
+pub(crate) fn take_epoch(shared: &Shared, epoch: Epoch) -> Result<()> {
+    let record = shared.record()?;
+    if epoch > record.promotion_epoch {
+        let (database, at_ms) = (record.id, shared.engine.env.clock.now_ms());
         shared.engine.meta.apply(Command::RaiseEpoch { database, epoch, at_ms })?;
         shared.database()?.set_promotion_epoch(epoch);
     }
-    Ok((peer, hello))
+    Ok(())
 }
 
 /// Refuses sources that nothing may be replicated from.

@@ -277,15 +277,20 @@ impl Links {
                 json::moment(promotion.cut)
             )));
         }
-        let database = self.engine.database(name)?;
-        if database.state() != DatabaseState::Primary {
-            // An error came after the commit point.
-            self.engine.finish_promotion(&database).await?;
-            self.engine.adopt_or_say(&database).await;
-            self.engine.heed_gate(name)?;
-            self.vaults.of(record.id)?.unstage(Some(promotion.epoch))?;
-        }
+        self.complete(name, &promotion).await?;
         Ok(Failover::earlier(&promotion))
+    }
+
+    /// Does what an error after the commit point of a promotion may have left undone.
+    pub(super) async fn complete(&self, name: &str, promotion: &Promotion) -> Result<()> {
+        let database = self.engine.database(name)?;
+        if database.state() == DatabaseState::Primary {
+            return Ok(());
+        }
+        self.engine.finish_promotion(&database).await?;
+        self.engine.adopt_or_say(&database).await;
+        self.engine.heed_gate(name)?;
+        self.vaults.of(database.id())?.unstage(Some(promotion.epoch))
     }
 }
 

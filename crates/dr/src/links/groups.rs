@@ -176,7 +176,7 @@ impl Links {
     ) -> Result<Vec<Grouped>> {
         let members = self.group_members(group)?;
         if members.iter().all(|m| m.state == DatabaseState::Primary) {
-            return Ok(members.iter().filter_map(already).collect());
+            return self.group_failed_over(group).await;
         }
         members.iter().try_for_each(check_standby)?;
         if !data_loss {
@@ -201,6 +201,20 @@ impl Links {
         let done = names.into_iter().zip(promoted);
         let done = done.map(|(database, p)| Grouped { database, done: p.into() });
         Ok(done.collect())
+    }
+
+    /// All databases are primaries here: those that were promoted say so, and are opened if an error
+    /// has kept them from that.
+    async fn group_failed_over(&self, group: &str) -> Result<Vec<Grouped>> {
+        let _changing = self.changing.lock().await;
+        let mut all = Vec::new();
+        for record in self.group_members(group)? {
+            let Some(promotion) = &record.promotion else { continue };
+            self.complete(&record.name, promotion).await?;
+            let done = Failover::earlier(promotion);
+            all.push(Grouped { database: record.name, done });
+        }
+        Ok(all)
     }
 
     async fn switch_group(&self, group: &str, to: &str, by: &str) -> Result<Vec<Grouped>> {
@@ -247,12 +261,6 @@ impl Links {
         }
         Ok(all)
     }
-}
-
-/// A database that is the primary here by a promotion.
-fn already(record: &Record) -> Option<Grouped> {
-    let done = Failover::earlier(record.promotion.as_ref()?);
-    Some(Grouped { database: record.name.clone(), done })
 }
 
 fn prerequisite(message: impl Into<String>) -> Error {

@@ -1,4 +1,5 @@
-//! `REPLICATE DATABASE`: a link is made, for a first copy or for a former primary that comes back.
+//! `REPLICATE DATABASE`: a link is made, for a first copy, for a former primary that comes back, or for
+//! a standby whose source is another one from now on.
 
 use super::{DEFAULT_PORT, Links};
 use crate::handover;
@@ -14,7 +15,7 @@ use std::fmt;
 pub struct ReplicateRequest {
     /// The database here.
     pub database: String,
-    /// `WITH FORCE DIFFERENTIAL`: it exists here already and comes back.
+    /// `WITH FORCE DIFFERENTIAL`: it exists here already and comes back, or is to follow another source.
     pub differential: bool,
     /// When commits are acknowledged once it is promoted; synchronous if not given.
     pub durability: Option<Durability>,
@@ -49,13 +50,25 @@ impl ReplicateRequest {
     }
 }
 
+/// Refuses a link to the source that is followed by difference already.
+fn check_other(old: &meta::Link, new: &meta::Link, name: &str) -> Result<()> {
+    let same =
+        (old.source_cluster, &old.source.database) == (new.source_cluster, &new.source.database);
+    if !same || !old.differential {
+        return Ok(());
+    }
+    let message = format!("database \"{name}\" is replicating from there already");
+    Err(Error::new(SqlState::OBJECT_IN_USE, message)
+        .hint(format!("SHOW REPLICATION STATUS {name} tells how far it is")))
+}
+
 impl Links {
     /// Makes a link. Returns when the source has agreed and the relationship is durable; the copy
     /// (or the way back) goes on by itself.
     ///
     /// # Errors
-    /// Those of the source, 42P04 if the database exists, 55006 if it follows somebody already;
-    /// nothing has happened then.
+    /// Those of the source, 42P04 if the database exists, 55006 if its first copy is not complete or it
+    /// follows this source by difference already; nothing has happened then.
     pub async fn replicate(&self, request: ReplicateRequest, by: &str) -> Result<()> {
         let (links, by) = (self.this()?, by.to_owned());
         self.apart("replicate", async move { links.make_link(&request, &by).await }).await
@@ -120,14 +133,15 @@ impl Links {
         Ok(hello)
     }
 
-    /// A former primary becomes the target of the one that took over.
+    /// A former primary becomes the target of the one that took over; and so does whoever follows
+    /// another one already, or cannot follow it any more without going back.
     async fn come_back(&self, request: &ReplicateRequest, by: &str) -> Result<()> {
         let name = &request.database;
         let record = self.engine.record(name)?;
-        if record.link.is_some() {
-            let message = format!("database \"{name}\" is replicating already");
+        if record.state == DatabaseState::Copying {
+            let message = format!("the first copy of database \"{name}\" is not complete");
             return Err(Error::new(SqlState::OBJECT_IN_USE, message)
-                .hint(format!("STOP REPLICATING {name} first")));
+                .hint("wait for its end, or DROP DATABASE and replicate it from there"));
         }
         if request.durability.is_some_and(|wanted| wanted != record.durability) {
             let text = "changing the durability of a database that comes back";
@@ -136,10 +150,23 @@ impl Links {
         let hello = self.greet(request, Some(&record)).await?;
         check_same(&hello, &record)?;
         let link = self.link(request, &hello);
-        self.turn_around(&record, link, hello.promotion_epoch, by, Vec::new())
+        if let Some(old) = &record.link {
+            check_other(old, &link, name)?;
+            if let Ok(running) = self.running(name) {
+                self.end_links(&[running]).await;
+            }
+        }
+        // What the link that has ended was doing may have changed the role.
+        let record = self.engine.record(name)?;
+        let turned = self.turn_around(&record, link, hello.promotion_epoch, by, Vec::new());
+        if turned.is_err() && record.link.is_some() && self.running(name).is_err() {
+            // Nothing has happened: go on following.
+            self.start(name)?;
+        }
+        turned
     }
 
-    /// Makes a former primary a target, durably, together with other changes.
+    /// Makes a database the target of another source than before, durably, together with other changes.
     fn turn_around(
         &self,
         record: &Record,
@@ -149,8 +176,15 @@ impl Links {
         mut with: Vec<Command>,
     ) -> Result<()> {
         let since_ms = self.engine.env.clock.now_ms();
-        let state = DatabaseState::Rewinding { since_ms };
         let database = record.id;
+        let state = match record.state {
+            // Of the same epoch: what it shows is of the source's line.
+            DatabaseState::Standby if epoch == record.promotion_epoch => DatabaseState::Standby,
+            _ => DatabaseState::Rewinding { since_ms },
+        };
+        if record.link.is_some() {
+            with.push(Command::RemoveLink { database });
+        }
         let (by, at_ms) = (Some(by.to_owned()), since_ms);
         with.push(Command::RaiseEpoch { database, epoch, at_ms });
         with.push(Command::PutLink { database, link, state, by });

@@ -24,7 +24,7 @@ enum Standing {
         /// Its operator has stopped that for now.
         paused: bool,
     },
-    /// It is a primary of the same line, and the other one was promoted later.
+    /// It is a primary of the same line, or follows one, and the one that asks was promoted later.
     Former,
     /// It is a primary of the same line, and was promoted later than the other one.
     Newer,
@@ -46,6 +46,10 @@ impl Standing {
             let from = (link.source_cluster, link.source.database.as_str());
             if from == (m.cluster, m.source_database.as_str()) {
                 return Ok(Standing::Follows { paused: link.paused });
+            }
+            if m.promotion_epoch > record.promotion_epoch && record.state != DatabaseState::Copying
+            {
+                return Ok(Standing::Former);
             }
             let message = format!("database \"{name}\" of the remote server follows another one");
             return Err(Error::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message));

@@ -257,6 +257,21 @@ impl Links {
         Ok(self.set(record, name, Wanted::Running, target, Some(by.to_owned())))
     }
 
+    /// The change that starts the replica of a standby that leads back to its source, if one was
+    /// declared: the former primary follows by it after a planned handover.
+    pub(crate) fn way_back_of(&self, record: &Record, by: &str) -> Option<Command> {
+        let link = record.link.as_ref()?;
+        let leads_back = |replica: &Replica| {
+            let to = (replica.options.alias.as_str(), replica.target);
+            to == (link.source.database.as_str(), Some(link.source_cluster))
+        };
+        let mut found = record.replicas.iter().filter(|(_, replica)| leads_back(replica));
+        let (name, replica) = found.next()?;
+        // Of several nobody has said which.
+        let only = found.next().is_none();
+        only.then(|| self.promotion_of(record, name, replica, by).ok()).flatten()
+    }
+
     /// A replica and its database.
     pub(super) fn declared(&self, database: &str, name: &str) -> Result<(Record, Replica)> {
         let record = self.engine.record(database)?;

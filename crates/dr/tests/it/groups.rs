@@ -236,3 +236,22 @@ fn group_is_promoted_as_a_whole_or_not_at_all() {
     }
     assert_eq!(outcomes.len(), 2, "no crash fell before, or none after, the commit point");
 }
+
+/// What an error after the commit point leaves: the metadata has promoted all, and one is not open.
+#[test]
+fn a_repeated_failover_of_a_group_completes_what_an_error_has_left_undone() {
+    run(6, |world| async move {
+        let shop = Shop::open(&world).await;
+        shop.sell(1..10).await;
+        shop.caught_up().await;
+        shop.east.network.leave("east:5432");
+        let west = &shop.west;
+        west.group(failover(None, true)).await.expect("promotes");
+        west.orders().set_state(DatabaseState::Standby);
+        set(&west.orders(), &shop.orders, &[50], 1).await.expect_err("it is not open");
+        let again = west.group(failover(None, true)).await.expect("is completed");
+        assert!(again.len() == 2 && again.iter().all(|g| g.done.already), "{again:?}");
+        set(&west.orders(), &shop.orders, &[50], 1).await.expect("takes writes");
+        set(&west.bank(), &shop.bank, &[50], 1).await.expect("takes writes");
+    });
+}

@@ -21,5 +21,6 @@ mod replicas;
 mod roles;
 mod sequences;
 mod states;
+mod three;
 mod verify;
 mod world;

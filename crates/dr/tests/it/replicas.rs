@@ -549,3 +549,23 @@ fn limited_bandwidth_holds_for_what_is_sent_and_ends_with_a_handover() {
         assert_eq!(west.balances().await[&1], 399);
     });
 }
+
+#[test]
+fn a_switchover_starts_the_way_back_that_was_declared() {
+    run(21, |world| async move {
+        let (east, west, table) = followed(&world).await;
+        west.links.switchover(BANK, "west", "test").await.expect("hands over");
+        assert_eq!(
+            (wanted(&west, BACK), wanted(&east, THERE)),
+            (Wanted::Running, Wanted::NotStarted)
+        );
+        set(&west.bank(), &table, &[1], 11).await.expect("commits");
+        exchanged(&west, &east).await;
+        east.links.switchover(BANK, "east", "test").await.expect("and back");
+        assert_eq!(
+            (wanted(&west, BACK), wanted(&east, THERE)),
+            (Wanted::NotStarted, Wanted::Running)
+        );
+        exchanged(&east, &west).await;
+    });
+}

@@ -23,7 +23,7 @@ use txn::BranchOrder;
 const TABLE: &str = "
 verb              | primary gated bound fenced alone standby cutoff paused copying rewinding promoted
 replicate         | 42P04   42P04 42P04 42P04  42P04 42P04   42P04  42P04  42P04   42P04     42P04
-come back         | 55000   55000 08006 55000  3D000 55006   55006  55006  55006   55006     08006
+come back         | 55000   55000 08006 55000  3D000 +       08006  +      55006   55006     08006
 pause             | 55000   55000 55000 55000  55000 +       +      =      +       +         55000
 continue          | 55000   55000 55000 55000  55000 =       =      +      =       =         55000
 stop              | 55000   55000 55000 55000  55000 +       +      +      55000   55000     55000

@@ -2,7 +2,7 @@
 
 mod histories;
 
-use sim::{Options, Report, run};
+use sim::{Options, Report, run, trio};
 
 /// How many seeds a test run tries.
 const SEEDS: u64 = 20;
@@ -27,11 +27,22 @@ fn invariants_hold_odd_seeds() {
     });
 }
 
-/// Every line of `seeds.txt`: a seed, its rounds, and what it found.
+#[test]
+fn invariants_hold_for_three_clusters() {
+    for seed in 0..SEEDS / 2 {
+        check(&trio::run(Options { seed, rounds: Some(2), ..Options::default() }));
+    }
+}
+
+/// Every line of `seeds.txt`: `trio` if it is of three clusters, a seed, its rounds, and what it found.
 #[test]
 fn found_seeds_hold() {
     for line in include_str!("../seeds.txt").lines() {
         let line = line.split('#').next().unwrap_or_default().trim();
+        let (run, line) = match line.strip_prefix("trio ") {
+            Some(rest) => (trio::run as fn(Options) -> Report, rest),
+            None => (run as fn(Options) -> Report, line),
+        };
         let mut words = line.split_whitespace().map(|w| w.parse::<u64>().expect("a number"));
         if let Some(seed) = words.next() {
             let rounds = words.next().map(|r| r as u32);
@@ -43,7 +54,7 @@ fn found_seeds_hold() {
 /// Without this, no seed means anything.
 #[test]
 fn a_seed_run_twice_gives_the_same_trace() {
-    for seed in [3, 1_000_003] {
+    for (seed, run) in [(3, run as fn(Options) -> Report), (1_000_003, run), (4, trio::run)] {
         let options = Options { seed, rounds: Some(2), full_trace: true, verbose: false };
         let (one, two) = (run(options), run(options));
         let mut lines = one.trace.lines().zip(two.trace.lines()).enumerate();

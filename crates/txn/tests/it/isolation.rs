@@ -154,7 +154,10 @@ fn a_restarted_primary_with_a_follower_waits_for_it_before_it_takes_writes() {
         assert_eq!(read(&txn, &table, 1).await, Some(100), "reads go on");
         let refused = put(&mut txn, &table, 77, 1).await.expect_err("not heard from west");
         assert_eq!(refused.state, SqlState::READ_ONLY_SQL_TRANSACTION);
-        engine.standby_seen(&database);
+        engine.standby_seen(&database, "north");
+        let refused = put(&mut txn, &table, 77, 1).await.expect_err("not heard from west");
+        assert_eq!(refused.state, SqlState::READ_ONLY_SQL_TRANSACTION);
+        engine.standby_seen(&database, "west");
         put(&mut txn, &table, 77, 1).await.expect("west agrees");
         txn.commit().await.expect("west agrees");
     });

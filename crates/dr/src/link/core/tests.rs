@@ -161,12 +161,25 @@ fn coming_back_by_difference() {
     );
 }
 
+/// What it has in chunks above the cut would stay there if it merely followed.
 #[test]
-fn plain_standby_follows_a_promotion_of_its_source_without_rewinding() {
+fn standby_whose_source_was_promoted_unseen_goes_back_to_the_cut_first() {
     let mut s = Script::new(DatabaseState::Standby, false);
     let cut = Some(Timestamp(9));
     s.greet().tell([Told::Continue { end: Lsn(6), cut }, go_on(3)]);
-    assert!(s.text.ends_with("p1 -> Report(None), Follow [catching up]\n"));
+    assert!(s.text.contains("Become(Rewinding"), "{}", s.text);
+    assert_eq!(s.core.phase(), Phase::Rewinding);
+    s.on("done", Event::Done);
+    s.tell([Told::Continue { end: Lsn(6), cut }, go_on(3)]);
+    assert!(s.text.ends_with("p1 -> Report(None), Follow [catching up]\n"), "{}", s.text);
+}
+
+#[test]
+fn first_copy_of_a_promoted_source_just_follows() {
+    let mut s = Script::new(DatabaseState::Copying, false);
+    let cut = Some(Timestamp(9));
+    s.greet().tell([Told::Continue { end: Lsn(6), cut }, go_on(3)]);
+    assert!(s.text.ends_with("p1 -> Report(None), Follow [catching up]\n"), "{}", s.text);
 }
 
 #[test]

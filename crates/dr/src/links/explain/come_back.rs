@@ -5,7 +5,7 @@ use crate::links::failover::{Counted, count};
 use crate::links::{Links, ReplicateRequest};
 use crate::peer::{CompareRequest, Compared};
 use base::{Error, Lsn, Result, SqlState, Timestamp};
-use meta::Database as Record;
+use meta::{Database as Record, DatabaseState};
 
 /// What a range that is compared by content takes in chunks, about.
 const RANGE_BYTES: u64 = 2 << 20;
@@ -57,8 +57,8 @@ impl Links {
         lines: &mut Lines,
     ) -> Result<()> {
         let record = self.engine.record(&request.database)?;
-        if record.link.is_some() {
-            let message = format!("database \"{}\" is replicating already", record.name);
+        if record.state == DatabaseState::Copying {
+            let message = format!("the first copy of database \"{}\" is not complete", record.name);
             lines.blocker(&Error::new(SqlState::OBJECT_IN_USE, message));
         }
         match self.at_once(self.compared(request, true)).await {
@@ -70,6 +70,11 @@ impl Links {
 
     async fn way_back(&self, record: &Record, there: &Compared, lines: &mut Lines) -> Result<()> {
         self.check_cluster(there, lines);
+        let now = record.link.as_ref().filter(|link| link.source_cluster == there.cluster);
+        if now.is_some_and(|link| link.differential) {
+            let message = format!("database \"{}\" is replicating from there already", record.name);
+            lines.blocker(&Error::new(SqlState::OBJECT_IN_USE, message));
+        }
         let blocker =
             |message: String| Error::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message);
         if there.line != record.line {
@@ -88,7 +93,10 @@ impl Links {
             lines.blocker(&blocker("the numbers of partitions differ".to_owned()));
             return Ok(());
         }
-        lines.step("no more reads and writes here");
+        match record.state {
+            DatabaseState::Standby => lines.step("follow the present source no more"),
+            _ => lines.step("no more reads and writes here"),
+        }
         lines.step("keep what the source never saw in the vault, here and there");
         self.difference(record, there, lines).await
     }

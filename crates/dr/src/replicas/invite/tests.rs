@@ -78,9 +78,13 @@ fn only_a_former_primary_of_the_same_line_is_called_back() {
     assert_eq!(standing(&record(7, 3, None), 2), Standing::Newer);
     let refused = |record: &Record| of(record, 9).expect_err("refused").state;
     assert_eq!(refused(&record(8, 1, None)), SqlState::DUPLICATE_DATABASE);
+    // Of one that follows another source, the later promotion decides.
     let others = SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE;
-    assert_eq!(refused(&record(7, 1, Some((3, "d")))), others);
-    assert_eq!(refused(&record(7, 1, Some((1, "e")))), others);
+    assert_eq!(refused(&record(7, 9, Some((3, "d")))), others);
+    assert_eq!(refused(&record(7, 9, Some((1, "e")))), others);
+    assert_eq!(standing(&record(7, 1, Some((3, "d"))), 2), Standing::Former);
+    let copying = Record { state: DatabaseState::Copying, ..record(7, 1, Some((3, "d"))) };
+    assert_eq!(refused(&copying), others);
 }
 
 #[test]
