@@ -17,6 +17,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "this room is the outside world")]
 
+mod allocator;
 mod cli;
 mod client;
 mod demo;
@@ -30,9 +31,6 @@ mod words;
 
 use clap::Parser;
 use std::process::ExitCode;
-
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let cli = match cli::Cli::try_parse() {
