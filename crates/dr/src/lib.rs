@@ -32,7 +32,8 @@
 //! 8. **Verification**: see [`Links::verify`]; in the background, a few ranges at a time.
 //! 9. **Replicas**: the source declares who is to follow it, and calls them: see [`replicas`].
 //! 10. **What a lost primary had**: see [`Links::open_diverged`].
-//! 11. **Roles** of the source's cluster lie among the rows of its database, kept up to date by the source;
+//! 11. **Forgetting** who is gone: see [`Links::reset`].
+//! 12. **Roles** of the source's cluster lie among the rows of its database, kept up to date by the source;
 //!     a promotion takes over those that are missing: see
 //!     [`Engine::adopt_roles`](txn::Engine::adopt_roles).
 //!
@@ -71,8 +72,9 @@ mod vaults;
 pub use handover::Switchover;
 pub use link::{LinkStatus, PartitionLag};
 pub use links::{
-    Difference, Explained, ExplainedKind, Failover, FailoverRequest, GroupRequest, Grouped, Links,
-    Loss, OpenedDiverged, Promoted, ReplicateRequest, Verb, Verification, VerifiedTable,
+    Difference, Explained, ExplainedKind, Failover, FailoverRequest, Forgotten, GroupRequest, Grouped,
+    Links, Loss, OpenedDiverged, Partner, Promoted, ReplicateRequest, ResetRequest, Verb,
+    Verification, VerifiedTable,
 };
 pub use peer::Receipt;
 pub use replicas::{AddReplica, OpenCycle, ReplicaStatus};

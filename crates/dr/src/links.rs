@@ -8,6 +8,7 @@ mod groups;
 mod open_diverged;
 mod promote;
 mod replicate;
+mod reset;
 mod roles;
 mod status;
 mod verify;
@@ -22,6 +23,7 @@ pub(crate) use promote::Order;
 pub use promote::Promoted;
 pub(crate) use promote::check_standby;
 pub use replicate::ReplicateRequest;
+pub use reset::{Forgotten, Partner, ResetRequest};
 pub(crate) use roles::publish_in_time;
 pub use verify::{Difference, Verification, VerifiedTable};
 

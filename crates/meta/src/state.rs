@@ -251,6 +251,16 @@ impl Database {
         self.state == DatabaseState::Branching || drill
     }
 
+    /// True if a standby that was not given up could have been promoted since the last promotion.
+    pub fn is_followed(&self) -> bool {
+        self.slots.values().any(|slot| slot.dropped.is_none() && self.can_promote(slot))
+    }
+
+    /// True if the target that owns a slot could have been promoted since the last promotion.
+    pub fn can_promote(&self, slot: &Slot) -> bool {
+        slot.replicated > self.promotion.as_ref().map_or(Timestamp::ZERO, |p| p.cut)
+    }
+
     /// The lowest log position of `partition` that some slot still needs; `None` if no slot does.
     pub fn slot_floor(&self, partition: usize) -> Option<Lsn> {
         let live = self.slots.values().filter(|s| s.dropped.is_none());

@@ -5,9 +5,7 @@ use crate::gate::GateRequest;
 use crate::oracle::Oracle;
 use crate::room::Room;
 use crate::settings::EngineSettings;
-use base::{
-    ClusterId, DatabaseId, Epoch, Error, LineId, LogId, NodeId, Result, SqlState, Timestamp,
-};
+use base::{ClusterId, DatabaseId, Epoch, Error, LineId, LogId, NodeId, Result, SqlState};
 use env::{DiskLock, Env, TaskHandle};
 use log::Log;
 use meta::{Command, DatabaseState, Gate, HistoryRow, Meta, Purpose};
@@ -117,12 +115,31 @@ impl Engine {
 
     /// Keeps writers out of a primary with followers: while it was down, one may have been promoted.
     fn check_after_restart(&self, record: &meta::Database, database: &Database) {
-        let since = record.promotion.as_ref().map_or(Timestamp::ZERO, |p| p.cut);
-        let followed = record.slots.values().any(|s| s.dropped.is_none() && s.replicated > since);
-        if self.settings.restart_check && followed && record.gate.is_none() {
+        if self.settings.restart_check && record.is_followed() && record.gate.is_none() {
             database.writers.close(CHECKING);
             self.note(database.name(), "fenced", CHECKING);
         }
+    }
+
+    /// True while a primary takes no writes because it has not heard from its standbys since it was
+    /// restarted.
+    pub fn awaits_standby(&self, database: &Database) -> bool {
+        database.gated().as_deref() == Some(CHECKING)
+    }
+
+    /// Somebody has given up standbys of a primary: opens it if it waits for one of them since a
+    /// restart, and for no other one. True if it did.
+    ///
+    /// # Errors
+    /// If there is no such database.
+    pub fn await_no_more(&self, name: &str) -> Result<bool> {
+        let (record, database) = (self.record(name)?, self.database(name)?);
+        if !self.awaits_standby(&database) || record.is_followed() {
+            return Ok(false);
+        }
+        database.writers.open();
+        self.note(name, "unfenced", "every standby that it waited for was given up by order");
+        Ok(true)
     }
 
     /// Notes an event that this node itself is the author of.
@@ -136,7 +153,7 @@ impl Engine {
     /// A follower of a primary has shown that it knows of no later promotion: what
     /// [`EngineSettings::restart_check`] closed opens.
     pub fn standby_seen(&self, database: &Database) {
-        if database.gated().as_deref() == Some(CHECKING) {
+        if self.awaits_standby(database) {
             tracing::info!(database = database.name(), "its standby agrees: open for writes");
             database.writers.open();
             self.note(database.name(), "unfenced", "its standby knows of no later promotion");

@@ -3,7 +3,7 @@
 
 use super::Replication;
 use crate::peer::{Ack, HelloRequest, Mode};
-use base::{Error, Lsn, Result, SqlState, Timestamp};
+use base::{DatabaseId, Error, Lsn, Result, SqlState, Timestamp};
 use meta::{Command, Slot};
 use std::sync::Arc;
 use std::time::Duration;
@@ -163,6 +163,13 @@ impl Replication {
             let noted = record.and_then(|r| r.slots.get(&ack.slot)).map(|s| s.replicated);
             ack.replicated > since && noted.is_some_and(|noted| noted <= since)
         })
+    }
+
+    /// Forgets what is known of a slot that the metadata has no more.
+    pub(crate) fn forget_slot(&self, id: DatabaseId, name: &str) {
+        let key = (id, name.to_owned());
+        self.live.lock().remove(&key);
+        self.flows.lock().remove(&key);
     }
 
     /// All targets of this node's databases.

@@ -18,6 +18,7 @@ mod indexes;
 mod past;
 mod refusals;
 mod replicas;
+mod reset;
 mod roles;
 mod sequences;
 mod states;

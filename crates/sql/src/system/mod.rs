@@ -56,7 +56,9 @@ mod tests;
 
 pub use drill::{DrillStep, drilled};
 pub use engine::{Activity, EngineSource};
-pub use show::{GrantRow, explained, failed_over, grants, receipt, show, show_schema, verified};
+pub use show::{
+    GrantRow, explained, failed_over, forgotten, grants, receipt, show, show_schema, verified,
+};
 pub use source::{
     CycleFact, DatabaseFact, DivergedFact, DrillFact, EventFact, Fate, GroupFact, LinkFact,
     ProtectionFact, ReplicaFact, RightsFact, ServerFact, SessionFact, SettingFact, StorageFact,
