@@ -33,7 +33,9 @@
 //! 9. **Replicas**: the source declares who is to follow it, and calls them: see [`replicas`].
 //! 10. **What a lost primary had**: see [`Links::open_diverged`].
 //! 11. **Forgetting** who is gone: see [`Links::reset`].
-//! 12. **Roles** of the source's cluster lie among the rows of its database, kept up to date by the source;
+//! 12. **A cluster that follows another one** with all that it has, or takes no links: see
+//!     [`ClusterRole`].
+//! 13. **Roles** of the source's cluster lie among the rows of its database, kept up to date by the source;
 //!     a promotion takes over those that are missing: see
 //!     [`Engine::adopt_roles`](txn::Engine::adopt_roles).
 //!
@@ -65,6 +67,7 @@ mod links;
 pub mod memory;
 pub mod peer;
 pub mod replicas;
+mod role;
 mod source;
 mod vault;
 mod vaults;
@@ -78,5 +81,6 @@ pub use links::{
 };
 pub use peer::Receipt;
 pub use replicas::{AddReplica, OpenCycle, ReplicaStatus};
-pub use source::{Replication, SlotStatus};
+pub use role::{ClusterRole, RoleStatus};
+pub use source::{Producer, ProducerMode, ProducerPartition, Replication, SlotStatus};
 pub use vault::{DivergedTransaction, Vault};

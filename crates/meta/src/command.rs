@@ -424,6 +424,9 @@ pub struct NewDatabase {
     /// For a branch.
     #[serde(default)]
     pub branch: Option<Branch>,
+    /// It is noted in [`State::attached`](crate::State::attached).
+    #[serde(default)]
+    pub attached: bool,
 }
 
 /// What a command answers.

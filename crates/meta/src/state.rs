@@ -57,6 +57,10 @@ pub struct State {
     /// Settings that new sessions of all databases begin with.
     #[serde(default)]
     pub settings: BTreeMap<String, String>,
+    /// Which databases were made here because this cluster follows another one with all that it
+    /// has, by name; also those that were promoted or dropped since.
+    #[serde(default)]
+    pub attached: BTreeMap<String, DatabaseId>,
     /// From where who may connect, by name.
     #[serde(default)]
     pub address_rules: BTreeMap<String, AddressRule>,
@@ -489,6 +493,7 @@ impl State {
             dropped_roles: Vec::new(),
             roles_changed: Timestamp::ZERO,
             settings: BTreeMap::new(),
+            attached: BTreeMap::new(),
             address_rules: BTreeMap::new(),
             history: Vec::new(),
             events: 0,

@@ -22,6 +22,7 @@ mod roles;
 mod tls;
 mod vault;
 mod verbs;
+mod voter;
 mod walkthrough;
 
 /// The program under test.

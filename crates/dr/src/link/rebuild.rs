@@ -174,7 +174,11 @@ impl Rebuild {
         let sent = request.size();
         let answer = self.peer.content(request).await?;
         self.shipped.fetch_add(sent + answer.size(), Ordering::Relaxed);
-        self.shared.figures.lock().shipped(answer.size(), sent);
+        let now = self.shared.engine.env.clock.monotonic();
+        let mut figures = self.shared.figures.lock();
+        figures.shipped(answer.size(), sent);
+        figures.tick(now);
+        drop(figures);
         Ok(answer)
     }
 

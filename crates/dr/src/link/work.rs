@@ -195,7 +195,10 @@ async fn fetch(
             .unwrap_or_else(|| Err(std::io::Error::other("the write did not end")))
             .map_err(io)?;
         offset += len;
-        shared.figures.lock().copied(len, true);
+        let now = shared.engine.env.clock.monotonic();
+        let mut figures = shared.figures.lock();
+        figures.copied(len, true);
+        figures.tick(now);
     }
     if offset != chunk.bytes || crc != chunk.crc32c {
         disk.remove(&path).map_err(io)?;

@@ -21,6 +21,14 @@ pub(super) struct Live {
     replicated: Timestamp,
     seen: Duration,
     saved: Option<Duration>,
+    promotable: bool,
+}
+
+impl Live {
+    /// Its last acknowledgement said that it could be promoted.
+    pub fn is_promotable(&self) -> bool {
+        self.promotable
+    }
 }
 
 /// What a target that copies a base needs of one partition.
@@ -133,6 +141,7 @@ impl Replication {
             let slot = live.entry((database.id(), ack.slot.clone())).or_default();
             slot.seen = now;
             slot.acked = ack.durable.clone();
+            slot.promotable = ack.promotable;
             let due =
                 first || slot.saved.is_none_or(|saved| now.saturating_sub(saved) >= SAVE_EVERY);
             slot.replicated = slot.replicated.max(ack.replicated);
@@ -184,7 +193,12 @@ impl Replication {
         all
     }
 
-    fn slot_status(&self, database: &Arc<Database>, name: &str, slot: &Slot) -> SlotStatus {
+    pub(super) fn slot_status(
+        &self,
+        database: &Arc<Database>,
+        name: &str,
+        slot: &Slot,
+    ) -> SlotStatus {
         let env = &self.engine.env;
         let live = self.live.lock().get(&(database.id(), name.to_owned())).cloned();
         let mut status = SlotStatus {

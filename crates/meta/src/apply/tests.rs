@@ -78,6 +78,7 @@ fn slot() -> Slot {
 
 fn create(name: &str, target: bool) -> Command {
     Command::CreateDatabase(NewDatabase {
+        attached: false,
         branch: None,
         name: name.into(),
         line: LineId(u128::MAX),

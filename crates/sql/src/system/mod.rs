@@ -30,6 +30,7 @@
 
 mod cluster;
 mod columns;
+mod dr;
 mod drill;
 mod engine;
 mod functions;
@@ -61,7 +62,7 @@ pub use show::{
 };
 pub use source::{
     CycleFact, DatabaseFact, DivergedFact, DrillFact, EventFact, Fate, GroupFact, LinkFact,
-    ProtectionFact, ReplicaFact, RightsFact, ServerFact, SessionFact, SettingFact, StorageFact,
+    ProtectionFact, ReplicaFact, ReplicationFact, RightsFact, ServerFact, SessionFact, SettingFact, StorageFact,
     SystemSource, UsageFact, UserFact, WindowFact,
 };
 
@@ -164,6 +165,9 @@ fn fill(facts: &Facts, relation: &Relation, sheet: &mut Sheet) {
         ("information_schema", "diverged_transactions") => {
             replication::diverged_transactions(facts, sheet);
         }
+        ("information_schema", "dr_role") => dr::roles(facts, sheet),
+        ("information_schema", "dr_producer") => dr::producers(facts, sheet),
+        ("information_schema", "dr_consumer") => dr::consumers(facts, sheet),
         ("information_schema", "protection_status") => protection::status(facts, sheet),
         ("information_schema", "replication_groups") => protection::groups(facts, sheet),
         ("information_schema", "storage_status") => storage::status(facts, sheet),
