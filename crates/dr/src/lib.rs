@@ -38,10 +38,14 @@
 //! 13. **Roles** of the source's cluster lie among the rows of its database, kept up to date by the source;
 //!     a promotion takes over those that are missing: see
 //!     [`Engine::adopt_roles`](txn::Engine::adopt_roles).
+//! 14. **Tables that are not replicated** are left out of frames, bases, comparisons and what is told
+//!     of diverged transactions; their key spaces say so ([`StorageId::is_local`](base::StorageId::is_local)).
+//!     A record keeps its position, whatever is left of it.
 //!
 //! # Invariants
 //! * A target acknowledges only what is durable; a source keeps what no live slot has acknowledged.
-//! * Nothing is taken out of a database before both vaults have it, once, durably.
+//! * Nothing is taken out of a database before both vaults have it, once, durably; of tables that are
+//!   not replicated, the own one.
 //! * A target shows only consistent cuts: its role says so, and its replicated time.
 //! * The databases of a group are promoted by one metadata record, at one cut; none without the others.
 //! * A message from a lower promotion epoch is refused by whoever knows better.
@@ -75,8 +79,8 @@ mod vaults;
 pub use handover::Switchover;
 pub use link::{LinkStatus, PartitionLag};
 pub use links::{
-    Difference, Explained, ExplainedKind, Failover, FailoverRequest, Forgotten, GroupRequest, Grouped,
-    Links, Loss, OpenedDiverged, Partner, Promoted, ReplicateRequest, ResetRequest, Verb,
+    Difference, Explained, ExplainedKind, Failover, FailoverRequest, Forgotten, GroupRequest,
+    Grouped, Links, Loss, OpenedDiverged, Partner, Promoted, ReplicateRequest, ResetRequest, Verb,
     Verification, VerifiedTable,
 };
 pub use peer::Receipt;

@@ -113,10 +113,7 @@ fn kubernetes_variables_are_left_alone() {
 fn a_replica_needs_a_source_and_nobody_else_has_one() {
     let with = |role: Option<&str>, source: Option<&str>| {
         let text = |t: &str| t.to_owned();
-        load(
-            &StartArgs { dr_role: role.map(text), dr_source: source.map(text), ..args(None) },
-            &[],
-        )
+        load(&StartArgs { dr_role: role.map(text), dr_source: source.map(text), ..args(None) }, &[])
     };
     assert_eq!(with(None, None).unwrap().dr_role, ClusterRole::Master);
     assert_eq!(with(Some("none"), None).unwrap().dr_role, ClusterRole::None);

@@ -24,5 +24,6 @@ mod roles;
 mod sequences;
 mod states;
 mod statistics;
+mod tables;
 mod verify;
 mod world;

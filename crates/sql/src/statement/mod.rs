@@ -280,6 +280,8 @@ pub enum Stmt {
     },
     /// `RESET REPLICATION TO {CLUSTER c | ALL} [FORCE]`: forget who is gone.
     ResetReplication(dr::ResetRequest),
+    /// `DR TABLE {t [DISABLE] | *}`: which tables are replicated.
+    DrTable(crate::ddl::DrTables),
     /// `VERIFY DATABASE d`: compare the standby here with its source.
     Verify {
         /// Which.

@@ -1,20 +1,18 @@
-//! `RESET REPLICATION`, also as VoltDB's users type it: `DR RESET`.
+//! `RESET REPLICATION`, also as VoltDB's users type it: `DR RESET`; and `DR TABLE`.
 
 use super::Stmt;
 use super::error::Failure;
 use super::input::{Input, fold};
-use base::{ClusterId, Error};
+use crate::ddl::DrTables;
+use base::ClusterId;
 use datafusion::sql::sqlparser::tokenizer::Token;
 use dr::{Partner, ResetRequest};
 
 /// `RESET REPLICATION TO {CLUSTER {id | name} | ALL} [FORCE]`, `DR RESET {CLUSTER … | ALL} [FORCE]`
 pub(super) fn reset(input: &mut Input<'_>) -> Result<Stmt, Failure> {
     if input.eat("dr") {
-        if input.at("table") {
-            return Err(Failure::Final(Error::unsupported("DR TABLE").hint(
-                "a database is replicated with all its tables; what is to stay here can be put into \
-                 a database of its own",
-            )));
+        if input.eat("table") {
+            return table(input);
         }
         input.expect("reset")?;
     } else {
@@ -27,15 +25,25 @@ pub(super) fn reset(input: &mut Input<'_>) -> Result<Stmt, Failure> {
     Ok(Stmt::ResetReplication(ResetRequest { partner, force: input.eat("force") }))
 }
 
+/// `DR TABLE {t [DISABLE] | *}`, from the table on.
+fn table(input: &mut Input<'_>) -> Result<Stmt, Failure> {
+    if input.eat_sign(&Token::Mul) {
+        return Ok(Stmt::DrTable(DrTables::All));
+    }
+    let table = input.parser.parse_object_name(false)?;
+    Ok(Stmt::DrTable(DrTables::One { table, disable: input.eat("disable") }))
+}
+
 fn cluster(input: &mut Input<'_>) -> Result<Partner, Failure> {
     input.expect("cluster")?;
     match input.parser.peek_token_ref().token {
         Token::Number(..) => {
             let id = input.number()?;
             let id = u8::try_from(id).ok().filter(|id| *id < 128);
-            id.map_or_else(|| input.wrong("a cluster id from 0 to 127"), |id| {
-                Ok(Partner::Id(ClusterId(id)))
-            })
+            id.map_or_else(
+                || input.wrong("a cluster id from 0 to 127"),
+                |id| Ok(Partner::Id(ClusterId(id))),
+            )
         }
         Token::SingleQuotedString(_) => Ok(Partner::Named(input.string()?)),
         _ => Ok(Partner::Named(fold(&input.parser.parse_identifier()?))),
@@ -83,11 +91,24 @@ mod tests {
             "reset replication to west",
             "dr reset all please",
             "dr drop",
+            "dr table",
+            "dr table votes enable",
+            "dr table * disable",
         ] {
             assert_eq!(parse(sql).expect_err(sql).state, SqlState::SYNTAX_ERROR, "{sql}");
         }
-        let error = parse("DR TABLE votes").expect_err("not yet");
-        assert_eq!(error.state, SqlState::FEATURE_NOT_SUPPORTED);
-        assert!(error.hint.is_some_and(|h| h.contains("database of its own")));
+    }
+
+    #[test]
+    fn tables_are_chosen_one_by_one_or_all() {
+        let table = |sql: &str| match parse(sql).unwrap().remove(0).stmt {
+            Stmt::DrTable(DrTables::One { table, disable }) => (table.to_string(), disable),
+            other => panic!("{sql}: {other:?}"),
+        };
+        assert_eq!(table("DR TABLE votes"), ("votes".into(), false));
+        assert_eq!(table("dr table public.votes disable;"), ("public.votes".into(), true));
+        let all = parse("DR TABLE *; DR TABLE votes").unwrap();
+        assert_eq!(all[0].stmt, Stmt::DrTable(DrTables::All));
+        assert_eq!(all.len(), 2);
     }
 }

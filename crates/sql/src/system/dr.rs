@@ -63,6 +63,17 @@ pub(super) fn of(links: &Links) -> ReplicationFact {
     ReplicationFact { role: links.role(), producers, consumers, names }
 }
 
+/// `information_schema.dr_tables`: which tables of the database connected to other clusters have.
+pub(super) fn tables(facts: &Facts, sheet: &mut Sheet) {
+    for table in facts.catalog.tables.values() {
+        sheet.row([
+            ("table_schema", (&table.schema).into()),
+            ("table_name", (&table.name).into()),
+            ("is_replicated", (!table.storage.is_local()).into()),
+        ]);
+    }
+}
+
 /// `information_schema.dr_role`: a row for each cluster at the other end; without one, a row.
 pub(super) fn roles(facts: &Facts, sheet: &mut Sheet) {
     let Some(fact) = &facts.replication else { return };
@@ -121,25 +132,35 @@ pub(super) fn producers(facts: &Facts, sheet: &mut Sheet) {
             true => newest,
             false => p.partitions.iter().map(|p| p.acked_at).min(),
         };
-        producer_row(p, None, sheet, [
-            mode.map(ProducerMode::name).into(),
-            Cell::Null,
-            Cell::Null,
-            sum(ProducerPartition::records).into(),
-            sum(|p| p.bytes).into(),
-            moment(newest),
-            moment(acked),
-        ]);
+        producer_row(
+            p,
+            None,
+            sheet,
+            [
+                mode.map(ProducerMode::name).into(),
+                Cell::Null,
+                Cell::Null,
+                sum(ProducerPartition::records).into(),
+                sum(|p| p.bytes).into(),
+                moment(newest),
+                moment(acked),
+            ],
+        );
         for (i, part) in p.partitions.iter().enumerate() {
-            producer_row(p, Some(i), sheet, [
-                part.mode.name().into(),
-                part.queued.0.into(),
-                part.acked.0.into(),
-                queued.then(|| part.records()).into(),
-                queued.then_some(part.bytes).into(),
-                moment(Some(part.queued_at)),
-                moment(Some(part.acked_at)),
-            ]);
+            producer_row(
+                p,
+                Some(i),
+                sheet,
+                [
+                    part.mode.name().into(),
+                    part.queued.0.into(),
+                    part.acked.0.into(),
+                    queued.then(|| part.records()).into(),
+                    queued.then_some(part.bytes).into(),
+                    moment(Some(part.queued_at)),
+                    moment(Some(part.acked_at)),
+                ],
+            );
         }
     }
 }
@@ -171,23 +192,33 @@ pub(super) fn consumers(facts: &Facts, sheet: &mut Sheet) {
         let all = !c.partitions.is_empty() && c.partitions.iter().all(|p| p.covered);
         let received = c.partitions.iter().map(|p| p.received_at).max();
         let applied = c.partitions.iter().map(|p| p.applied_at).max();
-        consumer_row(c, (None, all), sheet, [
-            Cell::Null,
-            Cell::Null,
-            moment(received),
-            moment(applied),
-            c.bytes_per_second_1m.into(),
-            c.bytes_per_second_5m.into(),
-        ]);
+        consumer_row(
+            c,
+            (None, all),
+            sheet,
+            [
+                Cell::Null,
+                Cell::Null,
+                moment(received),
+                moment(applied),
+                c.bytes_per_second_1m.into(),
+                c.bytes_per_second_5m.into(),
+            ],
+        );
         for (i, p) in c.partitions.iter().enumerate() {
-            consumer_row(c, (Some(i), p.covered), sheet, [
-                p.end.0.into(),
-                p.durable.0.into(),
-                moment(Some(p.received_at)),
-                moment(Some(p.applied_at)),
-                Cell::Null,
-                Cell::Null,
-            ]);
+            consumer_row(
+                c,
+                (Some(i), p.covered),
+                sheet,
+                [
+                    p.end.0.into(),
+                    p.durable.0.into(),
+                    moment(Some(p.received_at)),
+                    moment(Some(p.applied_at)),
+                    Cell::Null,
+                    Cell::Null,
+                ],
+            );
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use super::source::{
     DatabaseFact, DivergedFact, DrillFact, EventFact, Fate, GroupFact, LinkFact, ProtectionFact,
-    ReplicaFact, ReplicationFact, RightsFact, ServerFact, SessionFact, SettingFact, StorageFact, SystemSource,
-    UsageFact, UserFact, WindowFact,
+    ReplicaFact, ReplicationFact, RightsFact, ServerFact, SessionFact, SettingFact, StorageFact,
+    SystemSource, UsageFact, UserFact, WindowFact,
 };
 use crate::privilege::{Identity, Object};
 use async_trait::async_trait;

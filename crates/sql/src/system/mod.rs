@@ -62,8 +62,8 @@ pub use show::{
 };
 pub use source::{
     CycleFact, DatabaseFact, DivergedFact, DrillFact, EventFact, Fate, GroupFact, LinkFact,
-    ProtectionFact, ReplicaFact, ReplicationFact, RightsFact, ServerFact, SessionFact, SettingFact, StorageFact,
-    SystemSource, UsageFact, UserFact, WindowFact,
+    ProtectionFact, ReplicaFact, ReplicationFact, RightsFact, ServerFact, SessionFact, SettingFact,
+    StorageFact, SystemSource, UsageFact, UserFact, WindowFact,
 };
 
 pub(crate) use functions::answers::split_name;
@@ -165,6 +165,7 @@ fn fill(facts: &Facts, relation: &Relation, sheet: &mut Sheet) {
         ("information_schema", "diverged_transactions") => {
             replication::diverged_transactions(facts, sheet);
         }
+        ("information_schema", "dr_tables") => dr::tables(facts, sheet),
         ("information_schema", "dr_role") => dr::roles(facts, sheet),
         ("information_schema", "dr_producer") => dr::producers(facts, sheet),
         ("information_schema", "dr_consumer") => dr::consumers(facts, sheet),
