@@ -28,6 +28,7 @@ fn main() {
         .method(method("content", "Content", "ContentRequest", "Content", false))
         .method(method("handover", "Handover", "HandoverRequest", "HandoverAnswer", false))
         .method(method("invite", "Invite", "Invitation", "Invited", false))
+        .method(method("databases", "Databases", "Empty", "Databases", false))
         .method(method("fetch", "Fetch", "Fetch", "Piece", false))
         .method(method("save_diverged", "SaveDiverged", "SaveDiverged", "Empty", false))
         .build();

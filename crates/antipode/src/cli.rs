@@ -1,6 +1,7 @@
 //! Commands and flags, and how a mistake in them is told.
 
 use crate::demo::DemoArgs;
+use crate::operate::{DrArgs, PromoteArgs};
 use crate::settings::StartArgs;
 use crate::shell::SqlArgs;
 use crate::status::StatusArgs;
@@ -26,6 +27,10 @@ pub enum Command {
     Sql(SqlArgs),
     /// Prints databases, links and lag; exit code 0 if all is protected, else 1
     Status(StatusArgs),
+    /// Makes every standby of a node a primary
+    Promote(PromoteArgs),
+    /// Looks after the replication between clusters
+    Dr(DrArgs),
     /// Two regions on this machine: replicate, lose one, go on, come back by difference
     Demo(DemoArgs),
 }

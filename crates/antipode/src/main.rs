@@ -4,11 +4,13 @@
 //!  antipode start    settings ─► txn::Engine + dr::Links + session::Front ─► listener
 //!  antipode sql      a shell over the PostgreSQL protocol
 //!  antipode status   what is protected, what lags; exit code 0 or 1
+//!  antipode promote  every standby of a node becomes a primary
+//!  antipode dr reset a cluster that is gone is forgotten, and what is kept for it
 //!  antipode demo     two regions, one disaster, one way back, every row accounted for
 //! ```
 //!
 //! This is the only room that wires the others together and the only one that looks at flags,
-//! environment variables and files of settings. The three client commands know nothing of the
+//! environment variables and files of settings. The client commands know nothing of the
 //! server's inside: they speak SQL over the wire like everybody else.
 //!
 //! # Exit codes
@@ -22,6 +24,7 @@ mod cli;
 mod client;
 mod demo;
 mod logging;
+mod operate;
 mod settings;
 mod shell;
 mod start;
@@ -44,6 +47,8 @@ fn main() -> ExitCode {
         cli::Command::Start(args) => start::command(&args),
         cli::Command::Sql(args) => shell::command(&args),
         cli::Command::Status(args) => status::command(&args),
+        cli::Command::Promote(args) => operate::promote(&args),
+        cli::Command::Dr(args) => operate::dr(&args),
         cli::Command::Demo(args) => demo::command(&args),
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::client::{self, Target};
 use crate::start::ADMIN_DATABASE;
-use crate::views::{self, Database, Link, Storage, Usage};
+use crate::views::{self, Database, Link, Role, Storage, Usage};
 use crate::words;
 use clap::Args;
 use comfy_table::{Table, presets};
@@ -29,6 +29,7 @@ pub struct StatusArgs {
 /// Everything that a node tells.
 struct Status {
     cluster: String,
+    role: Role,
     databases: Vec<Database>,
     links: Vec<Link>,
     engine: Vec<Usage>,
@@ -49,7 +50,7 @@ pub fn command(args: &StatusArgs) -> ExitCode {
             } else {
                 status.print();
             }
-            if status.unprotected().is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+            if status.is_well() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
         Err(e) => {
             eprintln!("antipode: {}:{}: {e}", args.target.host, args.target.port);
@@ -66,6 +67,7 @@ async fn fetch(target: &Target) -> Result<Status, String> {
     let cluster = client::ask(&client, "SHOW cluster_name").await;
     Ok(Status {
         cluster: cluster.ok().and_then(|a| a.single().map(str::to_string)).unwrap_or_default(),
+        role: views::role(&client).await.map_err(tell)?,
         databases,
         links: views::links(&client).await.map_err(tell)?,
         engine: views::engine(&client).await.map_err(tell)?,
@@ -97,9 +99,31 @@ impl Status {
         each.filter_map(|d| Some((d.name.clone(), self.why_unprotected(d)?))).collect()
     }
 
+    /// Everything is protected, and a replica has what its source has.
+    fn is_well(&self) -> bool {
+        let attached = self.role.role != "replica" || self.role.error.is_none();
+        attached && self.unprotected().is_empty()
+    }
+
+    /// The role in words, where it is not the usual one.
+    fn role_text(&self) -> Option<String> {
+        let role = &self.role;
+        let source = role.source.as_deref().unwrap_or_default();
+        match (role.role.as_str(), role.configured.as_str(), &role.error) {
+            ("replica", _, None) => Some(format!("replica of {source}")),
+            ("replica", _, Some(error)) => Some(format!("replica of {source}: {error}")),
+            (_, "replica", _) => Some(format!("promoted; was a replica of {source}")),
+            ("none", ..) => Some("takes no links of other clusters".to_owned()),
+            _ => None,
+        }
+    }
+
     fn print(&self) {
         if !self.cluster.is_empty() {
             println!("cluster {}", self.cluster);
+        }
+        if let Some(role) = self.role_text() {
+            println!("role: {role}");
         }
         let mut table = Table::new();
         table.load_preset(presets::UTF8_FULL_CONDENSED).set_header([
@@ -179,7 +203,10 @@ impl Status {
         });
         json!({
             "cluster": self.cluster,
-            "protected": self.unprotected().is_empty(),
+            "protected": self.is_well(),
+            "role": self.role.role,
+            "configured_role": self.role.configured,
+            "role_error": self.role.error.as_ref().filter(|_| self.role.role == "replica"),
             "databases": databases.collect::<Vec<_>>(),
             "links": links.collect::<Vec<_>>(),
             "engine": self.engine.iter().map(usage).collect::<Vec<_>>(),
@@ -220,6 +247,7 @@ mod tests {
         let database = Database { name: "d".into(), role: "primary".into(), ..Database::default() };
         Status {
             cluster: "east".into(),
+            role: Role { role: "master".into(), configured: "master".into(), ..Role::default() },
             databases: vec![database],
             links,
             engine: vec![Usage { kind: "delta".into(), bytes: Some(3), ..Usage::default() }],
@@ -244,6 +272,23 @@ mod tests {
         status.databases[0].branch_of = Some("bank".into());
         assert!(status.unprotected().is_empty());
         assert_eq!(status.json()["databases"][0]["branch_of"], json!("bank"));
+    }
+
+    #[test]
+    fn a_replica_that_cannot_reach_its_source_is_not_well() {
+        let mut status = status(vec![link("streaming", Some(1))]);
+        assert!(status.is_well() && status.role_text().is_none());
+        let source = Some("east:5432".to_owned());
+        status.role = Role { role: "replica".into(), source, ..Role::default() };
+        assert!(status.is_well());
+        status.role.error = Some("cannot reach the source".into());
+        assert!(!status.is_well());
+        let told = status.role_text().unwrap();
+        assert_eq!(told, "replica of east:5432: cannot reach the source");
+        assert_eq!(status.json()["protected"], json!(false));
+        (status.role.role, status.role.configured) = ("master".into(), "replica".into());
+        assert!(status.is_well(), "promoted");
+        assert_eq!(status.role_text().unwrap(), "promoted; was a replica of east:5432");
     }
 
     #[test]

@@ -83,6 +83,19 @@ pub struct Storage {
     pub layers_per_scan: Option<f64>,
 }
 
+/// The part that the cluster plays for others.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Role {
+    /// `none`, `master` or `replica`; a promoted replica is a master.
+    pub role: String,
+    /// What the settings say.
+    pub configured: String,
+    /// What a replica follows.
+    pub source: Option<String>,
+    /// Why it does not.
+    pub error: Option<String>,
+}
+
 const STORAGE: &str = "SELECT database_name, sum(delta_bytes) AS delta_bytes, \
     sum(run_bytes) AS run_bytes, sum(base_bytes) AS base_bytes, max(deepest_runs) AS deepest_runs, \
     sum(spilled_bytes + merged_bytes)::float8 / nullif(sum(spilled_bytes), 0) \
@@ -124,6 +137,20 @@ pub async fn storage(client: &Client) -> Result<Vec<Storage>, tokio_postgres::Er
 
 fn number<T: std::str::FromStr>(answer: &Answer, row: usize, column: &str) -> Option<T> {
     answer.field(row, column).and_then(|v| v.parse().ok())
+}
+
+/// The part that the cluster of a node plays.
+pub async fn role(client: &Client) -> Result<Role, tokio_postgres::Error> {
+    let sql = "SELECT role, configured_role, source, last_error FROM information_schema.dr_role \
+               ORDER BY last_error IS NULL";
+    let answer = client::ask(client, sql).await?;
+    let text = |column| answer.field(0, column).map(str::to_string);
+    Ok(Role {
+        role: text("role").unwrap_or_default(),
+        configured: text("configured_role").unwrap_or_default(),
+        source: text("source"),
+        error: text("last_error"),
+    })
 }
 
 /// All links of a node.

@@ -58,11 +58,25 @@ impl StorageId {
     pub const FIRST_USER: StorageId = StorageId(100);
     /// Set in the key spaces of indexes, so that a key tells by itself what it is.
     const INDEX: u32 = 1 << 31;
+    /// Set in the key spaces of tables that are not replicated, and of their indexes, for the same
+    /// reason: whoever sends something needs no catalog to leave it out.
+    const LOCAL: u32 = 1 << 30;
 
     /// The key space of an index, from a number that no other key space has.
     #[must_use]
     pub fn of_index(self) -> StorageId {
         StorageId(self.0 | Self::INDEX)
+    }
+
+    /// The key space with this number of a table that is not replicated to other clusters, or is.
+    #[must_use]
+    pub fn with_local(self, local: bool) -> StorageId {
+        StorageId(if local { self.0 | Self::LOCAL } else { self.0 & !Self::LOCAL })
+    }
+
+    /// True for what stays in its cluster: rows and entries of a table that is not replicated.
+    pub fn is_local(self) -> bool {
+        self.0 & Self::LOCAL != 0
     }
 
     /// True for the key space of an index: its rows are entries that no user has written.

@@ -79,7 +79,8 @@ impl Contents {
     }
 }
 
-/// The columns of everything that has rows, by key space; those of the database itself first.
+/// The columns of everything that has rows on both sides, by key space; those of the database itself
+/// first. What is not replicated is of one side alone.
 pub(crate) fn layouts<'a>(
     tables: impl Iterator<Item = &'a Arc<TableDescriptor>>,
 ) -> BTreeMap<StorageId, Vec<ColumnLayout>> {
@@ -88,13 +89,29 @@ pub(crate) fn layouts<'a>(
         (StorageId::SEQUENCES, format::sequence::layout()),
         (StorageId::DECISIONS, format::decision::layout()),
     ]);
+    add_layouts(tables.filter(|table| !table.storage.is_local()), &mut all);
+    all
+}
+
+/// The columns of what is not replicated.
+pub(crate) fn local_layouts<'a>(
+    tables: impl Iterator<Item = &'a Arc<TableDescriptor>>,
+) -> BTreeMap<StorageId, Vec<ColumnLayout>> {
+    let mut all = BTreeMap::new();
+    add_layouts(tables.filter(|table| table.storage.is_local()), &mut all);
+    all
+}
+
+fn add_layouts<'a>(
+    tables: impl Iterator<Item = &'a Arc<TableDescriptor>>,
+    all: &mut BTreeMap<StorageId, Vec<ColumnLayout>>,
+) {
     for table in tables {
         let mut columns: Vec<_> = table.columns.iter().map(ColumnLayout::from).collect();
         columns.sort_by_key(|c| c.id);
         all.insert(table.storage, columns);
         all.extend(table.indexes.iter().map(|i| (i.storage, format::index::layout())));
     }
-    all
 }
 
 /// The rows of a range, batch by batch: key, version's time, then the columns.

@@ -35,13 +35,20 @@
 //! 8. **Verification**: see [`Links::verify`]; in the background, a few ranges at a time.
 //! 9. **Replicas**: the source declares who is to follow it, and calls them: see [`replicas`].
 //! 10. **What a lost primary had**: see [`Links::open_diverged`].
-//! 11. **Roles** of the source's cluster lie among the rows of its database, kept up to date by the source;
+//! 11. **Forgetting** who is gone: see [`Links::reset`].
+//! 12. **A cluster that follows another one** with all that it has, or takes no links: see
+//!     [`ClusterRole`].
+//! 13. **Roles** of the source's cluster lie among the rows of its database, kept up to date by the source;
 //!     a promotion takes over those that are missing: see
 //!     [`Engine::adopt_roles`](txn::Engine::adopt_roles).
+//! 14. **Tables that are not replicated** are left out of frames, bases, comparisons and what is told
+//!     of diverged transactions; their key spaces say so ([`StorageId::is_local`](base::StorageId::is_local)).
+//!     A record keeps its position, whatever is left of it.
 //!
 //! # Invariants
 //! * A target acknowledges only what is durable; a source keeps what no live slot has acknowledged.
-//! * Nothing is taken out of a database before both vaults have it, once, durably.
+//! * Nothing is taken out of a database before both vaults have it, once, durably; of tables that are
+//!   not replicated, the own one.
 //! * A target shows only consistent cuts: its role says so, and its replicated time.
 //! * The databases of a group are promoted by one metadata record, at one cut; none without the others.
 //! * A message from a lower promotion epoch is refused by whoever knows better.
@@ -69,6 +76,7 @@ mod links;
 pub mod memory;
 pub mod peer;
 pub mod replicas;
+mod role;
 mod source;
 mod vault;
 mod vaults;
@@ -76,10 +84,12 @@ mod vaults;
 pub use handover::Switchover;
 pub use link::{LinkStatus, PartitionLag};
 pub use links::{
-    Difference, Explained, ExplainedKind, Failover, FailoverRequest, GroupRequest, Grouped, Links,
-    Loss, OpenedDiverged, Promoted, ReplicateRequest, Verb, Verification, VerifiedTable,
+    Difference, Explained, ExplainedKind, Failover, FailoverRequest, Forgotten, GroupRequest,
+    Grouped, Links, Loss, OpenedDiverged, Partner, Promoted, ReplicateRequest, ResetRequest, Verb,
+    Verification, VerifiedTable,
 };
 pub use peer::Receipt;
 pub use replicas::{AddReplica, OpenCycle, ReplicaStatus};
-pub use source::{Replication, SlotStatus};
+pub use role::{ClusterRole, RoleStatus};
+pub use source::{Producer, ProducerMode, ProducerPartition, Replication, SlotStatus};
 pub use vault::{DivergedTransaction, Vault};

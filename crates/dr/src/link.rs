@@ -10,10 +10,10 @@ pub(crate) mod session;
 mod work;
 
 pub(crate) use self::core::Phase;
+pub(crate) use self::figures::Figures;
 pub use figures::{LinkStatus, PartitionLag};
 
 use self::core::{Command, Core, Event, Told};
-use self::figures::Figures;
 use crate::diverged::Fork;
 use crate::links::Links;
 use crate::peer::{Answer, BaseOffer, Connect, Hello, Peer, Subscription};
@@ -404,7 +404,8 @@ impl Runner {
         for mut task in self.tasks.drain(..) {
             task.join().await;
         }
-        self.shared.figures.lock().hang_up();
+        let now = self.shared.engine.env.clock.monotonic();
+        self.shared.figures.lock().hang_up(now);
     }
 
     fn wait(&mut self, ms: u64) {

@@ -8,6 +8,7 @@ mod groups;
 mod open_diverged;
 mod promote;
 mod replicate;
+mod reset;
 mod roles;
 mod status;
 mod verify;
@@ -22,16 +23,18 @@ pub(crate) use promote::Order;
 pub use promote::Promoted;
 pub(crate) use promote::check_standby;
 pub use replicate::ReplicateRequest;
+pub use reset::{Forgotten, Partner, ResetRequest};
 pub(crate) use roles::publish_in_time;
 pub use verify::{Difference, Verification, VerifiedTable};
 
 use crate::grpc;
 use crate::handover;
 use crate::link::core::Event;
-use crate::link::{Link, LinkStatus, Phase, Shared};
+use crate::link::{Figures, Link, LinkStatus, Phase, Shared};
 use crate::peer::Connect;
 use crate::replicas::Replicas;
-use crate::source::{Replication, SlotStatus};
+use crate::role::ClusterRole;
+use crate::source::{Producer, Replication, SlotStatus};
 use crate::vault::DivergedTransaction;
 use crate::vaults::Vaults;
 use base::{Error, Result, SqlState};
@@ -66,12 +69,25 @@ pub struct Links {
     pub(crate) declaring: tokio::sync::Mutex<()>,
     /// What is known of replicas.
     pub(crate) replicas: Mutex<Replicas>,
+    /// The part that this cluster plays.
+    pub(crate) role: ClusterRole,
+    /// Why what the role orders is not done.
+    pub(crate) role_error: Mutex<Option<String>>,
     this: Weak<Links>,
 }
 
 impl Links {
     /// Takes up all links that the metadata has, and completes what promotions left undone.
     pub async fn open(engine: Arc<Engine>, connect: Arc<dyn Connect>) -> Result<Arc<Links>> {
+        Links::open_as(engine, connect, ClusterRole::default()).await
+    }
+
+    /// As [`Links::open`], of a cluster that plays this part.
+    pub async fn open_as(
+        engine: Arc<Engine>,
+        connect: Arc<dyn Connect>,
+        role: ClusterRole,
+    ) -> Result<Arc<Links>> {
         let vaults = Arc::new(Vaults::new(engine.clone()));
         let links = Arc::new_cyclic(|this: &Weak<Links>| Links {
             replication: Arc::new(Replication::new(engine.clone(), vaults.clone(), this.clone())),
@@ -84,6 +100,8 @@ impl Links {
             heeding: Mutex::default(),
             declaring: tokio::sync::Mutex::default(),
             replicas: Mutex::default(),
+            role,
+            role_error: Mutex::default(),
             this: this.clone(),
         });
         links.keep_watch();
@@ -103,6 +121,7 @@ impl Links {
             links.fence(record);
         }
         links.keep_replicas();
+        links.keep_role();
         Ok(links)
     }
 
@@ -111,8 +130,17 @@ impl Links {
         engine: Arc<Engine>,
         settings: grpc::GrpcSettings,
     ) -> Result<Arc<Links>> {
+        Links::open_grpc_as(engine, settings, ClusterRole::default()).await
+    }
+
+    /// As [`Links::open_as`], over gRPC.
+    pub async fn open_grpc_as(
+        engine: Arc<Engine>,
+        settings: grpc::GrpcSettings,
+        role: ClusterRole,
+    ) -> Result<Arc<Links>> {
         let connect = Arc::new(grpc::GrpcConnect::new(engine.env.clone(), settings));
-        Links::open(engine, connect).await
+        Links::open_as(engine, connect, role).await
     }
 
     /// The gRPC service that answers other clusters' links.
@@ -146,7 +174,7 @@ impl Links {
             connect: self.connect.clone(),
             name: name.to_owned(),
             phase: Mutex::new(Phase::Paused),
-            figures: Mutex::default(),
+            figures: Mutex::new(Figures::new(self.engine.env.clock.monotonic())),
             awaited: tokio::sync::Notify::new(),
             leaving: AtomicBool::new(false),
         });
@@ -254,6 +282,11 @@ impl Links {
     /// All links, as their sources see them.
     pub fn slots(&self) -> Vec<SlotStatus> {
         self.replication.slots()
+    }
+
+    /// What is sent to each target of the databases here.
+    pub fn producers(&self) -> Vec<Producer> {
+        self.replication.producers()
     }
 
     /// What is in a database's vault.

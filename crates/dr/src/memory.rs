@@ -29,8 +29,8 @@ pub struct Call {
     pub from: String,
     /// The address called.
     pub to: String,
-    /// `connect`, `hello`, `subscribe`, `batch`, `ack`, `positions`, `handover`, `invite`, `compare`,
-    /// `verify`, `content`, `fetch` or `save_diverged`.
+    /// `connect`, `hello`, `subscribe`, `batch`, `ack`, `positions`, `handover`, `invite`,
+    /// `databases`, `compare`, `verify`, `content`, `fetch` or `save_diverged`.
     pub what: &'static str,
     /// Whose stream it is (`subscribe` and `batch`).
     pub partition: Option<u16>,
@@ -232,6 +232,10 @@ impl Peer for MemoryPeer {
 
     async fn invite(&self, invitation: Invitation) -> Result<Invited> {
         self.wire.call("invite", self.replication.invite(invitation, &self.user)).await
+    }
+
+    async fn databases(&self) -> Result<Vec<String>> {
+        self.wire.call("databases", self.replication.databases()).await
     }
 
     async fn positions(&self, database: &str) -> Result<Positions> {

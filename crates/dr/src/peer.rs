@@ -324,6 +324,8 @@ pub trait Peer: Send + Sync + Debug {
     /// Asks another cluster to follow a database of the asker, who has logged in there as it would
     /// at a source. Safe to repeat.
     async fn invite(&self, invitation: Invitation) -> Result<Invited>;
+    /// The names of the databases that can be followed: primaries that are no branches.
+    async fn databases(&self) -> Result<Vec<String>>;
     /// The difference between what the source has at one moment and what the target has.
     async fn content(&self, request: ContentRequest) -> Result<Content>;
     /// A piece of a base's file; it may be shorter than asked for, and is empty only at the file's

@@ -7,11 +7,14 @@ mod compare;
 mod content;
 mod flow;
 mod handover;
+mod producers;
 mod slots;
 mod stream;
 mod verify;
 
 pub(crate) use flow::Flow;
+use flow::Terms;
+pub use producers::{Producer, ProducerMode, ProducerPartition};
 pub use slots::SlotStatus;
 
 use crate::auth::Door;
@@ -70,6 +73,9 @@ impl Replication {
 
     /// See [`Peer::hello`](crate::peer::Peer::hello).
     pub async fn hello(&self, request: HelloRequest) -> Result<Hello> {
+        if let Some(links) = self.links.upgrade() {
+            links.check_takes_links()?;
+        }
         let version = request.format_version;
         if version > FORMAT_VERSION {
             return Err(Error::unsupported(format!("replicating to format {version}"))
@@ -182,8 +188,23 @@ impl Replication {
 
     /// See [`Peer::invite`](crate::peer::Peer::invite).
     pub async fn invite(&self, invitation: Invitation, who: &str) -> Result<Invited> {
-        let links = self.links.upgrade().ok_or_else(|| Error::internal("shutting down"))?;
+        let links = self.links()?;
+        links.check_takes_links()?;
         links.invited(invitation, who).await
+    }
+
+    /// See [`Peer::databases`](crate::peer::Peer::databases).
+    pub async fn databases(&self) -> Result<Vec<String>> {
+        self.links()?.check_takes_links()?;
+        Ok(self.engine.meta.read(|s| {
+            let offered =
+                |d: &&meta::Database| d.state == DatabaseState::Primary && d.branch.is_none();
+            s.databases.values().filter(offered).map(|d| d.name.clone()).collect()
+        }))
+    }
+
+    fn links(&self) -> Result<Arc<Links>> {
+        self.links.upgrade().ok_or_else(|| Error::internal("shutting down"))
     }
 
     /// See [`Peer::save_diverged`](crate::peer::Peer::save_diverged).

@@ -23,6 +23,11 @@ const COUNTERS_MAGIC: [u8; 4] = *b"APCC";
 const VERSION: u8 = 1;
 /// Descriptors of tables with indexes: a program that does not know these must not write rows.
 const WITH_INDEXES: u8 = 2;
+/// Descriptors of tables that are not replicated: a program that does not know of such would send
+/// their rows.
+const LOCAL: u8 = 3;
+/// Counters of a database in which replicated tables are chosen.
+const WITH_CHOICE: u8 = 2;
 pub(crate) const COLUMN_ID: u32 = 1;
 const COLUMN_NAME: u32 = 2;
 pub(crate) const COLUMN_BLOB: u32 = 3;
@@ -51,14 +56,18 @@ pub fn is_counters(row: &Row) -> bool {
 
 /// A descriptor as a row.
 pub fn encode(t: &TableDescriptor) -> Row {
-    let version = if t.indexes.is_empty() { VERSION } else { WITH_INDEXES };
+    let version = match (t.storage.is_local(), t.indexes.is_empty()) {
+        (true, _) => LOCAL,
+        (false, true) => VERSION,
+        (false, false) => WITH_INDEXES,
+    };
     let blob = envelope::seal(DESCRIPTOR_MAGIC, version, &TableProto::from(t).encode_to_vec());
     catalog_row(t.id.0.into(), &format!("{}.{}", t.schema, t.name), blob)
 }
 
 /// A descriptor from its row.
 pub fn decode(row: &Row) -> Result<TableDescriptor> {
-    let payload = blob_up_to(WITH_INDEXES, row, DESCRIPTOR_MAGIC, "table descriptor")?;
+    let payload = blob_up_to(LOCAL, row, DESCRIPTOR_MAGIC, "table descriptor")?;
     TableProto::decode(payload)
         .map_err(|e| Error::corrupt(format!("corrupt table descriptor: {e}")))?
         .into_table()
@@ -71,27 +80,33 @@ pub struct Counters {
     pub next_table: u32,
     /// The next key space's id.
     pub next_storage: u32,
+    /// Tables are replicated to other clusters only if somebody says so.
+    pub chosen_only: bool,
 }
 
 impl Default for Counters {
     fn default() -> Counters {
-        Counters { next_table: 1, next_storage: StorageId::FIRST_USER.0 }
+        Counters { next_table: 1, next_storage: StorageId::FIRST_USER.0, chosen_only: false }
     }
 }
 
 impl Counters {
     /// As a row.
     pub fn encode(&self) -> Row {
-        let proto = CountersProto { next_table: self.next_table, next_storage: self.next_storage };
-        let blob = envelope::seal(COUNTERS_MAGIC, VERSION, &proto.encode_to_vec());
+        let Counters { next_table, next_storage, chosen_only } = *self;
+        let proto = CountersProto { next_table, next_storage, chosen_only };
+        let version = if chosen_only { WITH_CHOICE } else { VERSION };
+        let blob = envelope::seal(COUNTERS_MAGIC, version, &proto.encode_to_vec());
         catalog_row(0, "counters", blob)
     }
 
     /// From its row.
     pub fn decode(row: &Row) -> Result<Counters> {
-        let proto = CountersProto::decode(blob(row, COUNTERS_MAGIC, "catalog counters")?)
+        let blob = blob_up_to(WITH_CHOICE, row, COUNTERS_MAGIC, "catalog counters")?;
+        let proto = CountersProto::decode(blob)
             .map_err(|e| Error::corrupt(format!("corrupt catalog counters: {e}")))?;
-        Ok(Counters { next_table: proto.next_table, next_storage: proto.next_storage })
+        let CountersProto { next_table, next_storage, chosen_only } = proto;
+        Ok(Counters { next_table, next_storage, chosen_only })
     }
 }
 
@@ -125,6 +140,8 @@ struct CountersProto {
     next_table: u32,
     #[prost(uint32, tag = "2")]
     next_storage: u32,
+    #[prost(bool, tag = "3")]
+    chosen_only: bool,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

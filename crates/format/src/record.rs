@@ -194,6 +194,29 @@ impl Record {
         Ok(record)
     }
 
+    /// The payload of a frame without what stays in its cluster; `None` if there is nothing to leave
+    /// out. The record keeps its place: what is left of it may be empty.
+    ///
+    /// # Errors
+    /// A payload that is no record.
+    pub fn without_local(kind: u8, payload: &Bytes) -> Result<Option<Bytes>> {
+        if !matches!(kind, 1 | STAGE | 3) {
+            return Ok(None);
+        }
+        let stays = |op: &Op| crate::key::storage_of(&op.key).is_local();
+        let mut record = Record::decode(kind, payload)?;
+        let (Record::Txn { ops, .. } | Record::Stage { ops, .. } | Record::Prepare { ops, .. }) =
+            &mut record
+        else {
+            return Ok(None);
+        };
+        if !ops.iter().any(stays) {
+            return Ok(None);
+        }
+        ops.retain(|op| !stays(op));
+        Ok(Some(record.encode()))
+    }
+
     fn ops(&self) -> &[Op] {
         match self {
             Record::Txn { ops, .. } | Record::Stage { ops, .. } | Record::Prepare { ops, .. } => {

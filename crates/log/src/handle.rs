@@ -216,6 +216,12 @@ impl Log {
         inner.index.streams.get(&id).map_or_else(EpochHistory::default, |s| s.history())
     }
 
+    /// Bytes of the records that are still there from one position up to, and without, another.
+    pub fn bytes_between(&self, id: LogId, from: Lsn, to: Lsn) -> u64 {
+        let inner = self.shared().inner.lock();
+        inner.index.streams.get(&id).map_or(0, |stream| stream.bytes_between(from, to))
+    }
+
     /// Safe frames from a position on, up to `max_bytes` of them but at least one if there is one.
     /// Blocks while it reads; checks every frame. Fails with `OBJECT_NOT_IN_PREREQUISITE_STATE` if
     /// the position was trimmed.

@@ -189,6 +189,13 @@ impl Stream {
         self.first = Some(Lsn(first.0 + gone as u64));
     }
 
+    /// Bytes of the frames still there from one position up to, and without, another.
+    pub(crate) fn bytes_between(&self, from: Lsn, to: Lsn) -> u64 {
+        let at = |lsn: Lsn| (lsn.0.saturating_sub(self.first().0) as usize).min(self.places.len());
+        let (from, to) = (at(from), at(to));
+        self.places.range(from.min(to)..to).map(|place| u64::from(place.length)).sum()
+    }
+
     /// The place of a frame still there.
     pub(crate) fn place(&self, lsn: Lsn) -> Option<Place> {
         let first = self.first?;

@@ -96,6 +96,9 @@ fn step(state: &mut State, command: Command) -> Result<Response> {
         Command::DropSlot { database, name, reason, at_ms } => {
             links::drop_slot(state, database, &name, reason, at_ms)
         }
+        Command::ForgetPartner { database, cluster, detail, at_ms, by } => {
+            links::forget(state, database, cluster, detail, at_ms, by)
+        }
         Command::OracleBound(bound) => {
             state.oracle_bound = state.oracle_bound.max(bound);
             Ok(Response::Done)

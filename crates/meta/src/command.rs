@@ -259,6 +259,20 @@ pub enum Command {
         /// When.
         at_ms: u64,
     },
+    /// Forgets a cluster that follows a database, or was to: its slots, given up or not, a handover
+    /// to it whose end it has not heard of, and that replicas are to run there.
+    ForgetPartner {
+        /// Which database.
+        database: DatabaseId,
+        /// The cluster.
+        cluster: ClusterId,
+        /// What is given up by it, for people.
+        detail: String,
+        /// When.
+        at_ms: u64,
+        /// Who ordered it.
+        by: Option<String>,
+    },
     /// Reserves timestamps up to here. Never goes back.
     OracleBound(Timestamp),
     /// Adds an event.
@@ -410,6 +424,9 @@ pub struct NewDatabase {
     /// For a branch.
     #[serde(default)]
     pub branch: Option<Branch>,
+    /// It is noted in [`State::attached`](crate::State::attached).
+    #[serde(default)]
+    pub attached: bool,
 }
 
 /// What a command answers.

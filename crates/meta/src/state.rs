@@ -57,6 +57,10 @@ pub struct State {
     /// Settings that new sessions of all databases begin with.
     #[serde(default)]
     pub settings: BTreeMap<String, String>,
+    /// Which databases were made here because this cluster follows another one with all that it
+    /// has, by name; also those that were promoted or dropped since.
+    #[serde(default)]
+    pub attached: BTreeMap<String, DatabaseId>,
     /// From where who may connect, by name.
     #[serde(default)]
     pub address_rules: BTreeMap<String, AddressRule>,
@@ -249,6 +253,16 @@ impl Database {
     pub fn is_passing(&self) -> bool {
         let drill = self.branch.as_ref().is_some_and(|b| b.purpose == Purpose::Drill);
         self.state == DatabaseState::Branching || drill
+    }
+
+    /// True if a standby that was not given up could have been promoted since the last promotion.
+    pub fn is_followed(&self) -> bool {
+        self.slots.values().any(|slot| slot.dropped.is_none() && self.can_promote(slot))
+    }
+
+    /// True if the target that owns a slot could have been promoted since the last promotion.
+    pub fn can_promote(&self, slot: &Slot) -> bool {
+        slot.replicated > self.promotion.as_ref().map_or(Timestamp::ZERO, |p| p.cut)
     }
 
     /// The lowest log position of `partition` that some slot still needs; `None` if no slot does.
@@ -479,6 +493,7 @@ impl State {
             dropped_roles: Vec::new(),
             roles_changed: Timestamp::ZERO,
             settings: BTreeMap::new(),
+            attached: BTreeMap::new(),
             address_rules: BTreeMap::new(),
             history: Vec::new(),
             events: 0,

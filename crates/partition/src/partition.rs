@@ -326,6 +326,11 @@ impl Partition {
         inner.durable_closed
     }
 
+    /// The newest commit in it.
+    pub fn last_commit(&self) -> Timestamp {
+        self.inner.lock().order.last_commit()
+    }
+
     /// The largest timestamp this partition knows of.
     pub fn newest_timestamp(&self) -> Timestamp {
         let inner = self.inner.lock();

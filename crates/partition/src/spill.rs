@@ -92,6 +92,11 @@ impl Partition {
         state.manifests().iter().map(|m| m.replay_from).min().unwrap_or(Lsn(1))
     }
 
+    /// Bytes of the log that is still there from one position up to, and without, another.
+    pub fn log_bytes(&self, from: Lsn, to: Lsn) -> u64 {
+        self.log.bytes_between(self.settings.log_id, from, to)
+    }
+
     /// Lets the log go before a position.
     pub fn trim(&self, keep_from: Lsn) {
         self.log.trim(self.settings.log_id, keep_from);

@@ -102,6 +102,9 @@ pub(crate) fn show(r: &mut Reader<'_>) -> Result<Option<Command>> {
 }
 
 pub(crate) fn reset(r: &mut Reader<'_>) -> Result<Option<Command>> {
+    if r.peek_word() == Some("replication") {
+        return Ok(None);
+    }
     if r.eat("all") {
         return Ok(Some(Command::Reset(None)));
     }

@@ -118,7 +118,7 @@ pub async fn alter(database: &Arc<Database>, name: &str, change: Change) -> Resu
         Change::Truncate => {
             table.storage = txn.next_storage_id().await?;
             for index in &mut table.indexes {
-                index.storage = txn.next_index_storage_id().await?;
+                index.storage = txn.next_index_storage_id(table.storage).await?;
             }
             txn.put_table(&table).await?;
         }

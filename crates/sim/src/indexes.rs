@@ -34,7 +34,7 @@ pub async fn add(
     table.indexes.push(IndexDescriptor {
         id,
         name: name.to_owned(),
-        storage: txn.next_index_storage_id().await?,
+        storage: txn.next_index_storage_id(table.storage).await?,
         columns: columns.iter().map(column).collect(),
         unique,
         constraint: false,

@@ -122,6 +122,7 @@ impl Engine {
         let of = self.record(&order.source)?;
         let branch = Branch { of: of.id, name: of.name.clone(), cut, purpose: order.purpose };
         self.meta.apply(Command::CreateDatabase(NewDatabase {
+            attached: false,
             name: order.name.clone(),
             line: self.new_line(),
             partitions: u16::try_from(of.partitions.len()).unwrap_or(u16::MAX),

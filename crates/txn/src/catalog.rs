@@ -233,9 +233,23 @@ impl Transaction {
         Ok(StorageId(counters.next_storage))
     }
 
-    /// A key space for an index.
-    pub async fn next_index_storage_id(&mut self) -> Result<StorageId> {
-        Ok(self.next_storage_id().await?.of_index())
+    /// A key space for a table that is made: it stays in this cluster if replicated tables are
+    /// chosen.
+    pub async fn next_table_storage_id(&mut self) -> Result<StorageId> {
+        let counters = self.count(|c| c.next_storage += 1).await?;
+        Ok(StorageId(counters.next_storage).with_local(counters.chosen_only))
+    }
+
+    /// A key space for an index of a table with this one.
+    pub async fn next_index_storage_id(&mut self, table: StorageId) -> Result<StorageId> {
+        Ok(self.next_storage_id().await?.with_local(table.is_local()).of_index())
+    }
+
+    /// From now on tables that are made are replicated only if somebody says so, or all are again.
+    /// True if that is news.
+    pub async fn choose_tables(&mut self, chosen_only: bool) -> Result<bool> {
+        let before = self.count(|c| c.chosen_only = chosen_only).await?;
+        Ok(before.chosen_only != chosen_only)
     }
 
     async fn count(&mut self, advance: impl FnOnce(&mut Counters)) -> Result<Counters> {

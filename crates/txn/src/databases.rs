@@ -18,6 +18,7 @@ impl Engine {
     ) -> Result<Arc<Database>> {
         let epoch = Epoch::default().successor(self.cluster(), self.node());
         self.add_database(NewDatabase {
+            attached: false,
             name: name.to_owned(),
             line: self.new_line(),
             partitions,

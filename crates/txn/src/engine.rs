@@ -5,9 +5,7 @@ use crate::gate::GateRequest;
 use crate::oracle::Oracle;
 use crate::room::Room;
 use crate::settings::EngineSettings;
-use base::{
-    ClusterId, DatabaseId, Epoch, Error, LineId, LogId, NodeId, Result, SqlState, Timestamp,
-};
+use base::{ClusterId, DatabaseId, Epoch, Error, LineId, LogId, NodeId, Result, SqlState};
 use env::{DiskLock, Env, TaskHandle};
 use log::Log;
 use meta::{Command, DatabaseState, Gate, HistoryRow, Meta, Purpose};
@@ -120,11 +118,37 @@ impl Engine {
 
     /// Keeps writers out of a primary with followers: while it was down, one may have been promoted.
     fn check_after_restart(&self, record: &meta::Database, database: &Database) {
-        let followed = promotable(record).next().is_some();
-        if self.settings.restart_check && followed && record.gate.is_none() {
+        if self.settings.restart_check && record.is_followed() && record.gate.is_none() {
             database.writers.close(CHECKING);
             self.note(database.name(), "fenced", CHECKING);
         }
+    }
+
+    /// True while a primary takes no writes because it has not heard from its standbys since it was
+    /// restarted.
+    pub fn awaits_standby(&self, database: &Database) -> bool {
+        database.gated().as_deref() == Some(CHECKING)
+    }
+
+    /// True if none is left of those who could have been promoted and have not said otherwise.
+    pub fn all_agreed(&self, record: &meta::Database) -> bool {
+        let agreed = self.agreed.lock();
+        promotable(record).all(|slot| agreed.contains(&(record.id, slot.clone())))
+    }
+
+    /// Somebody has given up standbys of a primary: opens it if it waits for one of them since a
+    /// restart, and for no other one. True if it did.
+    ///
+    /// # Errors
+    /// If there is no such database.
+    pub fn await_no_more(&self, name: &str) -> Result<bool> {
+        let (record, database) = (self.record(name)?, self.database(name)?);
+        if !self.awaits_standby(&database) || !self.all_agreed(&record) {
+            return Ok(false);
+        }
+        database.writers.open();
+        self.note(name, "unfenced", "every standby that it waited for was given up by order");
+        Ok(true)
     }
 
     /// Notes an event that this node itself is the author of.
@@ -139,15 +163,12 @@ impl Engine {
     /// have been promoted, what [`EngineSettings::restart_check`] closed opens: one that agrees says
     /// nothing about the others.
     pub fn standby_seen(&self, database: &Database, slot: &str) {
-        if database.gated().as_deref() != Some(CHECKING) {
+        if !self.awaits_standby(database) {
             return;
         }
-        let id = database.id();
-        self.agreed.lock().insert((id, slot.to_owned()));
+        self.agreed.lock().insert((database.id(), slot.to_owned()));
         let Ok(record) = self.record(database.name()) else { return };
-        let agreed = self.agreed.lock();
-        if promotable(&record).all(|slot| agreed.contains(&(id, slot.clone()))) {
-            drop(agreed);
+        if self.all_agreed(&record) {
             tracing::info!(database = database.name(), "its standbys agree: open for writes");
             database.writers.open();
             self.note(database.name(), "unfenced", "its standbys know of no later promotion");
@@ -300,7 +321,6 @@ impl Engine {
 
 /// The slots of a primary whose targets could have been promoted in its place, as far as is known.
 fn promotable(record: &meta::Database) -> impl Iterator<Item = &String> {
-    let since = record.promotion.as_ref().map_or(Timestamp::ZERO, |p| p.cut);
-    let live = move |slot: &meta::Slot| slot.dropped.is_none() && slot.replicated > since;
+    let live = |slot: &meta::Slot| slot.dropped.is_none() && record.can_promote(slot);
     record.slots.iter().filter(move |(_, slot)| live(slot)).map(|(name, _)| name)
 }

@@ -64,6 +64,12 @@ pub struct StartArgs {
     /// How much it reads for that in a second [default: 16MiB]
     #[arg(long, value_name = "SIZE")]
     pub verify_pace: Option<String>,
+    /// none: takes no links of other clusters; master; replica: follows all of dr-source [default: master]
+    #[arg(long, value_name = "ROLE")]
+    pub dr_role: Option<String>,
+    /// What a replica follows (better: ANTIPODE_DR_SOURCE or the file, if it has a password)
+    #[arg(long, value_name = "USER[:PASSWORD]@HOST[:PORT]")]
+    pub dr_source: Option<String>,
     /// TOML file with any of these settings (also ANTIPODE_CONFIG)
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -95,6 +101,8 @@ impl StartArgs {
             ("slot-retention", &self.slot_retention),
             ("verify-interval", &self.verify_interval),
             ("verify-pace", &self.verify_pace),
+            ("dr-role", &self.dr_role),
+            ("dr-source", &self.dr_source),
         ]
         .into_iter()
         .filter_map(|(name, value)| value.as_deref().map(|v| (name, v)))

@@ -114,6 +114,11 @@ impl Layers {
         self.mistakes.push(format!("{place} is not a setting{tip}"));
     }
 
+    /// A value as it was given, if it was.
+    pub fn given(&self, name: &str) -> Option<Given> {
+        self.values.get(name).cloned()
+    }
+
     /// A value that must be there.
     pub fn required(&mut self, name: &'static str, meaning: &str) -> Option<Given> {
         let given = self.values.get(name).cloned();

@@ -16,13 +16,15 @@ mod read;
 
 pub use flags::StartArgs;
 
+use crate::start::ADMIN_DATABASE;
 use base::ClusterId;
+use dr::ClusterRole;
 use layers::Layers;
 use std::path::PathBuf;
 use std::time::Duration;
 
 /// The names of all settings, as in the TOML file; `--name` and `ANTIPODE_NAME` follow from them.
-pub const NAMES: [&str; 19] = [
+pub const NAMES: [&str; 21] = [
     "cluster-id",
     "name",
     "data",
@@ -42,6 +44,8 @@ pub const NAMES: [&str; 19] = [
     "slot-retention",
     "verify-interval",
     "verify-pace",
+    "dr-role",
+    "dr-source",
 ];
 
 /// A certificate and its private key, both PEM files.
@@ -54,7 +58,7 @@ pub struct TlsFiles {
 }
 
 /// The settings of one node.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     /// Which cluster this node belongs to. Written into the data folder at the first start.
     pub cluster_id: ClusterId,
@@ -93,6 +97,8 @@ pub struct Settings {
     pub verify_interval: Option<Duration>,
     /// How many bytes it reads for that in a second. Default 16 MiB.
     pub verify_pace: u64,
+    /// The part it plays between clusters. Default: other clusters may follow its databases.
+    pub dr_role: ClusterRole,
 }
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -129,6 +135,7 @@ impl Settings {
         let slot_retention = layers.optional("slot-retention", read::time);
         let verify_interval = layers.optional("verify-interval", read::time);
         let verify_pace = layers.optional("verify-pace", |t| read::bytes(t, 1 << 10));
+        let dr_role = dr_role(&mut layers);
         let (Some(cluster_id), Some(data), true) = (cluster_id, data, layers.mistakes.is_empty())
         else {
             return Err(layers.mistakes);
@@ -153,8 +160,39 @@ impl Settings {
             slot_retention: some(slot_retention.unwrap_or(7 * DAY)),
             verify_interval: some(verify_interval.unwrap_or(DAY)),
             verify_pace: verify_pace.unwrap_or(16 << 20),
+            dr_role,
         })
     }
+}
+
+/// The role, with the source that goes with it.
+fn dr_role(layers: &mut Layers) -> ClusterRole {
+    let (given, source) = (layers.given("dr-role"), layers.given("dr-source"));
+    let role = layers.optional("dr-role", read::dr_role);
+    if given.is_some() && role.is_none() {
+        // What is wrong is told already.
+        return ClusterRole::Master;
+    }
+    match (role.unwrap_or(read::Role::Master), source) {
+        (read::Role::Replica, Some(given)) => match read::dr_source(&given.text) {
+            Ok(source) => {
+                return ClusterRole::Replica { source, except: vec![ADMIN_DATABASE.to_owned()] };
+            }
+            // Not its text: there may be a password in it.
+            Err(why) => layers.mistakes.push(format!("{} {why}", given.origin)),
+        },
+        (read::Role::Replica, None) => {
+            layers.required("dr-source", "what a replica follows: user:password@host:port");
+        }
+        (role, Some(given)) => layers.mistakes.push(format!(
+            "{} is given but dr-role is {}: only a replica has a source",
+            given.origin,
+            if role == read::Role::None { "none" } else { "master" }
+        )),
+        (read::Role::None, None) => return ClusterRole::None,
+        (read::Role::Master, None) => {}
+    }
+    ClusterRole::Master
 }
 
 #[cfg(test)]

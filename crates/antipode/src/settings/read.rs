@@ -2,6 +2,7 @@
 
 use crate::words;
 use base::ClusterId;
+use meta::Source;
 use std::time::Duration;
 
 /// 0 to 127.
@@ -50,6 +51,40 @@ pub fn advertise(text: &str) -> Result<(String, u16), String> {
         return Err(wrong());
     }
     Ok((format!("{tls}{host}"), port))
+}
+
+/// What `dr-role` can be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// No links.
+    None,
+    /// Links of others.
+    Master,
+    /// A link to another one.
+    Replica,
+}
+
+/// `none`, `master` or `replica`.
+pub fn dr_role(text: &str) -> Result<Role, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "none" => Ok(Role::None),
+        "master" => Ok(Role::Master),
+        "replica" => Ok(Role::Replica),
+        _ => Err("is not a role (none, master or replica)".into()),
+    }
+}
+
+/// `user[:password]@[https://]host[:port]`; the password may have any characters.
+pub fn dr_source(text: &str) -> Result<Source, String> {
+    let wrong = || "is not a source (like root:password@db.example.org:5432)".to_string();
+    let (login, address) = text.rsplit_once('@').ok_or_else(wrong)?;
+    let (user, password) = login.split_once(':').unwrap_or((login, ""));
+    let (host, port) = advertise(address).map_err(|_| wrong())?;
+    if user.is_empty() {
+        return Err(wrong());
+    }
+    let (user, password) = (user.to_owned(), password.to_owned());
+    Ok(Source { host, port, user, password, database: String::new() })
 }
 
 /// A size of at least `least` bytes.

@@ -108,3 +108,32 @@ fn kubernetes_variables_are_left_alone() {
         [("ANTIPODE_PORT", "tcp://10.0.0.1:5432"), ("ANTIPODE_SERVICE_HOST", "10.0.0.1")];
     assert!(load(&args(None), &injected).is_ok());
 }
+
+#[test]
+fn a_replica_needs_a_source_and_nobody_else_has_one() {
+    let with = |role: Option<&str>, source: Option<&str>| {
+        let text = |t: &str| t.to_owned();
+        load(&StartArgs { dr_role: role.map(text), dr_source: source.map(text), ..args(None) }, &[])
+    };
+    assert_eq!(with(None, None).unwrap().dr_role, ClusterRole::Master);
+    assert_eq!(with(Some("none"), None).unwrap().dr_role, ClusterRole::None);
+    let replica = with(Some("replica"), Some("root:p:w@d@https://east:5433")).unwrap().dr_role;
+    let ClusterRole::Replica { source, except } = &replica else { panic!("{replica:?}") };
+    assert_eq!((source.user.as_str(), source.password.as_str()), ("root", "p:w@d"));
+    assert_eq!((source.host.as_str(), source.port), ("https://east", 5433));
+    assert_eq!(except, &["antipode"]);
+    assert!(!format!("{replica:?}").contains("p:w"), "{replica:?}");
+    for (role, source, told) in [
+        (Some("replica"), None, "dr-source is missing: give --dr-source, ANTIPODE_DR_SOURCE"),
+        (Some("master"), Some("root@east"), "flag --dr-source is given but dr-role is master"),
+        (Some("none"), Some("root@east"), "flag --dr-source is given but dr-role is none"),
+        (None, Some("root@east"), "flag --dr-source is given but dr-role is master"),
+        (Some("slave"), Some("root@east"), "\"slave\" is not a role (none, master or replica)"),
+        (Some("replica"), Some("top-secret"), "flag --dr-source is not a source"),
+    ] {
+        let mistakes = with(role, source).unwrap_err();
+        assert_eq!(mistakes.len(), 1, "{mistakes:?}");
+        assert!(mistakes[0].contains(told), "{mistakes:?}");
+        assert!(!mistakes[0].contains("top-secret"), "{mistakes:?}");
+    }
+}

@@ -148,7 +148,10 @@ async fn open(
     let own = (!address.ip().is_unspecified()).then(|| (address.ip().to_string(), address.port()));
     let advertise = settings.advertise.clone().or(own);
     let grpc = GrpcSettings { ca_pem: authorities, advertise };
-    let links = Links::open_grpc(engine.clone(), grpc).await?;
+    let links = Links::open_grpc_as(engine.clone(), grpc, settings.dr_role.clone()).await?;
+    if let Some(promoted) = links.role().promoted {
+        tracing::info!("promoted (database {promoted} is a primary here): dr-role is of no effect");
+    }
     Ok((engine, links))
 }
 

@@ -23,6 +23,7 @@ mod rounds;
 mod tls;
 mod vault;
 mod verbs;
+mod voter;
 mod walkthrough;
 
 /// The program under test.

@@ -185,6 +185,11 @@ impl Peer for GrpcPeer {
         self.client.clone().invite(request).await.map_err(broken)?.into_inner().try_into()
     }
 
+    async fn databases(&self) -> Result<Vec<String>> {
+        let request = self.request(wire::Empty {});
+        Ok(self.client.clone().databases(request).await.map_err(broken)?.into_inner().names)
+    }
+
     async fn positions(&self, database: &str) -> Result<Positions> {
         let request = self.request(wire::Named { database: database.to_owned() });
         Ok(self.client.clone().positions(request).await.map_err(broken)?.into_inner().into())

@@ -98,6 +98,15 @@ impl replication_server::Replication for Service {
         Ok(Response::new(invited.into()))
     }
 
+    async fn databases(
+        &self,
+        request: Request<wire::Empty>,
+    ) -> Result<Response<wire::Databases>, Status> {
+        self.check(request)?;
+        let names = self.replication.databases().await.map_err(status)?;
+        Ok(Response::new(wire::Databases { names }))
+    }
+
     async fn positions(
         &self,
         request: Request<wire::Named>,

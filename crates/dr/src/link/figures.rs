@@ -1,11 +1,14 @@
 //! A link's figures, as honest as they can be: exact in records, estimated (from what was received)
 //! in rows, transactions and bytes, unknown where the source cannot be heard.
 
+mod meter;
+
 use crate::peer::FrameBatch;
 use base::{Lsn, Timestamp};
 use format::frame::Frame;
 use format::record::Record;
 use meta::DatabaseState;
+use meter::Meter;
 use std::time::Duration;
 
 /// A partition that was not heard of for so long is not connected.
@@ -61,6 +64,10 @@ pub struct LinkStatus {
     pub received_records: u64,
     /// Received lately.
     pub bytes_per_second: u64,
+    /// The same over the last minute, or since the link began.
+    pub bytes_per_second_1m: u64,
+    /// The same over the last five minutes.
+    pub bytes_per_second_5m: u64,
     /// When the lag will be gone at this pace, if it shrinks.
     pub catch_up_ms: Option<u64>,
     /// How it got on when it last had to make up for something: `by log`, `by content` or `full
@@ -91,6 +98,12 @@ pub struct PartitionLag {
     pub source_end: Option<Lsn>,
     /// Newest closed timestamp here.
     pub closed: Timestamp,
+    /// It was heard of in the last seconds.
+    pub covered: bool,
+    /// The newest commit that was received.
+    pub received_at: Timestamp,
+    /// The newest commit, as far as known, that was received, is durable, and can be read.
+    pub applied_at: Timestamp,
 }
 
 /// What a partition's stream told last.
@@ -121,6 +134,7 @@ pub(crate) struct Figures {
     shipped: u64,
     window: Option<(Duration, u64)>,
     pace: u64,
+    meter: Meter,
 }
 
 /// What was known of the source when it was last heard.
@@ -151,6 +165,13 @@ pub(crate) struct Lag {
 }
 
 impl Figures {
+    /// Of a link that begins now.
+    pub fn new(now: Duration) -> Figures {
+        let mut figures = Figures::default();
+        figures.meter.note(now, 0);
+        figures
+    }
+
     /// A connection begins to stream.
     pub fn begin(&mut self, partitions: usize) {
         self.heard = vec![None; partitions];
@@ -159,7 +180,8 @@ impl Figures {
     }
 
     /// The connection is over.
-    pub fn hang_up(&mut self) {
+    pub fn hang_up(&mut self, now: Duration) {
+        self.meter.settle(now, self.wire_bytes);
         self.heard.iter_mut().for_each(|h| *h = None);
         self.pace = 0;
         self.window = None;
@@ -251,6 +273,7 @@ impl Figures {
 
     /// Measures the pace.
     pub fn tick(&mut self, now: Duration) {
+        self.meter.note(now, self.wire_bytes);
         let (since, bytes) = *self.window.get_or_insert((now, self.wire_bytes));
         let span = now.saturating_sub(since);
         if span >= WINDOW {
@@ -261,6 +284,17 @@ impl Figures {
 
     pub fn received(&self) -> (u64, u64, u64) {
         (self.wire_bytes, self.records, self.pace)
+    }
+
+    /// Bytes received in a second, on average over a time up to now.
+    pub fn rate(&self, now: Duration, over: Duration) -> u64 {
+        self.meter.rate(now, over, self.wire_bytes)
+    }
+
+    /// True if a partition was heard of lately.
+    pub fn covers(&self, index: usize, now: Duration) -> bool {
+        let heard = self.heard.get(index).and_then(Option::as_ref);
+        heard.is_some_and(|h| now.saturating_sub(h.at) < SILENT)
     }
 
     pub fn copy(&self) -> Option<(u64, u64)> {
@@ -368,7 +402,7 @@ mod tests {
         f.heard(1, Lsn(7), &batch(7, 1_000, 800), Duration::from_secs(2));
         let known = f.known(&[Lsn(6), Lsn(7)], Duration::from_secs(2)).unwrap();
         assert_eq!((known.fresh, known.records, known.transactions), (true, 3, 3));
-        f.hang_up();
+        f.hang_up(Duration::from_secs(3));
         f.begin(2);
         let known = f.known(&[Lsn(6), Lsn(7)], Duration::from_secs(60)).unwrap();
         assert_eq!((known.fresh, known.records), (false, 3));

@@ -6,7 +6,8 @@
 //! 2. Range after range of every key space: fingerprints are compared, and where they differ, those
 //!    of smaller ranges; in the smallest ones the source sends the rows whose hashes it was not sent.
 //! 3. The new partitions get the rows that are the same and those that came, as chunks. What only
-//!    this side has, and was committed above the cut of the other side's promotion, is collected.
+//!    this side has, and was committed above the cut of the other side's promotion, is collected. Of
+//!    tables that are not replicated they get what is here.
 //! 4. That goes into both vaults. Then one change of the metadata puts the new partitions in the place
 //!    of the old ones: they are consistent at `T`, and the log is followed from there.
 //!
@@ -47,6 +48,8 @@ struct Rebuild {
     donors: Vec<Arc<Partition>>,
     /// The columns of the source's key spaces.
     layouts: BTreeMap<StorageId, Vec<ColumnLayout>>,
+    /// Those of what is not replicated: that stays as it is here.
+    local: BTreeMap<StorageId, Vec<ColumnLayout>>,
     /// The tables as they are here.
     tables: Tables,
     stranded: Option<stranded::Stranded>,
@@ -94,6 +97,7 @@ pub(super) async fn rebuild(
         session: 0,
         donors: database.local_partitions().to_vec(),
         layouts: BTreeMap::new(),
+        local: BTreeMap::new(),
         tables: Tables::new(),
         stranded: None,
         shipped: AtomicU64::new(0),
@@ -116,7 +120,9 @@ pub(super) async fn rebuild(
     if let Some(first) = this.donors.first() {
         this.tables = tables_of(&Contents::Stored(first.clone())).await?;
     }
-    this.layouts = fingerprint::layouts(this.source_tables().await?.values());
+    let tables = this.source_tables().await?;
+    this.layouts = fingerprint::layouts(tables.values());
+    this.local = fingerprint::local_layouts(tables.values());
     this.stranded = known.map(|known| stranded::Stranded::new(forks, known, &this.donors));
     if this.stranded.as_ref().is_some_and(|s| s.cut() > at) {
         return Err(not_yet("the source has not written down yet what it had when it took over"));
@@ -176,7 +182,11 @@ impl Rebuild {
         let sent = request.size();
         let answer = self.peer.content(request).await?;
         self.shipped.fetch_add(sent + answer.size(), Ordering::Relaxed);
-        self.shared.figures.lock().shipped(answer.size(), sent);
+        let now = self.shared.engine.env.clock.monotonic();
+        let mut figures = self.shared.figures.lock();
+        figures.shipped(answer.size(), sent);
+        figures.tick(now);
+        drop(figures);
         Ok(answer)
     }
 
@@ -223,9 +233,12 @@ impl Rebuild {
         let settings = self.shared.engine.settings().state.clone();
         let begin = move || state::BaseBuilder::begin(&env, dir, settings);
         let builder = self.blocking(begin).await?;
-        let mut tables = Vec::with_capacity(self.layouts.len());
+        let mut tables = Vec::with_capacity(self.layouts.len() + self.local.len());
         for (storage, columns) in &self.layouts {
             tables.push(self.table(index, *storage, columns, &builder).await?);
+        }
+        for (storage, columns) in &self.local {
+            tables.push(self.own(index, *storage, columns, &builder).await?);
         }
         self.look_for_own_tables(index).await?;
         self.blocking(move || builder.finish(header, tables)).await

@@ -79,12 +79,30 @@ pub(super) async fn keep(
     let news = shared.engine.env.blocking(move || vault.add(&kept)).await;
     let news = news.unwrap_or_else(|| Err(Error::internal("saving failed")))?;
     let summary = summary(&parts);
+    let parts = without_local(parts);
     peer.save_diverged(SaveDiverged { database: shared.link()?.source.database, parts, settled })
         .await?;
     if news > 0 {
         shared.note("diverged", summary)?;
     }
     Ok(())
+}
+
+/// What the other side is told: not what was written to tables that are not replicated.
+fn without_local(mut parts: Vec<DivergedPart>) -> Vec<DivergedPart> {
+    let mut local = BTreeSet::new();
+    for part in &mut parts {
+        let before = part.rows.len();
+        part.rows.retain(|row| !format::key::storage_of(&row.raw_key).is_local());
+        local.extend((part.rows.len() < before).then_some(part.txn));
+    }
+    // A part without rows still says that its transaction is complete; if nothing is left of that, there
+    // is nothing to tell.
+    for part in parts.iter().filter(|p| !p.rows.is_empty()) {
+        local.remove(&part.txn);
+    }
+    parts.retain(|part| !local.contains(&part.txn));
+    parts
 }
 
 fn summary(parts: &[DivergedPart]) -> String {
@@ -195,7 +213,10 @@ async fn fetch(
             .unwrap_or_else(|| Err(std::io::Error::other("the write did not end")))
             .map_err(io)?;
         offset += len;
-        shared.figures.lock().copied(len, true);
+        let now = shared.engine.env.clock.monotonic();
+        let mut figures = shared.figures.lock();
+        figures.copied(len, true);
+        figures.tick(now);
     }
     if offset != chunk.bytes || crc != chunk.crc32c {
         disk.remove(&path).map_err(io)?;

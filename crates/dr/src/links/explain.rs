@@ -8,7 +8,7 @@ mod come_back;
 mod group;
 mod promote;
 
-use super::{FailoverRequest, GroupRequest, Links, ReplicateRequest, check_alone};
+use super::{FailoverRequest, GroupRequest, Links, ReplicateRequest, ResetRequest, check_alone};
 use crate::json;
 use base::{Error, Result, SqlState, Timestamp};
 use std::time::Duration;
@@ -35,6 +35,8 @@ pub enum Verb {
     },
     /// `REPLICATE DATABASE …`
     Replicate(ReplicateRequest),
+    /// `RESET REPLICATION TO …`
+    Reset(ResetRequest),
     /// `FAILOVER` or `SWITCHOVER` of a replication group.
     Group(GroupRequest),
     /// `ALTER DATABASE … ALTER REPLICA … PROMOTE …`
@@ -105,7 +107,7 @@ pub struct Explained {
 pub(crate) struct Lines(pub(super) Vec<Explained>);
 
 impl Lines {
-    fn add(&mut self, kind: Kind, item: impl Into<String>, value: impl Into<String>) {
+    pub(super) fn add(&mut self, kind: Kind, item: impl Into<String>, value: impl Into<String>) {
         let (item, value) = (item.into(), value.into());
         self.0.push(Explained { kind, item, value, number: None });
     }
@@ -115,7 +117,7 @@ impl Lines {
         self.add(Kind::Step, n.to_string(), value);
     }
 
-    fn figure(&mut self, kind: Kind, item: &str, number: u64, note: &str) {
+    pub(super) fn figure(&mut self, kind: Kind, item: &str, number: u64, note: &str) {
         let value = if note.is_empty() { number.to_string() } else { format!("{number} {note}") };
         let number = Some(i64::try_from(number).unwrap_or(i64::MAX));
         self.0.push(Explained { kind, item: item.to_owned(), value, number });
@@ -127,7 +129,7 @@ impl Lines {
     }
 
     /// A moment; the number is in milliseconds since 1970.
-    fn moment(&mut self, kind: Kind, item: &str, at: Timestamp, note: &str) {
+    pub(super) fn moment(&mut self, kind: Kind, item: &str, at: Timestamp, note: &str) {
         let value = format!("{}{note}", json::moment(at));
         let number = i64::try_from(at.ms()).ok();
         self.0.push(Explained { kind, item: item.to_owned(), value, number });
@@ -156,6 +158,7 @@ impl Links {
             Verb::Stop { database } => Some((database, "STOP REPLICATING")),
             Verb::PromoteReplica { database, .. } => Some((database, "FAILOVER")),
             Verb::Replicate(_)
+            | Verb::Reset(_)
             | Verb::Group(_)
             | Verb::StartReplica { .. }
             | Verb::DropReplica { .. } => None,
@@ -175,6 +178,7 @@ impl Links {
                 self.explain_come_back(request, &mut lines).await?;
             }
             Verb::Replicate(request) => self.explain_copy(request, &mut lines).await?,
+            Verb::Reset(request) => self.explain_reset(request, &mut lines)?,
             Verb::Group(request) => self.explain_group(request, &mut lines).await?,
             Verb::PromoteReplica { database, name, data_loss } => {
                 self.explain_promote(database, name, *data_loss, &mut lines).await?;

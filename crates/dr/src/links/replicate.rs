@@ -71,10 +71,16 @@ impl Links {
     /// follows this source by difference already; nothing has happened then.
     pub async fn replicate(&self, request: ReplicateRequest, by: &str) -> Result<()> {
         let (links, by) = (self.this()?, by.to_owned());
-        self.apart("replicate", async move { links.make_link(&request, &by).await }).await
+        self.apart("replicate", async move { links.make_link(&request, &by, false).await }).await
     }
 
-    async fn make_link(&self, request: &ReplicateRequest, by: &str) -> Result<()> {
+    /// As [`Links::replicate`], in the caller's task; `attached` if the cluster's role orders it.
+    pub(crate) async fn make_link(
+        &self,
+        request: &ReplicateRequest,
+        by: &str,
+        attached: bool,
+    ) -> Result<()> {
         let _changing = self.changing.lock().await;
         if request.differential {
             return self.come_back(request, by).await;
@@ -86,6 +92,7 @@ impl Links {
         }
         let hello = self.greet(request, None).await?;
         let new = NewDatabase {
+            attached,
             branch: None,
             name: request.database.clone(),
             line: hello.line,

@@ -1,6 +1,9 @@
 //! What a link's figures say at this moment.
 
 use crate::link::{Link, LinkStatus, PartitionLag};
+use std::time::Duration;
+
+const MINUTE: Duration = Duration::from_secs(60);
 
 /// `None` if the link is about to end.
 pub(super) fn of(link: &Link) -> Option<LinkStatus> {
@@ -37,6 +40,8 @@ pub(super) fn of(link: &Link) -> Option<LinkStatus> {
         received_bytes,
         received_records,
         bytes_per_second: pace,
+        bytes_per_second_1m: figures.rate(clock.monotonic(), MINUTE),
+        bytes_per_second_5m: figures.rate(clock.monotonic(), 5 * MINUTE),
         catch_up_ms: (lag.connected && pace > 0).then(|| wire_lag * 1_000 / pace),
         way: figures.shipped_so_far().0,
         shipped_bytes: figures.shipped_so_far().1,
@@ -52,6 +57,9 @@ pub(super) fn of(link: &Link) -> Option<LinkStatus> {
                 durable: p.durable(),
                 source_end: figures.source_end(i),
                 closed: p.closed(),
+                covered: figures.covers(i, clock.monotonic()),
+                received_at: p.last_commit(),
+                applied_at: p.last_commit().min(p.durable_closed()),
             })
             .collect(),
     })

@@ -37,6 +37,14 @@ pub struct Scram {
 #[derive(Clone, Copy, PartialEq, prost::Message)]
 pub struct Empty {}
 
+/// What [`peer::Peer::databases`] answers.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Databases {
+    /// Their names.
+    #[prost(string, repeated, tag = "1")]
+    pub names: Vec<String>,
+}
+
 /// See [`peer::HelloRequest`].
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct HelloRequest {

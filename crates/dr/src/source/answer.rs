@@ -108,7 +108,9 @@ impl Replication {
         diverged: Diverged,
     ) -> Result<Answer> {
         let base = partition.pin_base();
-        let manifest = base.manifest.as_ref().clone();
+        let mut manifest = base.manifest.as_ref().clone();
+        // What is not replicated is of this side alone.
+        manifest.tables.retain(|table| !table.storage.is_local());
         // The log from the base on must stay until the target has it.
         let from = Lsn(manifest.replay_from.0.saturating_sub(1));
         let place = slots::Place { partition: request.partition, from, at: manifest.ts };

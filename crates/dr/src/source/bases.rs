@@ -41,6 +41,11 @@ impl Bases {
         self.last
     }
 
+    /// True if somebody has a base to copy from.
+    pub(super) fn is_copied(&self, owner: &Owner) -> bool {
+        self.pinned.values().any(|p| p.owner == *owner)
+    }
+
     /// Who copies a base: database and slot.
     pub(super) fn whose(&self, pin: u64) -> Result<(DatabaseId, String)> {
         let pinned = self.pinned.get(&pin).ok_or_else(gone)?;

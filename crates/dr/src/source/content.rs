@@ -89,7 +89,9 @@ impl Replication {
             ..b.manifest.as_ref().clone()
         });
         let headers = headers.collect();
-        let bytes = bases.iter().flat_map(|b| b.manifest.chunks()).map(|c| c.bytes).sum();
+        let tables = bases.iter().flat_map(|b| &b.manifest.tables);
+        let sent = tables.filter(|t| !t.storage.is_local()).flat_map(|t| t.files());
+        let bytes = sent.map(|c| c.bytes).sum();
         let now = self.engine.env.clock.monotonic();
         let owner = (database.id(), slot.to_owned());
         let mut pinned = self.pinned.lock();

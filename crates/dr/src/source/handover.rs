@@ -173,7 +173,7 @@ impl Replication {
             password: password.clone(),
             database: database.clone(),
         };
-        let links = self.links.upgrade().ok_or_else(|| Error::internal("shutting down"))?;
+        let links = self.links()?;
         links.follow_new_primary(&request.database, source, request.cluster, receipt).await?;
         if let Some(wanted) = self.handovers.lock().wanted.remove(&record.id) {
             let _ = wanted.tell.send(Ok(receipt.clone()));

@@ -3,7 +3,7 @@
 
 use super::Replication;
 use crate::peer::{Ack, HelloRequest, Mode};
-use base::{Error, Lsn, Result, SqlState, Timestamp};
+use base::{DatabaseId, Error, Lsn, Result, SqlState, Timestamp};
 use meta::{Command, Slot};
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +21,14 @@ pub(super) struct Live {
     replicated: Timestamp,
     seen: Duration,
     saved: Option<Duration>,
+    promotable: bool,
+}
+
+impl Live {
+    /// Its last acknowledgement said that it could be promoted.
+    pub fn is_promotable(&self) -> bool {
+        self.promotable
+    }
 }
 
 /// What a target that copies a base needs of one partition.
@@ -133,6 +141,7 @@ impl Replication {
             let slot = live.entry((database.id(), ack.slot.clone())).or_default();
             slot.seen = now;
             slot.acked = ack.durable.clone();
+            slot.promotable = ack.promotable;
             let due =
                 first || slot.saved.is_none_or(|saved| now.saturating_sub(saved) >= SAVE_EVERY);
             slot.replicated = slot.replicated.max(ack.replicated);
@@ -165,6 +174,13 @@ impl Replication {
         })
     }
 
+    /// Forgets what is known of a slot that the metadata has no more.
+    pub(crate) fn forget_slot(&self, id: DatabaseId, name: &str) {
+        let key = (id, name.to_owned());
+        self.live.lock().remove(&key);
+        self.flows.lock().remove(&key);
+    }
+
     /// All targets of this node's databases.
     pub fn slots(&self) -> Vec<SlotStatus> {
         let mut all = Vec::new();
@@ -177,7 +193,12 @@ impl Replication {
         all
     }
 
-    fn slot_status(&self, database: &Arc<Database>, name: &str, slot: &Slot) -> SlotStatus {
+    pub(super) fn slot_status(
+        &self,
+        database: &Arc<Database>,
+        name: &str,
+        slot: &Slot,
+    ) -> SlotStatus {
         let env = &self.engine.env;
         let live = self.live.lock().get(&(database.id(), name.to_owned())).cloned();
         let mut status = SlotStatus {

@@ -4,6 +4,7 @@ use super::flow::{self, Flow, Terms};
 use crate::peer::FrameBatch;
 use base::{Error, Lsn, Result, SqlState};
 use bytes::Bytes;
+use format::Record;
 use format::frame::encode_batch;
 use futures::StreamExt;
 use futures::stream::BoxStream;
@@ -123,7 +124,13 @@ impl Sender {
     async fn read(&mut self, most: usize) -> Result<Option<Bytes>> {
         let (partition, from) = (self.outlet.partition.clone(), self.next);
         let read = move || -> Result<Option<(Lsn, bool, Bytes)>> {
-            let frames = partition.read_frames(from, most)?;
+            let mut frames = partition.read_frames(from, most)?;
+            for frame in &mut frames {
+                // The record itself goes: positions and histories are the same on both sides.
+                if let Some(rest) = Record::without_local(frame.kind, &frame.payload)? {
+                    frame.payload = rest;
+                }
+            }
             let full = frames.iter().map(|f| f.payload.len()).sum::<usize>() >= most / 2;
             Ok(frames.last().map(|last| (last.lsn, full, encode_batch(&frames))))
         };

@@ -21,7 +21,7 @@ async fn register(database: &Arc<Database>, name: &str) -> (TableId, TableId) {
     table.indexes.push(IndexDescriptor {
         id,
         name: name.to_owned(),
-        storage: txn.next_index_storage_id().await.unwrap(),
+        storage: txn.next_index_storage_id(table.storage).await.unwrap(),
         columns: vec![IndexColumn { column, descending: false, nulls_first: false }],
         unique: false,
         constraint: false,

@@ -2,9 +2,9 @@
 //! that a refusal changes nothing. The picture of it is in docs/states.md.
 
 use crate::world::{BANK, Cluster, open_bank, pair, set};
-use base::{Result, TableDescriptor, Timestamp};
+use base::{ClusterId, Result, TableDescriptor, Timestamp};
 use dr::memory::{Call, Verdict};
-use dr::{AddReplica, FailoverRequest, Verb};
+use dr::{AddReplica, FailoverRequest, Partner, ResetRequest, Verb};
 use env::sim::{World, run};
 use meta::{DatabaseState, Purpose, RemoteServer, ReplicaCommand, ReplicaOptions};
 use std::sync::Arc;
@@ -45,6 +45,8 @@ replica force     | 55000   55000 55000 55000  55000 55000   55000  55000  55000
 replica promote   | 55000   55000 55000 55000  55000 +       55000  55000  55000   55000     +
 replica lossy     | 55000   55000 55000 55000  55000 +       +      +      55000   55000     +
 replica drop      | +       +     +     +      +     +       +      +      +       +         +
+reset             | 55006   55006 55006 =      42704 55000   55000  55000  55000   55000     =
+reset force       | =       =     +     =      42704 55000   55000  55000  55000   55000     =
 ";
 
 const REPLICA: &str = "replica";
@@ -190,6 +192,11 @@ async fn act(scene: &Scene, verb: &str) -> Result<()> {
         }
         "unlock" => links.unlock(BANK, false, "test"),
         "unlock force" => links.unlock(BANK, true, "test"),
+        "reset" | "reset force" => {
+            let other = ClusterId([2, 1][scene.here]);
+            let (partner, force) = (Partner::Id(other), verb == "reset force");
+            links.reset(ResetRequest { partner, force }, "test").await.map(drop)
+        }
         "verify" => links.verify(BANK, "test").await.map(drop),
         "replica start" => links.start_replica(BANK, REPLICA, "test").await.map(drop),
         "replica pause" => links.pause_replica(BANK, REPLICA, "test").await,

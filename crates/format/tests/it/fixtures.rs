@@ -182,6 +182,20 @@ fn catalog_rows_with_indexes() {
 }
 
 #[test]
+fn catalog_rows_of_what_is_not_replicated() {
+    let mut table = table();
+    table.storage = StorageId(100).with_local(true);
+    let row = row::encode(&catalog::encode(&table));
+    assert_eq!(hex(&row), DESCRIPTOR_3);
+    assert_eq!(catalog::decode(&row::decode(&unhex(DESCRIPTOR_3)).unwrap()).unwrap(), table);
+    let counters = Counters { next_table: 5, next_storage: 200, chosen_only: true };
+    assert_eq!(hex(&row::encode(&counters.encode())), COUNTERS_2);
+    assert_eq!(Counters::decode(&row::decode(&unhex(COUNTERS_2)).unwrap()).unwrap(), counters);
+    let old = Counters::decode(&row::decode(&unhex(COUNTERS)).unwrap()).unwrap();
+    assert_eq!(old, Counters::default());
+}
+
+#[test]
 fn sequences() {
     let row = row::encode(&sequence::encode(&a_sequence()));
     assert_eq!(hex(&row), SEQUENCE);
@@ -302,6 +316,10 @@ const DESCRIPTOR_2: &str = "01131807087075626c69632e74087f4150544402e73651f3080c
 const ENTRY: (&str, &str) =
     ("80000066fe7ffffffffffffffffffffffffffffffa018000000000000007", "0118050180000001");
 const ENTRY_WITH_NULL: (&str, &str) = ("80000066000180000000000000070180000001", "01");
+const DESCRIPTOR_3: &str = "01131807087075626c69632e740866415054440342eeb0ce080c12067075626c69631a017420e4808080\
+    042a100801120269641a0208032001320203082a1908021206616d6f756e741a060807100c18022a0130\
+    320203082a1108031201681a04080910283202030838013201013a010140044801";
+const COUNTERS_2: &str = "0113000708636f756e7465727308104150434302505e2378080510c8011801";
 const COUNTERS: &str = "0113000708636f756e74657273080d4150434301fd1dffb708011064";
 const SEQUENCE: &str = "01131a07087075626c69632e7308324150535101cf691130080d12067075626c69631a01732202080328\
     14300138274014480250015a06080c1001180260026803";

@@ -5,9 +5,10 @@ use base::{
     ClusterId, Column, Epoch, EpochHistory, Lsn, NodeId, StorageId, TableDescriptor, TableId,
     Timestamp, TxnId, Value,
 };
+use bytes::Bytes;
 use format::catalog::{self, Counters};
 use format::{
-    ChunkMeta, ColumnLayout, DivergedPart, DivergedRow, Manifest, Record, Run, TableChunks,
+    ChunkMeta, ColumnLayout, DivergedPart, DivergedRow, Manifest, Op, Record, Run, TableChunks, key,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -157,7 +158,7 @@ fn unsorted_rows_are_sorted() {
 
 #[test]
 fn counters_and_vault_parts() {
-    let counters = Counters { next_table: 5, next_storage: 200 };
+    let counters = Counters { next_table: 5, next_storage: 200, chosen_only: false };
     assert!(catalog::is_counters(&counters.encode()));
     assert_eq!(Counters::decode(&counters.encode()).unwrap(), counters);
     assert!(catalog::decode(&counters.encode()).is_err());
@@ -186,4 +187,37 @@ fn a_manifest_whose_runs_make_no_sense_is_refused() {
     refused(&|m| m.tables[0].runs[0].chunks[0].file = "../up".into());
     refused(&|m| m.tables[0].chunks[0].mixed = true);
     refused(&|m| m.horizon = m.ts.next());
+}
+
+#[test]
+fn what_is_not_replicated_is_left_out_and_the_record_stays() {
+    let key = |storage: StorageId, n| key::encode(storage, &[&Value::Int(n)]);
+    let op = |storage, n| Op {
+        key: key(storage, n),
+        prev: Timestamp(7),
+        row: Some(Bytes::from_static(b"row")),
+    };
+    let (sent, local) = (StorageId(100), StorageId(101).with_local(true));
+    let mixed = vec![op(sent, 1), op(local, 1), op(sent.of_index(), 2), op(local.of_index(), 2)];
+    let txn = TxnId(9);
+    let with = |ops: Vec<Op>| {
+        let (ts, origin) = (Timestamp(11), ClusterId(3));
+        [
+            Record::Txn { txn, commit_ts: ts, origin, ops: ops.clone() },
+            Record::Stage { txn, ops: ops.clone() },
+            Record::Prepare { txn, prepare_ts: ts, origin, participants: vec![0, 3], ops },
+        ]
+    };
+    let rest = vec![op(sent, 1), op(sent.of_index(), 2)];
+    let only = |ops| with(ops).into_iter();
+    for (before, after) in
+        only(mixed).zip(with(rest.clone())).chain(only(vec![op(local, 1)]).zip(with(Vec::new())))
+    {
+        let left = Record::without_local(before.kind(), &before.encode()).unwrap();
+        let left = left.unwrap_or_else(|| panic!("{before:?}"));
+        assert_eq!(Record::decode(before.kind(), &left).unwrap(), after);
+    }
+    for whole in with(rest).into_iter().chain([Record::Closed { ts: Timestamp(1) }]) {
+        assert_eq!(Record::without_local(whole.kind(), &whole.encode()).unwrap(), None);
+    }
 }

@@ -57,6 +57,17 @@ fn after_a_cut_only_a_later_epoch_may_follow() {
 }
 
 #[test]
+fn bytes_are_counted_between_positions_that_are_still_there() {
+    let mut stream = stream(10, &[1, 1, 1, 1]);
+    assert_eq!(stream.bytes_between(Lsn(11), Lsn(13)), 2, "11 and 12");
+    assert_eq!(stream.bytes_between(Lsn::ZERO, Lsn(99)), 4);
+    assert_eq!(stream.bytes_between(Lsn(13), Lsn(11)), 0);
+    stream.trim(Lsn(12));
+    assert_eq!(stream.bytes_between(Lsn(10), Lsn(13)), 1);
+    assert_eq!(Stream::default().bytes_between(Lsn(1), Lsn(5)), 0);
+}
+
+#[test]
 fn trimming_keeps_the_end_and_the_covering_epoch() {
     let mut stream = stream(5, &[1, 1, 2, 2]);
     stream.durable = Lsn(7);

@@ -30,6 +30,9 @@ pub(super) fn create(state: &mut State, new: NewDatabase) -> Result<Response> {
     let origin = new.branch.as_ref().and_then(|b| state.databases.get(&b.of));
     let version_retention_ms = origin.and_then(|d| d.version_retention_ms);
     let branch = new.branch.is_some();
+    if new.attached {
+        state.attached.insert(new.name.clone(), id);
+    }
     let database = Database {
         id,
         name: new.name,

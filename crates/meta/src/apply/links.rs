@@ -2,8 +2,11 @@
 
 use super::{LINK_DOWN, LINK_UP, find, note, replicas};
 use crate::command::Response;
-use crate::state::{Database, DatabaseState, HistoryRow, Link, Slot, State, Verified};
-use base::{DatabaseId, Error, Lsn, Result, SqlState, Timestamp};
+use crate::replica::Wanted;
+use crate::state::{
+    Database, DatabaseState, Handover, HandoverSide, HistoryRow, Link, Slot, State, Verified,
+};
+use base::{ClusterId, DatabaseId, Error, Lsn, Result, SqlState, Timestamp};
 
 pub(super) fn put(
     state: &mut State,
@@ -152,6 +155,28 @@ pub(super) fn drop_slot(
     }
     let detail = format!("{name}: {}", reason.as_deref().unwrap_or("removed"));
     let row = HistoryRow::new(at_ms, database.name.as_str(), "slot dropped", detail);
+    note(state, row);
+    Ok(Response::Done)
+}
+
+pub(super) fn forget(
+    state: &mut State,
+    id: DatabaseId,
+    cluster: ClusterId,
+    detail: String,
+    at_ms: u64,
+    by: Option<String>,
+) -> Result<Response> {
+    let database = find(state, id)?;
+    database.slots.retain(|_, slot| slot.target_cluster != cluster);
+    // Bound by one that is not over, this database waits for what the other side says: only whoever
+    // gives that handover up can end it.
+    let told = |h: &mut Handover| h.peer == cluster && matches!(h.side, HandoverSide::Taken { .. });
+    database.handover.take_if(told);
+    for replica in database.replicas.values_mut().filter(|r| r.target == Some(cluster)) {
+        replica.wanted = Wanted::NotStarted;
+    }
+    let row = HistoryRow::new(at_ms, database.name.as_str(), "reset", detail).by(by);
     note(state, row);
     Ok(Response::Done)
 }

@@ -78,6 +78,7 @@ fn slot() -> Slot {
 
 fn create(name: &str, target: bool) -> Command {
     Command::CreateDatabase(NewDatabase {
+        attached: false,
         branch: None,
         name: name.into(),
         line: LineId(u128::MAX),
@@ -155,6 +156,60 @@ fn slot_positions_never_go_back_and_a_given_up_slot_keeps_nothing() {
     apply(&mut s, drop).unwrap();
     assert_eq!(s.databases[&database].slot_floor(0), None);
     assert!(apply(&mut s, ack(50, 50)).is_err());
+}
+
+#[test]
+fn a_partner_is_forgotten_with_all_its_slots_and_nobody_elses() {
+    let mut s = state();
+    apply(&mut s, create("d", false)).unwrap();
+    let database = DatabaseId(1);
+    let put = |name: &str, cluster, dropped: Option<&str>| Command::PutSlot {
+        database,
+        name: name.into(),
+        slot: Slot {
+            target_cluster: ClusterId(cluster),
+            dropped: dropped.map(str::to_owned),
+            ..slot()
+        },
+    };
+    for command in [put("2/d", 2, None), put("2/e", 2, Some("too old")), put("3/d", 3, None)] {
+        apply(&mut s, command).unwrap();
+    }
+    let handover = Handover {
+        id: 1,
+        peer: ClusterId(2),
+        peer_name: "west".into(),
+        at_ms: 1,
+        side: HandoverSide::Taken { former: link().source },
+    };
+    apply(&mut s, Command::PutHandover { database, handover }).unwrap();
+    assert!(s.databases[&database].is_followed());
+    let forget = |cluster| Command::ForgetPartner {
+        database,
+        cluster: ClusterId(cluster),
+        detail: "west is forgotten".into(),
+        at_ms: 4,
+        by: Some("ann".into()),
+    };
+    apply(&mut s, forget(2)).unwrap();
+    let d = &s.databases[&database];
+    assert_eq!(d.slots.keys().collect::<Vec<_>>(), ["3/d"]);
+    assert!(d.handover.is_none() && d.is_followed());
+    let last = s.history.last().unwrap();
+    assert_eq!((last.kind.as_str(), last.who.as_deref()), ("reset", Some("ann")));
+    apply(&mut s, forget(3)).unwrap();
+    assert!(!s.databases[&database].is_followed());
+    // A handover that binds this side is not ended by it.
+    let giving = Handover {
+        id: 2,
+        peer: ClusterId(2),
+        peer_name: "west".into(),
+        at_ms: 1,
+        side: HandoverSide::Giving { password: "p".into(), gate: None },
+    };
+    apply(&mut s, Command::PutHandover { database, handover: giving }).unwrap();
+    apply(&mut s, forget(2)).unwrap();
+    assert!(s.databases[&database].handover.is_some());
 }
 
 #[test]

@@ -133,7 +133,7 @@ async fn finish(
         id: run.txn.next_table_id().await?,
         schema,
         name,
-        storage: run.txn.next_storage_id().await?,
+        storage: run.txn.next_table_storage_id().await?,
         columns: draft.columns,
         primary_key,
         shard_key,

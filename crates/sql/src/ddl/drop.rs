@@ -47,9 +47,10 @@ pub async fn truncate(
             other => other?,
         };
         let mut changed = table.as_ref().clone();
-        changed.storage = run.txn.next_storage_id().await?;
+        let local = table.storage.is_local();
+        changed.storage = run.txn.next_storage_id().await?.with_local(local);
         for index in &mut changed.indexes {
-            index.storage = run.txn.next_index_storage_id().await?;
+            index.storage = run.txn.next_index_storage_id(changed.storage).await?;
         }
         changed.version += 1;
         run.txn.put_table(&changed).await?;

@@ -125,7 +125,7 @@ pub async fn add(
     let index = IndexDescriptor {
         id: run.txn.next_table_id().await?,
         name,
-        storage: run.txn.next_index_storage_id().await?,
+        storage: run.txn.next_index_storage_id(table.storage).await?,
         columns,
         unique: wanted.unique,
         constraint: wanted.constraint,

@@ -8,6 +8,7 @@ mod drop;
 mod identity;
 mod index;
 mod primary_key;
+mod replicated;
 mod sequence;
 
 pub use alter::{alter, new_owners};
@@ -18,6 +19,7 @@ pub use index::{
     Order, create_index, drop_indexes, duplicated, is_index_order, named_indexes, register_again,
     register_index, rename_index,
 };
+pub use replicated::{DrTables, replicate_tables};
 pub use sequence::{alter_sequence, create_sequence, drop_sequences};
 
 use crate::change::{Run, Scope};

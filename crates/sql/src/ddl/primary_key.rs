@@ -27,17 +27,32 @@ pub async fn add(run: &mut Run<'_>, table: &mut TableDescriptor, names: &[String
     changed.primary_key = take_key(&mut changed.columns, names)?;
     changed.shard_key = changed.primary_key.clone();
     changed.columns.retain(|c| !c.hidden);
-    changed.storage = run.txn.next_storage_id().await?;
+    let visible: Vec<usize> = old.visible().map(|(i, _)| i).collect();
+    rewrite(run, &old, visible, &mut changed, table.storage.is_local()).await?;
+    *table = changed;
+    Ok(())
+}
+
+/// Gives a table new key spaces, replicated or not, and writes all rows and entries there again.
+/// `columns` are the positions in `old` of the new descriptor's columns.
+pub(super) async fn rewrite(
+    run: &mut Run<'_>,
+    old: &Shape,
+    columns: Vec<usize>,
+    changed: &mut TableDescriptor,
+    local: bool,
+) -> Result<()> {
+    let (_, partitions) = database_of(run);
+    changed.storage = run.txn.next_storage_id().await?.with_local(local);
     for index in &mut changed.indexes {
-        index.storage = run.txn.next_index_storage_id().await?;
+        index.storage = run.txn.next_index_storage_id(changed.storage).await?;
     }
     // The indexes are filled when all rows are there.
     let bare = TableDescriptor { indexes: Vec::new(), ..changed.clone() };
     let new = Shape::new(Arc::new(bare), partitions);
-    let visible: Vec<usize> = old.visible().map(|(i, _)| i).collect();
     for partition in 0..partitions {
         let view = run.txn.fresh_view().await?;
-        let mut batches = view.scan(partition, spec(&old, visible.clone())).await?;
+        let mut batches = view.scan(partition, spec(old, columns.clone())).await?;
         drop(view);
         while let Some(batch) = batches.try_next().await? {
             let rows = (0..batch.num_rows()).map(|row| {
@@ -47,10 +62,9 @@ pub async fn add(run: &mut Run<'_>, table: &mut TableDescriptor, names: &[String
             put(run, &new, rows.collect()).await?;
         }
     }
-    for index in &changed.indexes {
-        super::index::fill(run, &changed, index).await?;
+    for index in changed.indexes.clone() {
+        super::index::fill(run, changed, &index).await?;
     }
-    *table = changed;
     Ok(())
 }
 

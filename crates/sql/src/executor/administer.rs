@@ -43,6 +43,7 @@ impl Executor {
                 | Stmt::Switchover { .. }
                 | Stmt::Failover { .. }
                 | Stmt::Explain(_)
+                | Stmt::ResetReplication(_)
                 | Stmt::Verify { .. }
                 | Stmt::Reapply { .. }
                 | Stmt::Dismiss { .. }
@@ -81,6 +82,7 @@ impl Executor {
             Stmt::Explain(inner) => return self.explain(inner).await,
             Stmt::Group(group) => return self.group(stmt, group).await,
             Stmt::Replica(what) => return self.replica(what).await,
+            Stmt::ResetReplication(request) => return self.reset(request).await,
             Stmt::Verify { database } => {
                 let done = self.links()?.verify(database, &self.user).await?;
                 return Ok(rows_of(system::verified(&done)?, "VERIFY"));

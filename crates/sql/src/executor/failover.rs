@@ -5,7 +5,7 @@ use super::{Executor, Outcome};
 use crate::statement::{GroupAction, GroupStmt, Stmt};
 use crate::{system, text};
 use base::{Error, Result, SqlState, SqlType, Timestamp, Value};
-use dr::{FailoverRequest, GroupRequest, Verb};
+use dr::{FailoverRequest, GroupRequest, ResetRequest, Verb};
 
 impl Executor {
     pub(super) async fn failover(
@@ -51,6 +51,29 @@ impl Executor {
         Ok(rows_of(system::failed_over(stmt, rows)?, group.tag()))
     }
 
+    /// `RESET REPLICATION`: who may be alive all the same is told of.
+    pub(super) async fn reset(&self, request: &ResetRequest) -> Result<Outcome> {
+        let done = self.links()?.reset(request.clone(), &self.user).await?;
+        for forgotten in &done {
+            let (name, partner) = (&forgotten.database, &forgotten.partner);
+            if let Some(at) = forgotten.promotable_at {
+                let message = format!(
+                    "{partner} has everything of database \"{name}\" up to {}; if it was promoted, \
+                     both sides take writes now",
+                    at.utc()
+                );
+                self.notice(Error::new(SqlState::WARNING, message));
+            }
+            if forgotten.state == "connected" {
+                let message = format!(
+                    "{partner} is connected: it makes itself a new slot with its next greeting"
+                );
+                self.notice(Error::new(SqlState::SUCCESSFUL_COMPLETION, message));
+            }
+        }
+        Ok(rows_of(system::forgotten(&done)?, "RESET REPLICATION"))
+    }
+
     pub(super) async fn explain(&self, stmt: &Stmt) -> Result<Outcome> {
         if let Stmt::Drill { database, checks } = stmt {
             return Ok(rows_of(
@@ -70,6 +93,7 @@ impl Executor {
             Stmt::StopReplicating { database } => Verb::Stop { database: database.clone() },
             Stmt::Replicate(r) => Verb::Replicate(request(r)),
             Stmt::Group(group) => Verb::Group(group_request(group)?),
+            Stmt::ResetReplication(request) => Verb::Reset(request.clone()),
             Stmt::Replica(what) => super::replica::verb(what)
                 .ok_or_else(|| Error::unsupported("EXPLAIN of this statement"))?,
             _ => return Err(Error::unsupported("EXPLAIN of this statement")),

@@ -57,6 +57,7 @@ impl Executor {
         for _ in 0..TRIES {
             let compiled = self.current_plan(txn, prepared).await?;
             self.check_needs(txn, &compiled.needs).await?;
+            check_replicated(txn, &compiled)?;
             if let Some(table) = compiled.target()
                 && !self.has_locked(table.id)
             {
@@ -105,6 +106,19 @@ impl Executor {
             Body::Query(plan) => plan.run(&mut run).await,
         }
     }
+}
+
+/// Refuses to read on a standby what other clusters do not send: the table is not empty, it is not
+/// there.
+fn check_replicated(txn: &Transaction, compiled: &Compiled) -> Result<()> {
+    let Some(table) = compiled.used.iter().find(|t| t.storage.is_local()) else { return Ok(()) };
+    if !txn.database().state().is_target() {
+        return Ok(());
+    }
+    let message = format!("table \"{}\" is not replicated, and this is a standby", table.name);
+    Err(base::Error::new(base::SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message)
+        .detail("Each cluster has rows of its own in it, which only a primary shows.")
+        .hint(format!("read it at the primary; DR TABLE {} there replicates it", table.name)))
 }
 
 async fn run_point(run: &mut Run<'_>, plan: &PointPlan) -> Result<Outcome> {

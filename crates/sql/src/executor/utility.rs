@@ -6,9 +6,9 @@ use crate::change::Run;
 use crate::ddl;
 use crate::plan::ResultColumn;
 use crate::statement::{RoleName, SequenceChange, Stmt};
-use base::{Error, Result};
+use base::{Error, Result, SqlState, StorageId};
 use datafusion::sql::sqlparser::ast::{
-    AlterIndexOperation, ObjectType, Statement, TruncateIdentityOption,
+    AlterIndexOperation, ObjectName, ObjectType, Statement, TruncateIdentityOption,
 };
 use txn::Transaction;
 
@@ -39,6 +39,15 @@ impl Executor {
                 }
                 Ok(Outcome::command("CHECKPOINT"))
             }
+            Stmt::DrTable(wanted) => {
+                self.check_superuser()?;
+                let chosen = ddl::replicate_tables(&mut run, wanted).await?;
+                self.add_private(chosen.fresh);
+                for told in chosen.told {
+                    self.notice(Error::new(SqlState::SUCCESSFUL_COMPLETION, told));
+                }
+                Ok(Outcome::command("DR TABLE"))
+            }
             Stmt::Noop { tag } => Ok(Outcome::command(*tag)),
             Stmt::CreateTable { ast, shard_key } => {
                 if let Some(query) = &ast.query {
@@ -49,6 +58,7 @@ impl Executor {
                     }));
                 }
                 let made = ddl::create(&mut run, ast, shard_key.as_deref()).await?;
+                self.tell_if_local(&ast.name, made);
                 self.add_private(made);
                 Ok(Outcome::command("CREATE TABLE"))
             }
@@ -76,10 +86,20 @@ impl Executor {
         }
     }
 
+    /// Says that a new table is not replicated, where that has to be said of each.
+    fn tell_if_local(&self, name: &ObjectName, made: Option<StorageId>) {
+        if made.is_some_and(StorageId::is_local) {
+            let message = format!("table {name} is not replicated: DR TABLE {name} changes that");
+            self.notice(Error::new(SqlState::SUCCESSFUL_COMPLETION, message));
+        }
+    }
+
     async fn schema_change(&self, run: &mut Run<'_>, ast: &Statement) -> Result<Outcome> {
         match ast {
             Statement::CreateTable(table) => {
-                self.add_private(ddl::create(run, table, None).await?);
+                let made = ddl::create(run, table, None).await?;
+                self.tell_if_local(&table.name, made);
+                self.add_private(made);
                 Ok(Outcome::command("CREATE TABLE"))
             }
             Statement::AlterTable(table) => {

@@ -28,6 +28,7 @@ mod input;
 mod insert;
 mod link;
 mod replica;
+mod reset;
 mod rights;
 mod sequence;
 mod source;
@@ -277,6 +278,10 @@ pub enum Stmt {
         /// Without it, nothing may be lost.
         data_loss: bool,
     },
+    /// `RESET REPLICATION TO {CLUSTER c | ALL} [FORCE]`: forget who is gone.
+    ResetReplication(dr::ResetRequest),
+    /// `DR TABLE {t [DISABLE] | *}`: which tables are replicated.
+    DrTable(crate::ddl::DrTables),
     /// `VERIFY DATABASE d`: compare the standby here with its source.
     Verify {
         /// Which.
@@ -426,6 +431,7 @@ fn statement(input: &mut Input<'_>) -> Result<Stmt, Failure> {
         ["create" | "alter" | "drop" | "switchover" | "failover", "replication", "group"] => {
             group::group(input)
         }
+        ["reset", "replication", _] | ["dr", _, _] => reset::reset(input),
         ["verify", "database", _] => link::verify(input),
         ["drill", "database", _] => branch::drill(input),
         ["open", "diverged", _] => branch::open_diverged(input),
@@ -457,6 +463,7 @@ fn is_ours(first: &str, second: &str) -> bool {
             | ("pause" | "continue" | "stop", "replicating")
             | ("flush" | "unlock", "tables")
             | ("switchover" | "failover" | "drill", "database")
-            | ("switchover" | "failover", "replication")
+            | ("switchover" | "failover" | "reset", "replication")
+            | ("dr", "reset")
     )
 }

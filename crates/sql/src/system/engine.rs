@@ -2,8 +2,8 @@
 
 use super::source::{
     DatabaseFact, DivergedFact, DrillFact, EventFact, Fate, GroupFact, LinkFact, ProtectionFact,
-    ReplicaFact, RightsFact, ServerFact, SessionFact, SettingFact, StorageFact, SystemSource,
-    UsageFact, UserFact, WindowFact,
+    ReplicaFact, ReplicationFact, RightsFact, ServerFact, SessionFact, SettingFact, StorageFact,
+    SystemSource, UsageFact, UserFact, WindowFact,
 };
 use crate::privilege::{Identity, Object};
 use async_trait::async_trait;
@@ -261,6 +261,10 @@ impl SystemSource for EngineSource {
 
     async fn windows(&self) -> Result<Vec<WindowFact>> {
         Ok(super::storage::windows_of(&self.engine))
+    }
+
+    async fn replication(&self) -> Result<Option<ReplicationFact>> {
+        Ok(self.links.as_deref().map(super::dr::of))
     }
 
     async fn protection(&self) -> Result<Vec<ProtectionFact>> {

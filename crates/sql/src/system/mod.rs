@@ -30,6 +30,7 @@
 
 mod cluster;
 mod columns;
+mod dr;
 mod drill;
 mod engine;
 mod functions;
@@ -56,11 +57,13 @@ mod tests;
 
 pub use drill::{DrillStep, drilled};
 pub use engine::{Activity, EngineSource};
-pub use show::{GrantRow, explained, failed_over, grants, receipt, show, show_schema, verified};
+pub use show::{
+    GrantRow, explained, failed_over, forgotten, grants, receipt, show, show_schema, verified,
+};
 pub use source::{
     CycleFact, DatabaseFact, DivergedFact, DrillFact, EventFact, Fate, GroupFact, LinkFact,
-    ProtectionFact, ReplicaFact, RightsFact, ServerFact, SessionFact, SettingFact, StorageFact,
-    SystemSource, UsageFact, UserFact, WindowFact,
+    ProtectionFact, ReplicaFact, ReplicationFact, RightsFact, ServerFact, SessionFact, SettingFact,
+    StorageFact, SystemSource, UsageFact, UserFact, WindowFact,
 };
 
 pub(crate) use functions::answers::split_name;
@@ -162,6 +165,10 @@ fn fill(facts: &Facts, relation: &Relation, sheet: &mut Sheet) {
         ("information_schema", "diverged_transactions") => {
             replication::diverged_transactions(facts, sheet);
         }
+        ("information_schema", "dr_tables") => dr::tables(facts, sheet),
+        ("information_schema", "dr_role") => dr::roles(facts, sheet),
+        ("information_schema", "dr_producer") => dr::producers(facts, sheet),
+        ("information_schema", "dr_consumer") => dr::consumers(facts, sheet),
         ("information_schema", "protection_status") => protection::status(facts, sheet),
         ("information_schema", "replication_groups") => protection::groups(facts, sheet),
         ("information_schema", "storage_status") => storage::status(facts, sheet),

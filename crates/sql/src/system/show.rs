@@ -10,7 +10,7 @@ use crate::statement::{Rights, Stmt};
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use base::{Catalog, Error, Result};
-use dr::{Explained, Failover, Switchover, Verification};
+use dr::{Explained, Failover, Forgotten, Switchover, Verification};
 
 /// The columns of a `SHOW` statement's result; `None` if the statement is another one.
 pub fn show_schema(stmt: &Stmt) -> Option<SchemaRef> {
@@ -89,6 +89,7 @@ fn sheet(stmt: &Stmt) -> Option<Sheet> {
         Stmt::Group(group) if group.promotes() => Sheet::new(&FAILED_OVER),
         Stmt::Explain(_) => Sheet::new(&EXPLAINED),
         Stmt::Rights(rights) if matches!(**rights, Rights::Show(_)) => Sheet::new(&GRANTS),
+        Stmt::ResetReplication(_) => Sheet::new(&FORGOTTEN),
         Stmt::Verify { .. } => Sheet::new(&VERIFIED),
         Stmt::Drill { .. } => Sheet::new(&DRILLED),
         _ => return None,
@@ -195,6 +196,36 @@ pub fn verified(done: &Verification) -> Result<RecordBatch> {
                 ("place", key.into()),
             ]);
         }
+    }
+    sheet.batch()
+}
+
+/// The columns of `RESET REPLICATION`.
+const FORGOTTEN: [(&str, Kind); 8] = [
+    ("database_name", Kind::Text),
+    ("cluster_id", Kind::Int4),
+    ("partner", Kind::Text),
+    ("state", Kind::Text),
+    ("slots", Kind::Text),
+    ("released_bytes", Kind::Int8),
+    ("promotable_at", Kind::TimestampTz),
+    ("opened", Kind::Bool),
+];
+
+/// The result of `RESET REPLICATION`.
+pub fn forgotten(done: &[Forgotten]) -> Result<RecordBatch> {
+    let mut sheet = Sheet::new(&FORGOTTEN);
+    for one in done {
+        sheet.full_row([
+            (&one.database).into(),
+            one.cluster.0.into(),
+            (&one.partner).into(),
+            one.state.into(),
+            one.slots.join(", ").into(),
+            one.released_bytes.into(),
+            one.promotable_at.map_or(Cell::Null, |at| at_ms(at.ms())),
+            one.opened.into(),
+        ]);
     }
     sheet.batch()
 }

@@ -163,6 +163,19 @@ pub struct ProtectionFact {
     pub exceeded: bool,
 }
 
+/// The part that this cluster plays for others, and what it sends and receives, as the links tell.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ReplicationFact {
+    /// Its role.
+    pub role: dr::RoleStatus,
+    /// What is sent to each target.
+    pub producers: Vec<dr::Producer>,
+    /// What is received.
+    pub consumers: Vec<dr::LinkStatus>,
+    /// What the clusters at the other ends are called, as far as known.
+    pub names: BTreeMap<u8, String>,
+}
+
 /// A database of a replication group.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GroupFact {
@@ -431,6 +444,10 @@ pub trait SystemSource: Send + Sync {
     async fn windows(&self) -> Result<Vec<WindowFact>> {
         Ok(Vec::new())
     }
+    /// The part that this cluster plays for others, and what it sends and receives.
+    async fn replication(&self) -> Result<Option<ReplicationFact>> {
+        Ok(None)
+    }
     /// How well the databases are protected.
     async fn protection(&self) -> Result<Vec<ProtectionFact>> {
         Ok(Vec::new())
@@ -482,6 +499,7 @@ pub(super) struct Facts {
     pub(super) servers: Vec<ServerFact>,
     pub(super) replicas: Vec<ReplicaFact>,
     pub(super) windows: Vec<WindowFact>,
+    pub(super) replication: Option<ReplicationFact>,
     pub(super) protection: Vec<ProtectionFact>,
     pub(super) groups: Vec<GroupFact>,
     pub(super) storage: Vec<StorageFact>,
@@ -527,6 +545,9 @@ impl Facts {
         }
         if wants(&["version_windows"]) {
             facts.windows = source.windows().await?;
+        }
+        if wants(&["dr_role", "dr_producer", "dr_consumer"]) {
+            facts.replication = source.replication().await?;
         }
         if wants(&["protection_status"]) {
             facts.protection = source.protection().await?;

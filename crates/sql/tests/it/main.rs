@@ -13,6 +13,7 @@ mod pgbench;
 mod point;
 mod privileges;
 mod queries;
+mod replicated;
 mod roles;
 mod sequences;
 mod system;

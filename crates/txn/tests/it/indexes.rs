@@ -15,7 +15,7 @@ async fn register(database: &Arc<Database>, table: &TableDescriptor) -> TableId 
     table.indexes.push(IndexDescriptor {
         id,
         name: "by_balance".into(),
-        storage: txn.next_index_storage_id().await.expect("primary"),
+        storage: txn.next_index_storage_id(table.storage).await.expect("primary"),
         columns: vec![IndexColumn { column: 2, descending: false, nulls_first: false }],
         unique: false,
         constraint: false,

@@ -58,15 +58,7 @@ impl Rebuild {
         columns: &[ColumnLayout],
         builder: &BaseBuilder,
     ) -> Result<TableChunks> {
-        let donor = self.donors.get(index).ok_or_else(|| Error::internal("no such partition"))?;
-        let site = Site {
-            partition: donor.number(),
-            donor,
-            storage,
-            columns,
-            readable: self.is_readable(donor, storage, columns),
-            rows: range_rows(donor, storage),
-        };
+        let site = self.site(index, storage, columns)?;
         let mut out = builder.table(storage, columns.to_vec());
         let (start, end) = format::key::range(storage);
         let parts = Parts { rows: site.rows, max: RANGES_MAX };
@@ -94,6 +86,50 @@ impl Rebuild {
             }
         }
         self.blocking(move || out.finish()).await
+    }
+
+    /// A key space that is of this side alone: what is here stays.
+    pub(super) async fn own(
+        &self,
+        index: usize,
+        storage: StorageId,
+        columns: &[ColumnLayout],
+        builder: &BaseBuilder,
+    ) -> Result<TableChunks> {
+        let site = self.site(index, storage, columns)?;
+        let mut out = builder.table(storage, columns.to_vec());
+        if site.readable {
+            let (start, end) = format::key::range(storage);
+            let parts = Parts { rows: site.rows, max: RANGES_MAX };
+            let whole = site.place(&start, &end);
+            let cuts = fingerprint::cuts(&site.contents(), &whole, parts).await?;
+            for (start, end) in fingerprint::parts((&start, &end), &cuts) {
+                let place = site.place(&start, &end);
+                let mine = load(&site.contents(), &place, site.columns).await?;
+                if let Some(batch) = merge(&site, &mine, None)? {
+                    let write = move || out.write(&batch).map(|()| out);
+                    out = self.blocking(write).await?;
+                }
+            }
+        }
+        self.blocking(move || out.finish()).await
+    }
+
+    fn site<'a>(
+        &'a self,
+        index: usize,
+        storage: StorageId,
+        columns: &'a [ColumnLayout],
+    ) -> Result<Site<'a>> {
+        let donor = self.donors.get(index).ok_or_else(|| Error::internal("no such partition"))?;
+        Ok(Site {
+            partition: donor.number(),
+            donor,
+            storage,
+            columns,
+            readable: self.is_readable(donor, storage, columns),
+            rows: range_rows(donor, storage),
+        })
     }
 
     /// False if a column here has another type: two tables got the same number on the two sides.

@@ -122,7 +122,7 @@ impl Rebuild {
         let partition = donor.number();
         let Some(limit) = stranded.limits.get(&partition) else { return Ok(()) };
         for (storage, table) in &self.tables {
-            let compared = self.layouts.get(storage);
+            let compared = self.layouts.get(storage).or_else(|| self.local.get(storage));
             if compared.is_some_and(|columns| self.is_readable(donor, *storage, columns)) {
                 continue;
             }

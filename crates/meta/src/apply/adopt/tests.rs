@@ -18,6 +18,7 @@ fn state() -> (State, DatabaseId) {
     let (name, verifier) = ("root".into(), verifier("root"));
     apply(&mut state, Command::CreateUser { name, verifier, superuser: true }).unwrap();
     let new = NewDatabase {
+        attached: false,
         name: "d".into(),
         line: LineId(1),
         partitions: 1,

@@ -12,6 +12,7 @@ fn state() -> State {
     let (id, node) = (ClusterId(1), NodeId(1));
     let mut state = State::new(Cluster { id, name: "west".into(), node, secret: "s".into() });
     let create = Command::CreateDatabase(NewDatabase {
+        attached: false,
         name: "d".into(),
         line: LineId(1),
         partitions: 1,

@@ -153,7 +153,7 @@ pub async fn register_again(
     };
     let catalog = run.txn.catalog().await?;
     index.id = run.txn.next_table_id().await?;
-    index.storage = run.txn.next_index_storage_id().await?;
+    index.storage = run.txn.next_index_storage_id(table.storage).await?;
     index.name = free_name(&catalog, &table, &index.name, "new");
     index.ready = false;
     let id = index.id;
