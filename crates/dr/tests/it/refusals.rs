@@ -50,8 +50,11 @@ fn existing_databases_own_clusters_and_targets_are_no_choice() {
         let third = Cluster::new(&world, &east.network, 3, "third").await;
         let e = third.links.replicate(third.request("west", false), "test").await.unwrap_err();
         assert!(e.message.contains("is itself a target"), "{e}");
-        let e = west.links.replicate(west.request("east", true), "test").await.unwrap_err();
-        assert_eq!(e.state, SqlState::OBJECT_IN_USE);
+        let e = west.links.replicate(west.request("east", false), "test").await.unwrap_err();
+        assert_eq!(e.state, SqlState::DUPLICATE_DATABASE);
+        // By difference it goes on with the source that it has.
+        west.links.replicate(west.request("east", true), "test").await.expect("the same source");
+        west.caught_up(&east).await;
         let e = third.links.replicate(third.request("east", true), "test").await.unwrap_err();
         assert_eq!(e.state, SqlState::INVALID_CATALOG_NAME);
     });
