@@ -51,11 +51,8 @@ pub async fn measure(
 async fn hot_row(args: &Args, at: &Endpoint, client: &Client) -> Result<f64> {
     run(client, "CREATE TABLE hot (id integer PRIMARY KEY, n bigint NOT NULL)").await?;
     run(client, "INSERT INTO hot VALUES (1, 0)").await?;
-    let dir = args.folder()?;
-    let script = dir.path().join("hot.sql");
-    let text = "UPDATE hot SET n = n + 1 WHERE id = 1;\n";
-    std::fs::write(&script, text).map_err(|e| e.to_string())?;
-    Ok(load::run_file(args, at, &script, HOT_CLIENTS)?.tps)
+    let script = "UPDATE hot SET n = n + 1 WHERE id = 1;\n";
+    Ok(load::run_text(args, at, script, HOT_CLIENTS)?.tps)
 }
 
 /// Bytes of a folder beyond `before`, when they no longer change.

@@ -32,19 +32,16 @@ pub async fn measure(args: &Args, sides: &[Box<dyn Side>], figures: &mut Figures
         // Neither side shall pay for the load while the other one is measured.
         run(&client, "CHECKPOINT").await?;
     }
-    let dir = args.folder()?;
     for (what, statement) in [
         ("point reads", "SELECT n FROM large WHERE id = :id;"),
         ("updates", "UPDATE large SET n = n + 1 WHERE id = :id;"),
     ] {
-        let script = dir.path().join(format!("{what}.sql"));
-        let text = format!("\\set id random(0, {})\n{statement}\n", rows - 1);
-        std::fs::write(&script, text).map_err(|e| e.to_string())?;
+        let script = format!("\\set id random(0, {})\n{statement}\n", rows - 1);
         for clients in &args.clients {
             let kind = format!("five times the memory, {what}, {clients} clients: commits/s");
             for _ in 0..args.runs {
                 for (i, side) in sides.iter().enumerate() {
-                    let run = load::run_file(args, &side.endpoint(), &script, *clients)?;
+                    let run = load::run_text(args, &side.endpoint(), &script, *clients)?;
                     note(i, &kind, run.tps);
                 }
             }

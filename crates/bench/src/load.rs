@@ -3,7 +3,7 @@
 use crate::args::Args;
 use crate::peer::Peer;
 use crate::side::{Endpoint, Result};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 /// What a run of pgbench said.
@@ -26,8 +26,11 @@ pub fn run(args: &Args, at: &Endpoint, script: &str, clients: u32) -> Result<Run
 }
 
 /// Runs a script of one's own, with prepared statements.
-pub fn run_file(args: &Args, at: &Endpoint, script: &Path, clients: u32) -> Result<Run> {
-    measured(args, at, ["-f", &script.display().to_string()], clients)
+pub fn run_text(args: &Args, at: &Endpoint, script: &str, clients: u32) -> Result<Run> {
+    let dir = args.folder()?;
+    let file = dir.path().join("script.sql");
+    std::fs::write(&file, script).map_err(|e| e.to_string())?;
+    measured(args, at, ["-f", &file.display().to_string()], clients)
 }
 
 fn measured(args: &Args, at: &Endpoint, script: [&str; 2], clients: u32) -> Result<Run> {

@@ -2,6 +2,7 @@
 
 use crate::args::Args;
 use crate::load;
+use crate::rows;
 use crate::side::{Endpoint, Result, Side};
 use crate::table::{Figure, Figures};
 use std::time::{Duration, Instant};
@@ -49,23 +50,6 @@ pub async fn measure(
 /// Waits until the standby has as many rows in pgbench's history as the primary.
 async fn wait_equal(primary: &Endpoint, standby: &Endpoint) -> Result<()> {
     let count = "SELECT count(*) FROM pgbench_history";
-    let source = primary.connect().await?;
-    let wanted = testkit::one(&source, count).await;
-    let end = Instant::now() + PATIENCE;
-    let mut target = None;
-    while Instant::now() < end {
-        if target.is_none() {
-            target = standby.connect().await.ok();
-        }
-        if let Some(client) = &target {
-            match testkit::try_rows(client, count).await {
-                Ok(rows) if rows.first().is_some_and(|r| r[0] == wanted) => return Ok(()),
-                Ok(_) => {}
-                // Not there yet, or the connection is gone.
-                Err(_) => target = None,
-            }
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    Err(format!("the standby never had the {wanted} rows of the primary"))
+    let wanted = testkit::one(&primary.connect().await?, count).await;
+    rows::shows(standby, count, &wanted, PATIENCE).await
 }

@@ -91,14 +91,43 @@ fn row(out: &mut BytesMut, id: u64) {
 
 /// Waits until a server that starts has run a statement.
 pub async fn first(at: &Endpoint, sql: &str) -> Result<()> {
-    let end = Instant::now() + PATIENCE;
+    match answers(at, sql, PATIENCE, |_| true).await {
+        true => Ok(()),
+        false => Err("it did not serve in time after its restart".into()),
+    }
+}
+
+/// Waits until a query has this one value on a standby, which may be down or about to start.
+pub async fn shows(standby: &Endpoint, query: &str, value: &str, patience: Duration) -> Result<()> {
+    let wish = |rows: &[Vec<String>]| rows.first().is_some_and(|r| r[0] == value);
+    match answers(standby, query, patience, wish).await {
+        true => Ok(()),
+        false => Err(format!("the standby never had what the primary has: {query} is not {value}")),
+    }
+}
+
+/// Asks until the answer is as wished; false if it never is.
+async fn answers(
+    at: &Endpoint,
+    sql: &str,
+    patience: Duration,
+    wish: impl Fn(&[Vec<String>]) -> bool,
+) -> bool {
+    let end = Instant::now() + patience;
+    let mut client = None;
     while Instant::now() < end {
-        if let Ok(client) = at.connect().await
-            && run(&client, sql).await.is_ok()
-        {
-            return Ok(());
+        if client.is_none() {
+            client = at.connect().await.ok();
+        }
+        if let Some(open) = &client {
+            match testkit::try_rows(open, sql).await {
+                Ok(rows) if wish(&rows) => return true,
+                Ok(_) => {}
+                // Not there yet, or the connection is gone.
+                Err(_) => client = None,
+            }
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    Err("it did not serve in time after its restart".into())
+    false
 }

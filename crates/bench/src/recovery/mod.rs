@@ -24,10 +24,10 @@ use writer::Writer;
 
 pub use rows::ROWS_OF_A_MEGABYTE;
 
-const PATIENCE: Duration = Duration::from_secs(1800);
 /// Changes of the old primary that the standby never saw, in each failback.
 const DIVERGED_MEGABYTES: u64 = 1;
 const CLIENTS: u32 = 8;
+const PATIENCE: Duration = Duration::from_secs(1800);
 
 /// One side on its way through the steps.
 struct Course<'a> {
@@ -98,16 +98,13 @@ impl Course<'_> {
     /// What a standby costs the primary's commits.
     async fn standby_cost(&mut self) -> Result<()> {
         let at = self.side.endpoint();
-        let dir = self.args.folder()?;
-        let script = dir.path().join("update.sql");
-        let text = format!(
+        let script = format!(
             "\\set id random(0, {})\nUPDATE item SET a = a + 1 WHERE id = :id;\n",
             self.rows.count() - 1
         );
-        std::fs::write(&script, text).map_err(|e| e.to_string())?;
-        let with = load::run_file(self.args, &at, &script, CLIENTS)?.tps;
+        let with = load::run_text(self.args, &at, &script, CLIENTS)?.tps;
         block_in_place(|| self.side.stop_standby())?;
-        let without = load::run_file(self.args, &at, &script, CLIENTS)?.tps;
+        let without = load::run_text(self.args, &at, &script, CLIENTS)?.tps;
         block_in_place(|| self.side.start_standby())?;
         let standby = self.side.standby()?;
         self.level(&standby).await?;
@@ -197,23 +194,7 @@ impl Course<'_> {
         let primary = self.side.endpoint().connect().await?;
         let mark = self.rows.mark(&primary).await?;
         let query = format!("SELECT count(*) FROM mark WHERE id = {mark}");
-        let end = Instant::now() + PATIENCE;
-        let mut client = None;
-        while Instant::now() < end {
-            if client.is_none() {
-                client = standby.connect().await.ok();
-            }
-            if let Some(open) = &client {
-                match testkit::try_rows(open, &query).await {
-                    Ok(found) if found.first().is_some_and(|r| r[0] == "1") => return Ok(()),
-                    Ok(_) => {}
-                    // Not there yet, or the connection is gone.
-                    Err(_) => client = None,
-                }
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        Err(format!("{}: the standby never had what the primary has", self.side.name()))
+        crate::rows::shows(standby, &query, "1", PATIENCE).await
     }
 }
 

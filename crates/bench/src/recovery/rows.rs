@@ -1,6 +1,6 @@
 //! The rows that are copied, changed and shipped.
 
-use crate::rows::{copy, run, told};
+use crate::rows::{copy, mixed, run, told};
 use crate::side::{Endpoint, Result};
 use bytes::{BufMut, BytesMut};
 use futures::future::try_join_all;
@@ -81,7 +81,7 @@ impl Rows {
 }
 
 fn row(out: &mut BytesMut, id: u64) {
-    let mixed = id.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(31);
+    let mixed = mixed(id);
     let text = format!(
         "{id}\t{}\titem {mixed:016x}{:016x} and {:016x}{:016x} of its own, shelf {}\n",
         mixed % 1_000_000,
