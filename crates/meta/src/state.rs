@@ -257,7 +257,14 @@ impl Database {
 
     /// True if a standby that was not given up could have been promoted since the last promotion.
     pub fn is_followed(&self) -> bool {
-        self.slots.values().any(|slot| slot.dropped.is_none() && self.can_promote(slot))
+        self.promotable_slots().next().is_some()
+    }
+
+    /// The names of the slots, not given up, whose targets could have been promoted since the last
+    /// promotion.
+    pub fn promotable_slots(&self) -> impl Iterator<Item = &String> {
+        let live = |slot: &Slot| slot.dropped.is_none() && self.can_promote(slot);
+        self.slots.iter().filter(move |(_, slot)| live(slot)).map(|(name, _)| name)
     }
 
     /// True if the target that owns a slot could have been promoted since the last promotion.

@@ -133,7 +133,7 @@ impl Engine {
     /// True if none is left of those who could have been promoted and have not said otherwise.
     pub fn all_agreed(&self, record: &meta::Database) -> bool {
         let agreed = self.agreed.lock();
-        promotable(record).all(|slot| agreed.contains(&(record.id, slot.clone())))
+        record.promotable_slots().all(|slot| agreed.contains(&(record.id, slot.clone())))
     }
 
     /// Somebody has given up standbys of a primary: opens it if it waits for one of them since a
@@ -317,10 +317,4 @@ impl Engine {
         }
         self.log.shutdown().await;
     }
-}
-
-/// The slots of a primary whose targets could have been promoted in its place, as far as is known.
-fn promotable(record: &meta::Database) -> impl Iterator<Item = &String> {
-    let live = |slot: &meta::Slot| slot.dropped.is_none() && record.can_promote(slot);
-    record.slots.iter().filter(move |(_, slot)| live(slot)).map(|(name, _)| name)
 }

@@ -102,6 +102,13 @@ impl Tie {
         newest.filter(|at| *at > since)
     }
 
+    /// The database without the partner's slots.
+    fn rest(&self) -> Record {
+        let mut record = self.record.clone();
+        record.slots.retain(|_, slot| slot.target_cluster != self.cluster);
+        record
+    }
+
     /// For people.
     fn who(&self) -> String {
         format!("{} (cluster {})", self.name, self.cluster)
@@ -258,11 +265,7 @@ impl Links {
 
     /// Bytes of log that are kept for the slots of one cluster, and for nobody else.
     fn released_bytes(&self, tie: &Tie) -> Result<u64> {
-        let without = {
-            let mut record = tie.record.clone();
-            record.slots.retain(|_, slot| slot.target_cluster != tie.cluster);
-            record
-        };
+        let without = tie.rest();
         let database = self.engine.database(&tie.record.name)?;
         let released = database.local_partitions().iter().enumerate().map(|(i, partition)| {
             // Older manifests are kept for slots, too.

@@ -9,7 +9,7 @@ use crate::plan::DATABASE;
 use crate::region::Access;
 use crate::stage::{Route, Stage};
 use crate::verdict::Violation;
-use base::{ClusterId, Epoch, SqlState, Timestamp};
+use base::{ClusterId, Epoch, SqlState};
 use dr::GroupRequest;
 use meta::{Database as Record, DatabaseState, Durability};
 use std::sync::Arc;
@@ -222,9 +222,8 @@ impl Chief {
     /// True if a restart of `old` opens only once `new` was heard of.
     fn waits_for(&self, old: usize, new: usize) -> bool {
         let waits = |r: &Record| {
-            let since = r.promotion.as_ref().map_or(Timestamp::ZERO, |p| p.cut);
             let of_new = r.slots.values().find(|s| s.target_cluster == cluster(new));
-            of_new.is_some_and(|s| s.dropped.is_none() && s.replicated > since)
+            of_new.is_some_and(|s| s.dropped.is_none() && r.can_promote(s))
         };
         self.standing(old).is_ok_and(|s| s.records.iter().all(waits))
     }
@@ -280,7 +279,7 @@ impl Chief {
         source: usize,
         database: &str,
     ) -> Result<(), SqlState> {
-        let request = self.request(source, database, true);
+        let request = self.hands.request_from(source, database, true);
         let done = access.links.replicate(request, OPERATOR);
         let done = self.hands.ask(region, "REPLICATE", access, done).await;
         done.map_err(|e| e.state)

@@ -66,8 +66,7 @@ impl Links {
 
     /// What the database does without anybody to follow it.
     fn explain_opening(&self, tie: &Tie, lines: &mut Lines) -> Result<()> {
-        let mut record = tie.record.clone();
-        record.slots.retain(|_, slot| slot.target_cluster != tie.cluster);
+        let record = tie.rest();
         let database = self.engine.database(&record.name)?;
         if self.engine.awaits_standby(&database) && self.engine.all_agreed(&record) {
             lines.step(format!(
