@@ -85,8 +85,8 @@ fn every(engine: &Arc<Engine>, name: &'static str, interval: Duration, job: Job)
 struct Done {
     closed: Duration,
     log: Duration,
-    /// Since when the delta has had so many bytes.
-    rests: (Duration, usize),
+    /// Since when the delta has had so many bytes; none once they were to be written down.
+    rests: (Option<Duration>, usize),
     merge_failed: Option<Duration>,
 }
 
@@ -94,15 +94,9 @@ impl Done {
     /// Once, when the delta has kept its size for long enough.
     fn is_at_rest(&mut self, now: Duration, bytes: usize) -> bool {
         if self.rests.1 != bytes {
-            self.rests = (now, bytes);
-            return false;
+            self.rests = (Some(now), bytes);
         }
-        let since = self.rests.0;
-        if since == Duration::MAX || now.saturating_sub(since) < REST {
-            return false;
-        }
-        self.rests.0 = Duration::MAX;
-        true
+        self.rests.0.take_if(|since| now.saturating_sub(*since) >= REST).is_some()
     }
 }
 

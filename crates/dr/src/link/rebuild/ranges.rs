@@ -61,9 +61,8 @@ impl Rebuild {
         let site = self.site(index, storage, columns)?;
         let mut out = builder.table(storage, columns.to_vec());
         let (start, end) = format::key::range(storage);
-        let parts = Parts { rows: site.rows, max: RANGES_MAX };
         let mut cuts = match site.readable {
-            true => fingerprint::cuts(&site.contents(), &site.place(&start, &end), parts).await?,
+            true => site.cuts(&start, &end).await?,
             false => Vec::new(),
         };
         // Where rows are appended the source may have very many more.
@@ -100,9 +99,7 @@ impl Rebuild {
         let mut out = builder.table(storage, columns.to_vec());
         if site.readable {
             let (start, end) = format::key::range(storage);
-            let parts = Parts { rows: site.rows, max: RANGES_MAX };
-            let whole = site.place(&start, &end);
-            let cuts = fingerprint::cuts(&site.contents(), &whole, parts).await?;
+            let cuts = site.cuts(&start, &end).await?;
             for (start, end) in fingerprint::parts((&start, &end), &cuts) {
                 let place = site.place(&start, &end);
                 let mine = load(&site.contents(), &place, site.columns).await?;
@@ -275,6 +272,12 @@ impl Site<'_> {
     pub(super) fn place(&self, start: &Bytes, end: &Bytes) -> Place {
         let (start, end) = (start.clone(), end.clone());
         Place { at: Timestamp::MAX, storage: self.storage, start, end }
+    }
+
+    /// Where a range of what is here is cut, so that each part is of a size to be compared.
+    async fn cuts(&self, start: &Bytes, end: &Bytes) -> Result<Vec<Bytes>> {
+        let parts = Parts { rows: self.rows, max: RANGES_MAX };
+        fingerprint::cuts(&self.contents(), &self.place(start, end), parts).await
     }
 
     fn range(&self, start: &Bytes, end: &Bytes) -> ContentRange {
