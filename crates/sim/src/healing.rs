@@ -15,20 +15,12 @@ use crate::weather::Sky;
 use std::time::Duration;
 
 /// More disk changes than any run makes.
-pub(crate) const NEVER: u64 = 1 << 60;
+const NEVER: u64 = 1 << 60;
 
 /// Heals everything and checks it.
 pub async fn heal(operator: &mut Operator, dice: &Dice) -> Result<(), Violation> {
     let stage = operator.stage.clone();
-    stage.trace.say("healing");
-    stage.set_calm(true);
-    stage.weather.set(Sky::default());
-    stage.weather.split(false);
-    for region in &stage.regions {
-        region.node.set_capacity(None);
-        region.node.crash_after(NEVER);
-        region.hold(false);
-    }
+    end_faults(&stage);
     operator.await_standby(operator.standby()).await?;
     stage.set_quiet(true);
     operator.until("clients", async || all_told(&stage)).await?;
@@ -38,21 +30,40 @@ pub async fn heal(operator: &mut Operator, dice: &Dice) -> Result<(), Violation>
     nothing_stuck::check_locks(&stage, operator.primary, dice).await?;
     settle(operator).await?;
     let before = check_all(operator).await?;
-    let power_loss = dice.chance(50);
-    for region in &stage.regions {
-        if power_loss {
-            region.stop(true);
-        } else {
-            region.shut_down().await;
-        }
-    }
-    check_files(operator).await?;
+    restart_all(operator, dice).await?;
     settle(operator).await?;
     let after = check_all(operator).await?;
     if before.rows != after.rows {
         return Err(Violation::new("equal_sides", "a restart of both sides changed the data"));
     }
     stage.verdict.get().map_or(Ok(()), Err)
+}
+
+/// The end of the story: nothing goes wrong any more.
+pub(crate) fn end_faults(stage: &Stage) {
+    stage.trace.say("healing");
+    stage.set_calm(true);
+    stage.weather.set(Sky::default());
+    stage.weather.split(false);
+    stage.weather.isolate(None);
+    for region in &stage.regions {
+        region.node.set_capacity(None);
+        region.node.crash_after(NEVER);
+        region.hold(false);
+    }
+}
+
+/// All regions go down, by a loss of power or in order, and come up again.
+pub(crate) async fn restart_all(operator: &Operator, dice: &Dice) -> Result<(), Violation> {
+    let power_loss = dice.chance(50);
+    for region in &operator.stage.regions {
+        if power_loss {
+            region.stop(true);
+        } else {
+            region.shut_down().await;
+        }
+    }
+    check_files(operator).await
 }
 
 pub(crate) fn all_told(stage: &Stage) -> Result<Option<()>, String> {
@@ -118,7 +129,7 @@ pub(crate) fn check_logs(
 }
 
 /// Starts all regions, and looks at their files before anything is written.
-pub(crate) async fn check_files(operator: &Operator) -> Result<(), Violation> {
+async fn check_files(operator: &Operator) -> Result<(), Violation> {
     for region in &operator.stage.regions {
         let started = region.start().await;
         started.map_err(|e| nothing_stuck::violation(format!("{}: {e}", region.name)))?;

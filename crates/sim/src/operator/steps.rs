@@ -58,14 +58,24 @@ impl Operator {
     }
 
     pub(crate) fn request(&self, region: usize, differential: bool) -> ReplicateRequest {
+        self.request_from(1 - region, DATABASE, differential)
+    }
+
+    /// A link to a database of this name in another region.
+    pub(crate) fn request_from(
+        &self,
+        source: usize,
+        database: &str,
+        differential: bool,
+    ) -> ReplicateRequest {
         let asynchronous = !self.stage.plan.sync && !differential;
         ReplicateRequest {
-            database: DATABASE.to_owned(),
+            database: database.to_owned(),
             differential,
             durability: asynchronous.then_some(Durability::Async),
             user: USER.0.to_owned(),
             password: Some(USER.1.to_owned()),
-            host: self.stage.regions[1 - region].name.to_owned(),
+            host: self.stage.regions[source].name.to_owned(),
             port: Some(PORT),
             source_database: None,
         }

@@ -2,32 +2,12 @@
 
 use super::chief::{Chief, cluster};
 use crate::operator::OPERATOR;
-use crate::region::{Access, PORT, USER};
+use crate::region::Access;
 use crate::verdict::Violation;
 use base::SqlState;
-use dr::ReplicateRequest;
-use meta::{DatabaseState, Durability};
+use meta::DatabaseState;
 
 impl Chief {
-    pub(super) fn request(
-        &self,
-        source: usize,
-        database: &str,
-        differential: bool,
-    ) -> ReplicateRequest {
-        let asynchronous = !self.stage.plan.sync && !differential;
-        ReplicateRequest {
-            database: database.to_owned(),
-            differential,
-            durability: asynchronous.then_some(Durability::Async),
-            user: USER.0.to_owned(),
-            password: Some(USER.1.to_owned()),
-            host: self.name(source).to_owned(),
-            port: Some(PORT),
-            source_database: None,
-        }
-    }
-
     /// `REPLICATE DATABASE … FROM` the primary.
     pub(super) async fn first_copy(&self, region: usize) -> Result<(), Violation> {
         let source = self.primary();
@@ -38,7 +18,9 @@ impl Chief {
                     if access.engine.record(name).is_ok() {
                         continue;
                     }
-                    let work = access.links.replicate(self.request(source, name, false), OPERATOR);
+                    let work = access
+                        .links
+                        .replicate(self.hands.request_from(source, name, false), OPERATOR);
                     let done = self.hands.ask(region, "REPLICATE", &access, work).await;
                     done.map_err(|e| e.to_string())?;
                 }
@@ -84,7 +66,8 @@ impl Chief {
         source: usize,
         database: &str,
     ) -> Result<(), String> {
-        let work = access.links.replicate(self.request(source, database, true), OPERATOR);
+        let work =
+            access.links.replicate(self.hands.request_from(source, database, true), OPERATOR);
         match self.hands.ask(region, "REPLICATE", access, work).await {
             Err(error) if error.state == SqlState::OBJECT_IN_USE => Ok(()),
             done => done.map_err(|e| e.to_string()),

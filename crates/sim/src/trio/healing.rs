@@ -2,7 +2,9 @@
 
 use super::chief::{Chief, SHOP};
 use crate::dice::Dice;
-use crate::healing::{NEVER, all_told, check_files, check_logs, look, look_into, no_full_copy};
+use crate::healing::{
+    all_told, check_logs, end_faults, look, look_into, no_full_copy, restart_all,
+};
 use crate::invariants::{
     bulk_whole, consistent_cut, equal_sides, group_cut, index_matches, kept_somewhere, log_prefix,
     nothing_stuck, roles_of_cut,
@@ -11,22 +13,13 @@ use crate::operator::{FIGURES_AGE, OPERATOR};
 use crate::picture::Picture;
 use crate::plan::DATABASE;
 use crate::verdict::Violation;
-use crate::weather::Sky;
 use meta::DatabaseState;
 
 impl Chief {
     /// Heals everything and checks it.
     pub(super) async fn heal(&mut self, dice: &Dice) -> Result<(), Violation> {
         let stage = self.stage.clone();
-        stage.trace.say("healing");
-        stage.set_calm(true);
-        stage.weather.set(Sky::default());
-        stage.weather.isolate(None);
-        for region in &stage.regions {
-            region.node.set_capacity(None);
-            region.node.crash_after(NEVER);
-            region.hold(false);
-        }
+        end_faults(&stage);
         let primary = self.rightful().await?;
         self.serve(primary);
         for region in self.others(primary) {
@@ -41,15 +34,7 @@ impl Chief {
         nothing_stuck::check_locks(&stage, primary, dice).await?;
         self.settle().await?;
         let before = self.check_all().await?;
-        let power_loss = dice.chance(50);
-        for region in &stage.regions {
-            if power_loss {
-                region.stop(true);
-            } else {
-                region.shut_down().await;
-            }
-        }
-        check_files(&self.hands).await?;
+        restart_all(&self.hands, dice).await?;
         self.settle().await?;
         let after = self.check_all().await?;
         if before.rows != after.rows {

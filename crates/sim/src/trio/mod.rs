@@ -20,8 +20,7 @@ mod replicas;
 
 use crate::dice::Dice;
 use crate::plan::Plan;
-use crate::run::{Options, Report, report, set_stage, watched};
-use crate::{branches, client, indexes, mischief, reader};
+use crate::run::{Options, Report, crowd, report, set_stage, watched};
 use chief::Chief;
 use env::sim::World;
 
@@ -51,16 +50,7 @@ async fn play(world: World, options: Options) -> Report {
     let stage = set_stage(&world, options, &plan, nodes);
     stage.trace.say(format_args!("{cast:?}"));
     let mut chief = Chief::new(stage.clone(), cast, dice());
-    stage.spawn(mischief::network(stage.clone(), dice()));
-    stage.spawn(mischief::machines(stage.clone(), dice()));
-    stage.spawn(mischief::people(stage.clone(), dice()));
-    stage.spawn(mischief::caretaker(stage.clone(), dice()));
-    stage.spawn(reader::run(stage.clone(), dice()));
-    for number in 0..plan.clients {
-        stage.spawn(client::run(stage.clone(), number, dice()));
-    }
-    stage.spawn(indexes::run(stage.clone(), dice()));
-    stage.spawn(branches::run(stage.clone(), dice()));
+    crowd(&stage, &dice);
     stage.spawn(loads::blocks(stage.clone(), dice()));
     stage.spawn(loads::rights(stage.clone(), dice()));
     if cast.group {
