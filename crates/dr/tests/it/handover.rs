@@ -109,17 +109,6 @@ fn cut_once(any: &Cluster, what: &'static str, verdict: Verdict) {
     }));
 }
 
-/// The primary is asked to give the database away and does, but its answer is lost, and everything
-/// about it after that.
-fn lose_all_but_the_gate(any: &Cluster) {
-    let seen = Arc::new(AtomicUsize::new(0));
-    any.network.set_faults(Arc::new(move |call: &Call| match call.what {
-        "handover" if seen.fetch_add(1, Ordering::Relaxed) == 0 => Verdict::CutAnswer,
-        "handover" => Verdict::Cut,
-        _ => Verdict::Pass,
-    }));
-}
-
 /// Waits until the database takes writes.
 async fn open_again(east: &Cluster, table: &base::TableDescriptor) {
     for _ in 0..1_000 {
@@ -135,7 +124,7 @@ async fn open_again(east: &Cluster, table: &base::TableDescriptor) {
 fn standby_that_dies_before_it_decides_leaves_the_primary_open() {
     run(5, |world| async move {
         let (east, west, table) = followed(&world).await;
-        lose_all_but_the_gate(&east);
+        east.lose_handover();
         west.links.switchover(BANK, "west", "test").await.expect_err("cut");
         west.crash();
         set(&east.bank(), &table, &[1], 1).await.expect_err("bound and gated");
@@ -158,7 +147,7 @@ fn standby_that_dies_before_it_decides_leaves_the_primary_open() {
 fn operator_can_open_a_primary_whose_standby_is_gone_for_good() {
     run(6, |world| async move {
         let (east, west, table) = followed(&world).await;
-        lose_all_but_the_gate(&east);
+        east.lose_handover();
         west.links.switchover(BANK, "west", "test").await.expect_err("cut");
         west.crash();
         set(&east.bank(), &table, &[1], 1).await.expect_err("bound and gated");

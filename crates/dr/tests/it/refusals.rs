@@ -55,6 +55,8 @@ fn existing_databases_own_clusters_and_targets_are_no_choice() {
         // By difference it goes on with the source that it has.
         west.links.replicate(west.request("east", true), "test").await.expect("the same source");
         west.caught_up(&east).await;
+        let e = west.links.replicate(west.request("east", true), "test").await.unwrap_err();
+        assert_eq!(e.state, SqlState::OBJECT_IN_USE);
         let e = third.links.replicate(third.request("east", true), "test").await.unwrap_err();
         assert_eq!(e.state, SqlState::INVALID_CATALOG_NAME);
     });

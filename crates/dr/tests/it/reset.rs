@@ -200,12 +200,7 @@ fn a_slot_that_was_given_up_is_removed_and_the_log_of_a_live_one_is_let_go() {
 fn a_handover_to_a_partner_that_died_is_given_up_only_by_force() {
     run(5, |world| async move {
         let (east, west, table) = followed(&world).await;
-        let seen = Arc::new(AtomicUsize::new(0));
-        east.network.set_faults(Arc::new(move |call: &Call| match call.what {
-            "handover" if seen.fetch_add(1, Ordering::Relaxed) == 0 => Verdict::CutAnswer,
-            "handover" => Verdict::Cut,
-            _ => Verdict::Pass,
-        }));
+        east.lose_handover();
         west.links.switchover(BANK, "west", "test").await.expect_err("cut");
         west.crash();
         wait(10_000).await;

@@ -8,7 +8,6 @@ use dr::{AddReplica, FailoverRequest, Partner, ResetRequest, Verb};
 use env::sim::{World, run};
 use meta::{DatabaseState, Purpose, RemoteServer, ReplicaCommand, ReplicaOptions};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use txn::BranchOrder;
 
@@ -112,12 +111,7 @@ async fn scene(world: &World, state: &str) -> Scene {
     match state {
         "gated" => east.engine.gate(BANK, "root", "audit").await.expect("gates"),
         "bound" => {
-            let seen = Arc::new(AtomicUsize::new(0));
-            east.network.set_faults(Arc::new(move |call: &Call| match call.what {
-                "handover" if seen.fetch_add(1, Ordering::Relaxed) == 0 => Verdict::CutAnswer,
-                "handover" => Verdict::Cut,
-                _ => Verdict::Pass,
-            }));
+            east.lose_handover();
             west.links.switchover(BANK, "west", "test").await.expect_err("cut");
             west.crash();
             wait(6_000).await;

@@ -2,7 +2,7 @@
 
 use base::{ClusterId, Column, NodeId, Result, SqlType, TableDescriptor, Value};
 use bytes::Bytes;
-use dr::memory::Network;
+use dr::memory::{Call, Network, Verdict};
 use dr::{LinkStatus, Links, ReplicateRequest};
 use env::Env;
 use env::sim::{SimNode, World};
@@ -10,6 +10,7 @@ use meta::{Bootstrap, DatabaseState, Durability};
 use partition::{LockMode, LockWait};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use txn::{Database, Engine, EngineSettings, EntryMove, Isolation, Transaction, TxnOptions};
 
@@ -111,6 +112,17 @@ impl Cluster {
             port: None,
             source_database: None,
         }
+    }
+
+    /// Who is asked to give a database away does so, but the answer is lost, and everything about it
+    /// after that.
+    pub fn lose_handover(&self) {
+        let seen = Arc::new(AtomicUsize::new(0));
+        self.network.set_faults(Arc::new(move |call: &Call| match call.what {
+            "handover" if seen.fetch_add(1, Ordering::Relaxed) == 0 => Verdict::CutAnswer,
+            "handover" => Verdict::Cut,
+            _ => Verdict::Pass,
+        }));
     }
 
     pub async fn replicate(&self, source: &str) {
