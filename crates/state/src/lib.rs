@@ -13,7 +13,8 @@
 //!
 //!   get(key, ts)   delta, else run after run from the newest, else base:   ┐ decoded columns in
 //!                  a page of 1,024 rows at a time                          │ the shared PageCache
-//!   scan(spec)     row groups nothing newer touches pass as columns        ┘
+//!   scan(spec)     row groups nothing newer touches pass as columns,       ┘
+//!                  stretches of blocks in the delta as they stand
 //! ```
 //!
 //! [`State::branch`] makes the beginning of another partition of this one, by giving its files a second

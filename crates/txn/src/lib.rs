@@ -26,9 +26,13 @@
 //! 6. Values of sequences are reserved in blocks by transactions of their own; see `sequence`.
 //! 7. Writes bring index entries along, in the same partition; see `index`.
 //! 8. A branch is a database made of what another one holds at one time; see [`Engine::branch`].
-//! 8. The roles of the cluster travel with its databases; see `principals`.
-//! 9. The schema is rows of partition 0; DDL locks a table's descriptor exclusively, everything
-//!    else shares it.
+//! 9. The roles of the cluster travel with its databases; see `principals`.
+//! 10. The schema is rows of partition 0; DDL locks a table's descriptor exclusively, everything
+//!     else shares it.
+//! 11. Upkeep writes the delta to chunks when it passes its share of memory, or has not changed for a
+//!     while; see `upkeep`.
+//! 12. A primary with standbys takes no writes after a restart until each that could have been promoted
+//!     was heard from; see [`Engine::standby_seen`].
 //!
 //! # Invariants
 //! * An acknowledged commit is durable (unless the database is `ASYNC DURABILITY`) and visible to
