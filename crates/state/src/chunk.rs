@@ -222,8 +222,11 @@ impl Chunk {
 
     /// The commit timestamps of one part.
     pub(crate) fn stamps(&self, opened: &Opened, part: Part, fill: Fill) -> Result<UInt64Array> {
-        let columns = self.columns(opened, part, &[TS], fill)?;
-        let stamps = columns.first().and_then(|c| c.as_primitive_opt::<UInt64Type>());
+        self.as_stamps(self.columns(opened, part, &[TS], fill)?.first())
+    }
+
+    pub(crate) fn as_stamps(&self, column: Option<&ArrayRef>) -> Result<UInt64Array> {
+        let stamps = column.and_then(|c| c.as_primitive_opt::<UInt64Type>());
         stamps.cloned().ok_or_else(|| self.corrupt("its timestamps are not numbers"))
     }
 
@@ -235,9 +238,12 @@ impl Chunk {
         fill: Fill,
     ) -> Result<Option<BooleanArray>> {
         let Some(position) = opened.deleted.filter(|_| self.meta.mixed) else { return Ok(None) };
-        let columns = self.columns(opened, part, &[position], fill)?;
-        match columns.first().and_then(|c| c.as_boolean_opt()) {
-            Some(deleted) if deleted.null_count() == 0 => Ok(Some(deleted.clone())),
+        self.as_deleted(self.columns(opened, part, &[position], fill)?.first()).map(Some)
+    }
+
+    pub(crate) fn as_deleted(&self, column: Option<&ArrayRef>) -> Result<BooleanArray> {
+        match column.and_then(|c| c.as_boolean_opt()) {
+            Some(deleted) if deleted.null_count() == 0 => Ok(deleted.clone()),
             _ => Err(self.corrupt("it does not tell deletions apart")),
         }
     }

@@ -12,7 +12,7 @@
 //!                      base             one version per key, no deletions
 //!
 //!   get(key, ts)   delta, else run after run from the newest, else base:   ┐ decoded columns in
-//!                  a page of 1,024 rows at a time                          │ the shared PageCache
+//!                  a page (64 KiB, at most 1,024 rows) at a time           │ the shared PageCache
 //!   scan(spec)     row groups nothing newer touches pass as columns,       ┘
 //!                  stretches of blocks in the delta as they stand
 //! ```

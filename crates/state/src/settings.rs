@@ -7,6 +7,8 @@ pub struct Settings {
     pub row_group_rows: usize,
     /// The most rows of a page: what a point read decodes.
     pub page_rows: usize,
+    /// About the most bytes of the rows of a page, all columns together: wide rows make shorter pages.
+    pub page_bytes: usize,
     /// The most bytes of a row group, for wide rows.
     pub row_group_bytes: usize,
     /// About how large a chunk file gets: what a change rewrites.
@@ -20,6 +22,7 @@ impl Default for Settings {
         Settings {
             row_group_rows: 8192,
             page_rows: 1024,
+            page_bytes: 64 << 10,
             row_group_bytes: 4 << 20,
             chunk_bytes: 16 << 20,
             runs_max: 8,

@@ -6,7 +6,7 @@ use crate::chunk::Chunk;
 use crate::delta::Version;
 use crate::footer::Part;
 use arrow::array::Array;
-use base::{Lsn, Result, StorageId, Timestamp};
+use base::{Result, StorageId, Timestamp};
 use bytes::Bytes;
 use format::key;
 
@@ -42,14 +42,11 @@ impl Chunk {
         for (i, group) in opened.groups.iter().enumerate().filter(|(_, g)| g.newest > since) {
             let part = Part::group(i);
             let keys = self.keys(&opened, part, Fill::IfRoom)?;
-            let stamps = self.stamps(&opened, part, Fill::IfRoom)?;
+            let rows = self.rows(&opened, part, Fill::IfRoom)?;
             debug_assert_eq!(keys.len(), group.rows);
             for at in 0..keys.len() {
-                let ts = Timestamp(stamps.value(at));
-                if ts > since {
-                    let row = self.row(&opened, part, at)?;
-                    let key = Bytes::copy_from_slice(keys.value(at));
-                    out.push((key, Version { ts, lsn: Lsn::ZERO, row }));
+                if rows.ts(at) > since {
+                    out.push((Bytes::copy_from_slice(keys.value(at)), rows.version(at)?));
                 }
             }
         }

@@ -106,8 +106,7 @@ impl ChunkWriter {
             self.cut()?;
         }
         if self.current.is_none() {
-            let first = batch.column(0).as_binary::<i32>().value(0);
-            self.current = Some(self.begin(Bytes::copy_from_slice(first))?);
+            self.current = Some(self.begin(&batch)?);
         }
         let Some(current) = &mut self.current else { return Ok(()) };
         current.add(&batch)?;
@@ -116,14 +115,16 @@ impl ChunkWriter {
         Ok(())
     }
 
-    fn begin(&mut self, min_key: Bytes) -> Result<Current> {
+    /// Begins a file whose rows are about as wide as these, which will be its first.
+    fn begin(&mut self, first: &RecordBatch) -> Result<Current> {
+        let min_key = Bytes::copy_from_slice(first.column(0).as_binary::<i32>().value(0));
         let file = self.namer.next();
         let path = self.namer.dir.join(format!("{file}.tmp"));
         let out = self
             .disk
             .create(&path)
             .map_err(|e| Error::io(format!("creating {}", path.display()), &e))?;
-        let properties = properties(&self.settings);
+        let properties = properties(&self.settings, page_rows(&self.settings, first));
         let writer =
             ArrowWriter::try_new(FileSink::new(out), self.schema.clone(), Some(properties))
                 .map_err(|e| failed(&file, e))?;
@@ -191,7 +192,19 @@ fn failed(file: &str, e: parquet::errors::ParquetError) -> Error {
     Error::internal(format!("writing chunk {file}: {e}"))
 }
 
-fn properties(settings: &Settings) -> WriterProperties {
+/// How many rows of this width make a page: a point read decodes a page of every column.
+fn page_rows(settings: &Settings, batch: &RecordBatch) -> usize {
+    let sizes = batch.columns().iter().map(|c| c.to_data().get_slice_memory_size());
+    // A column whose size cannot be told is as narrow as can be.
+    let bytes: usize = sizes.map(|size| size.unwrap_or_default()).sum();
+    let wide = settings.page_bytes.saturating_mul(batch.num_rows()) / bytes.max(1);
+    wide.clamp(PAGE_ROWS_MIN.min(settings.page_rows), settings.page_rows.max(1))
+}
+
+/// With fewer rows in a page its place in the index would be a good part of it.
+const PAGE_ROWS_MIN: usize = 16;
+
+fn properties(settings: &Settings, page_rows: usize) -> WriterProperties {
     let column = |name: &str| ColumnPath::new(vec![name.to_owned()]);
     WriterProperties::builder()
         .set_created_by(concat!("antipode ", env!("CARGO_PKG_VERSION")).to_owned())
@@ -200,9 +213,9 @@ fn properties(settings: &Settings) -> WriterProperties {
         .set_dictionary_enabled(false)
         .set_max_row_group_row_count(Some(settings.row_group_rows.max(1)))
         .set_max_row_group_bytes(Some(settings.row_group_bytes.max(1)))
-        .set_data_page_row_count_limit(settings.page_rows.max(1))
+        .set_data_page_row_count_limit(page_rows)
         // Only between two batches of these is a page ended.
-        .set_write_batch_size(settings.page_rows.clamp(1, 1024))
+        .set_write_batch_size(page_rows.min(1024))
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_column_statistics_enabled(column(KEY_COLUMN), EnabledStatistics::Page)
         .set_column_statistics_enabled(column(TS_COLUMN), EnabledStatistics::Page)

@@ -3,7 +3,7 @@
 use crate::room::*;
 use base::Lsn;
 use env::sim;
-use state::{PageCache, State};
+use state::{PageCache, Settings, State};
 
 /// Loads rows `ids` at a time and spills them; nothing may go that was there at time 1.
 fn load(state: &State, at: u64, ids: std::ops::Range<i64>) {
@@ -106,5 +106,23 @@ fn the_indexes_of_chunks_are_part_of_what_the_cache_may_hold() {
         hot(&state);
         assert_eq!(cache.stats().misses, before.misses);
         assert!(cache.stats().hits > before.hits);
+    });
+}
+
+#[test]
+fn a_read_of_one_wide_row_decodes_few_others() {
+    sim::run(55, |world| async move {
+        let cache = PageCache::new(64 << 20);
+        let env = world.node().env();
+        let state = State::open(&env, dir(), cache.clone(), Settings::default()).unwrap();
+        let text = |id: i64| format!("{id:02000}");
+        let ops: Vec<_> = (0..2_000).map(|id| put(A, id, &text(id), None)).collect();
+        state.apply(ts(1), Lsn(1), &ops);
+        spill(&state, 1, 1).unwrap();
+        let row = state.get(&key_of(A, 999), ts(1)).unwrap().unwrap().row.unwrap();
+        assert!(row.windows(2_000).any(|bytes| bytes == text(999).as_bytes()));
+        let stats = cache.stats();
+        let pages = stats.bytes - stats.index_bytes;
+        assert!(pages < 256 << 10, "one of 4 MB took {pages} bytes");
     });
 }

@@ -23,6 +23,7 @@ pub fn small() -> Settings {
     Settings {
         row_group_rows: 8,
         page_rows: 2,
+        page_bytes: 64 << 10,
         row_group_bytes: 1 << 20,
         chunk_bytes: 900,
         runs_max: 4,
