@@ -56,6 +56,9 @@ pub struct ReplicaOptions {
     pub bytes_per_second: Option<u64>,
     /// The replica there that leads back here, for people.
     pub reverse: Option<String>,
+    /// Users, roles, owners, grants and address rules do not go there: the target has its own.
+    #[serde(default)]
+    pub own_rights: bool,
 }
 
 /// A copy of a database that its cluster wants to have at a remote server.

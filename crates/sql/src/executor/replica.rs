@@ -28,11 +28,14 @@ impl Executor {
                 "DROP REMOTE SERVER"
             }
             ReplicaStmt::Add { database, name, server, options } => {
+                // What was kept apart stays apart, unless somebody says otherwise.
+                let apart = self.engine.record(database)?.own_rights;
                 let given = meta::ReplicaOptions {
                     alias: options.alias.clone().unwrap_or_else(|| database.clone()),
                     frequency_ms: options.frequency.unwrap_or(0) * 1_000,
                     bytes_per_second: options.bytes_per_second.flatten(),
                     reverse: options.reverse.clone(),
+                    own_rights: options.own_rights.unwrap_or(apart),
                 };
                 let (database, name, server) = (database.clone(), name.clone(), server.clone());
                 let add = AddReplica { database, name, server, options: given };
@@ -210,6 +213,7 @@ fn take(known: &mut meta::ReplicaOptions, given: ReplicaOptions) {
     }
     known.bytes_per_second = given.bytes_per_second.unwrap_or(known.bytes_per_second);
     known.reverse = given.reverse.or(known.reverse.take());
+    known.own_rights = given.own_rights.unwrap_or(known.own_rights);
 }
 
 /// Lets one kind of error pass.

@@ -43,6 +43,7 @@ fn add(name: &str, to: &str) -> Command {
         frequency_ms: 0,
         bytes_per_second: None,
         reverse: None,
+        own_rights: false,
     };
     let replica = Replica {
         id: 0,

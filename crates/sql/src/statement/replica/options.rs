@@ -48,10 +48,7 @@ pub(super) fn replica_options(input: &mut Input<'_>) -> Result<ReplicaOptions, F
             "frequency" => options.frequency = Some(frequency(&value.text)?),
             "bw_limit" => options.bytes_per_second = Some(rate("BW_LIMIT", &value)?),
             "reverse_replica" => options.reverse = Some(value.text),
-            "security_mode" if value.text.eq_ignore_ascii_case("all") => {}
-            "security_mode" => {
-                return Err(Failure::Final(Error::unsupported("a SECURITY_MODE other than ALL")));
-            }
+            "security_mode" => options.own_rights = Some(own_rights(&value.text)?),
             "exclude" => {
                 return Err(Failure::Final(
                     Error::unsupported("EXCLUDE")
@@ -117,6 +114,18 @@ pub(super) fn value(input: &mut Input<'_>) -> Result<Value, Failure> {
 fn port(text: &str) -> Result<u16, Failure> {
     let number = text.trim().parse().ok().filter(|port| *port > 0);
     number.ok_or_else(|| invalid(&format!("invalid port: \"{text}\"")))
+}
+
+/// `NONE`: the target has users and grants of its own.
+fn own_rights(text: &str) -> Result<bool, Failure> {
+    match text.to_ascii_lowercase().as_str() {
+        "all" => Ok(false),
+        "none" => Ok(true),
+        _ => Err(Failure::Final(
+            Error::new(SqlState::INVALID_PARAMETER_VALUE, format!("invalid SECURITY_MODE: \"{text}\""))
+                .hint("ALL: users, roles, grants and address rules go along; NONE: the target has its own"),
+        )),
+    }
 }
 
 /// Seconds, as a number or with a unit.
