@@ -251,7 +251,8 @@ impl Runner {
         let source = self.shared.link()?.source.database;
         let own_rights = self.hello()?.own_rights;
         for partition in database.local_partitions() {
-            let request = session::request(&self.shared, &database, partition, (&source, own_rights));
+            let request =
+                session::request(&self.shared, &database, partition, (&source, own_rights));
             let (peer, messages, session) = (self.peer()?, self.messages.clone(), self.session);
             let number = partition.number();
             let ask = async move {

@@ -59,6 +59,9 @@ pub struct ReplicaOptions {
     /// Users, roles, owners, grants and address rules do not go there: the target has its own.
     #[serde(default)]
     pub own_rights: bool,
+    /// Tables of its database that stay here, by name, as it was declared. They are replicated to nobody.
+    #[serde(default)]
+    pub exclude: Vec<String>,
 }
 
 /// A copy of a database that its cluster wants to have at a remote server.

@@ -6,7 +6,8 @@ use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
 use arrow::record_batch::RecordBatch;
 use base::{
-    Catalog, Error, Result, Row, Securable, SqlState, StorageId, TableDescriptor, TableId, Timestamp, Value,
+    Catalog, Error, Result, Row, Securable, SqlState, StorageId, TableDescriptor, TableId,
+    Timestamp, Value,
 };
 use bytes::Bytes;
 use format::access::{self, Fact};

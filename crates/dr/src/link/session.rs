@@ -49,8 +49,7 @@ fn take_rights(shared: &Shared, record: &meta::Database, hello: &Hello) -> Resul
     if record.own_rights == hello.own_rights {
         return Ok(());
     }
-    let (database, own, at_ms) =
-        (record.id, hello.own_rights, shared.engine.env.clock.now_ms());
+    let (database, own, at_ms) = (record.id, hello.own_rights, shared.engine.env.clock.now_ms());
     let set = ReplicaCommand::SetOwnRights { database, own, at_ms };
     shared.engine.meta.apply(set.into()).map(drop)
 }

@@ -23,8 +23,12 @@ impl Links {
             return Ok(());
         }
         match record.own_rights {
-            true => lines.step("users, roles, grants and address rules: those of this cluster stay"),
-            false => lines.step("roles and address rules that came along are taken over, as of the cut"),
+            true => {
+                lines.step("users, roles, grants and address rules: those of this cluster stay")
+            }
+            false => {
+                lines.step("roles and address rules that came along are taken over, as of the cut")
+            }
         }
         if replica.options.own_rights != record.own_rights {
             lines.step(rights_from_here(&replica));
@@ -63,6 +67,14 @@ impl Links {
         lines.step(format!("ask remote server {} whether it can follow", replica.server));
         lines.step("note what it logs in with here, and that the replica runs");
         lines.step(rights_from_here(&replica));
+        if !replica.options.exclude.is_empty() {
+            let tables = replica.options.exclude.join(", ");
+            lines
+                .step(format!("rows of {tables} stay here: only what these tables are goes along"));
+        }
+        if let Err(error) = self.check_excluded(database, name, &replica).await {
+            lines.blocker(&error);
+        }
         match self.at_once(self.ask(&record, &replica)).await {
             Err(error) => lines.blocker(&error),
             Ok((_, answer)) if answer.follows => {

@@ -70,7 +70,8 @@ impl Replication {
         let (env, settings) = (self.engine.env.clone(), self.engine.settings().state.clone());
         let make = move || write(&env, dir, settings, &batches);
         let made = self.engine.env.blocking(make).await;
-        let (mut table, files) = made.unwrap_or_else(|| Err(Error::internal("making a base failed")))?;
+        let (mut table, files) =
+            made.unwrap_or_else(|| Err(Error::internal("making a base failed")))?;
         // In the target's folder they stand beside the others.
         let renamed = |file: &str| format!("chunk-{}-offer-{file}", manifest.seq);
         for chunk in &mut table.chunks {
@@ -101,7 +102,8 @@ fn write(
         out.write(batch)?;
     }
     let table = out.finish()?;
-    let read = |file: &String| env.disk.read(&dir.join(file)).map(|bytes| (file.clone(), bytes.into()));
+    let read =
+        |file: &String| env.disk.read(&dir.join(file)).map(|bytes| (file.clone(), bytes.into()));
     let files = table.files().map(|chunk| read(&chunk.file)).collect::<std::io::Result<Vec<_>>>();
     let files = files.map_err(io)?;
     env.disk.remove_dir(&dir).map_err(io)?;

@@ -28,7 +28,14 @@ pub fn server(here: &Cluster, other: &str, login: bool) {
 }
 
 pub fn options(frequency_ms: u64) -> ReplicaOptions {
-    ReplicaOptions { alias: BANK.into(), frequency_ms, bytes_per_second: None, reverse: None, own_rights: false }
+    ReplicaOptions {
+        alias: BANK.into(),
+        frequency_ms,
+        bytes_per_second: None,
+        reverse: None,
+        own_rights: false,
+        exclude: Vec::new(),
+    }
 }
 
 async fn add(here: &Cluster, name: &str, to: &str, frequency_ms: u64) {

@@ -34,7 +34,9 @@ pub(super) fn step(state: &mut State, command: ReplicaCommand) -> Result<Respons
         ReplicaCommand::SetBandwidth { database, bytes_per_second, at_ms } => {
             databases::limit(state, database, bytes_per_second, at_ms)
         }
-        ReplicaCommand::SetOwnRights { database, own, at_ms } => own_rights(state, database, own, at_ms),
+        ReplicaCommand::SetOwnRights { database, own, at_ms } => {
+            own_rights(state, database, own, at_ms)
+        }
         ReplicaCommand::SetHidden { database, hidden, at_ms, by } => {
             databases::hide(state, database, hidden, at_ms, by)
         }

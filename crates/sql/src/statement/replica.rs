@@ -139,6 +139,8 @@ pub struct ReplicaOptions {
     pub reverse: Option<String>,
     /// The target has users, grants and address rules of its own: `SECURITY_MODE 'NONE'`.
     pub own_rights: Option<bool>,
+    /// Tables that the target does not get, by name.
+    pub exclude: Option<Vec<String>>,
 }
 
 impl ReplicaStmt {

@@ -80,6 +80,8 @@ pub struct ReplicaFact {
     pub reverse: Option<String>,
     /// The target has owners, grants and roles of its own.
     pub own_rights: bool,
+    /// Tables that are left out.
+    pub exclude: Option<String>,
     /// The cluster there, once it is known.
     pub target: Option<u8>,
     /// Up to where it has everything, in milliseconds since 1970.
