@@ -93,6 +93,16 @@ pub(crate) fn layouts<'a>(
     all
 }
 
+/// The range of a key space that both sides have: without owners, grants and roles where each has its
+/// own.
+pub(crate) fn shared_range(storage: StorageId, own_rights: bool) -> (Bytes, Bytes) {
+    let (start, end) = format::key::range(storage);
+    match own_rights && storage == StorageId::CATALOG {
+        true => (format::access::range().1, end),
+        false => (start, end),
+    }
+}
+
 /// The columns of what is not replicated.
 pub(crate) fn local_layouts<'a>(
     tables: impl Iterator<Item = &'a Arc<TableDescriptor>>,

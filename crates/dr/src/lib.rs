@@ -44,6 +44,9 @@
 //! 14. **Tables that are not replicated** are left out of frames, bases, comparisons and what is told
 //!     of diverged transactions; their key spaces say so ([`StorageId::is_local`](base::StorageId::is_local)).
 //!     A record keeps its position, whatever is left of it.
+//! 15. **Owners, grants and roles** are left out in the same way for a target that has its own. The source
+//!     says so when it is greeted, by the target's replica; the target notes it before anything comes, and
+//!     says it again with each subscription, which the source refuses if it is otherwise by now.
 //!
 //! # Invariants
 //! * A target acknowledges only what is durable; a source keeps what no live slot has acknowledged.

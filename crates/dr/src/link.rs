@@ -249,8 +249,10 @@ impl Runner {
         self.grants.clear();
         let database = self.shared.database()?;
         let source = self.shared.link()?.source.database;
+        let own_rights = self.hello()?.own_rights;
         for partition in database.local_partitions() {
-            let request = session::request(&self.shared, &database, partition, &source);
+            let request =
+                session::request(&self.shared, &database, partition, (&source, own_rights));
             let (peer, messages, session) = (self.peer()?, self.messages.clone(), self.session);
             let number = partition.number();
             let ask = async move {

@@ -61,6 +61,8 @@ pub struct HelloRequest {
     pub format_version: u32,
     /// What it wants.
     pub mode: Mode,
+    /// Owners, grants and roles of what it has are not those of the line.
+    pub own_rights: bool,
 }
 
 /// The source's answer.
@@ -80,6 +82,8 @@ pub struct Hello {
     pub format_version: u32,
     /// The source's present.
     pub now: Timestamp,
+    /// The target gets no owners, grants and roles: those it has are its own.
+    pub own_rights: bool,
 }
 
 /// Asks for the log of one partition.
@@ -97,6 +101,8 @@ pub struct SubscribeRequest {
     pub history: EpochHistory,
     /// As in [`HelloRequest::promotion_epoch`].
     pub promotion_epoch: Epoch,
+    /// As it was told by [`Hello::own_rights`].
+    pub own_rights: bool,
 }
 
 /// How the target gets on.

@@ -8,6 +8,7 @@ mod content;
 mod flow;
 mod handover;
 mod producers;
+mod rights;
 mod slots;
 mod stream;
 mod verify;
@@ -109,6 +110,7 @@ impl Replication {
             return Err(Error::new(SqlState::PROTOCOL_VIOLATION, "a target without a line"));
         }
         self.open_slot(&database, &request)?;
+        let own_rights = self.settle_rights(&database, &request).await?;
         Ok(Hello {
             line: database.line(),
             partitions: u16::try_from(database.local_partitions().len()).unwrap_or(u16::MAX),
@@ -117,6 +119,7 @@ impl Replication {
             state: database.state(),
             format_version: FORMAT_VERSION,
             now: self.engine.oracle.now(),
+            own_rights,
         })
     }
 
@@ -131,11 +134,13 @@ impl Replication {
                     Error::new(SqlState::PROTOCOL_VIOLATION, message)
                 },
             )?;
+        self.check_rights(&database, &request)?;
         let answer = self.answer(&database, &partition, &request).await?;
         let frames = match &answer {
             Answer::Continue { .. } => {
                 let flow = self.flow(database.id(), &request.slot);
-                let outlet = stream::Outlet { database, partition, slot: request.slot, flow };
+                let (slot, keeps_rights) = (request.slot, request.own_rights);
+                let outlet = stream::Outlet { database, partition, slot, flow, keeps_rights };
                 stream::frames(self.engine.clone(), outlet, request.end.next())
             }
             _ => futures::stream::empty().boxed(),
@@ -174,12 +179,12 @@ impl Replication {
         let (id, slot) = self.bases.lock().whose(fetch.pin)?;
         let most = self.await_flow(id, &slot).await?;
         let now = self.engine.env.clock.monotonic();
-        let path = self.bases.lock().path(&fetch, now)?;
+        let place = self.bases.lock().place(&fetch, now)?;
         let disk = self.engine.env.disk.clone();
         let terms = self.terms(id, &slot);
         let most = if terms.limit.is_some() { most } else { usize::MAX };
         let fetch = Fetch { len: fetch.len.min(u32::try_from(most).unwrap_or(u32::MAX)), ..fetch };
-        let read = move || bases::read(&disk, &path, &fetch);
+        let read = move || bases::read(&disk, &place, &fetch);
         let read = self.engine.env.blocking(read).await;
         let piece = read.unwrap_or_else(|| Err(Error::internal("fetch failed")))?;
         self.flow(id, &slot).pay(&self.engine.env, piece.len(), terms);

@@ -65,6 +65,16 @@ pub fn principals_key() -> Bytes {
     key_of(PRINCIPALS_ID)
 }
 
+/// The half-open range of the keys of all [`Fact`]s: the beginning of [`StorageId::CATALOG`].
+pub fn range() -> (Bytes, Bytes) {
+    (key::range(StorageId::CATALOG).0, key_of(0))
+}
+
+/// True if a key is that of a [`Fact`].
+pub fn is_fact_key(key: &[u8]) -> bool {
+    key::storage_of(key) == StorageId::CATALOG && *key < *key_of(0)
+}
+
 /// True if a row of [`StorageId::CATALOG`] is a [`Fact`].
 pub fn is_fact(row: &Row) -> bool {
     matches!(row.first(), Some((COLUMN_ID, Value::Int(id))) if *id < 0)

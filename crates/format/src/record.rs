@@ -194,16 +194,20 @@ impl Record {
         Ok(record)
     }
 
-    /// The payload of a frame without what stays in its cluster; `None` if there is nothing to leave
-    /// out. The record keeps its place: what is left of it may be empty.
+    /// The payload of a frame without what stays in its cluster: rows of tables that are not
+    /// replicated, and, if it `keeps_rights`, owners, grants and roles. `None` if there is nothing to
+    /// leave out. The record keeps its place: what is left of it may be empty.
     ///
     /// # Errors
     /// A payload that is no record.
-    pub fn without_local(kind: u8, payload: &Bytes) -> Result<Option<Bytes>> {
+    pub fn without_local(kind: u8, payload: &Bytes, keeps_rights: bool) -> Result<Option<Bytes>> {
         if !matches!(kind, 1 | STAGE | 3) {
             return Ok(None);
         }
-        let stays = |op: &Op| crate::key::storage_of(&op.key).is_local();
+        let stays = |op: &Op| {
+            crate::key::storage_of(&op.key).is_local()
+                || keeps_rights && crate::access::is_fact_key(&op.key)
+        };
         let mut record = Record::decode(kind, payload)?;
         let (Record::Txn { ops, .. } | Record::Stage { ops, .. } | Record::Prepare { ops, .. }) =
             &mut record

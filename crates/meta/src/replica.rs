@@ -56,6 +56,12 @@ pub struct ReplicaOptions {
     pub bytes_per_second: Option<u64>,
     /// The replica there that leads back here, for people.
     pub reverse: Option<String>,
+    /// Users, roles, owners, grants and address rules do not go there: the target has its own.
+    #[serde(default)]
+    pub own_rights: bool,
+    /// Tables of its database that stay here, by name, as it was declared. They are replicated to nobody.
+    #[serde(default)]
+    pub exclude: Vec<String>,
 }
 
 /// A copy of a database that its cluster wants to have at a remote server.

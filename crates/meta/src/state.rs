@@ -198,6 +198,10 @@ pub struct Database {
     /// It was promoted, and the roles that came with it are still to be taken over.
     #[serde(default)]
     pub adopting: bool,
+    /// Owners, grants and roles of it are of this cluster alone: it follows a source that keeps its
+    /// own, or has done so before it was promoted.
+    #[serde(default)]
+    pub own_rights: bool,
 }
 
 /// A limit of what a lost region may take with it.
@@ -253,6 +257,14 @@ impl Database {
     pub fn is_passing(&self) -> bool {
         let drill = self.branch.as_ref().is_some_and(|b| b.purpose == Purpose::Drill);
         self.state == DatabaseState::Branching || drill
+    }
+
+    /// True if the target that owns a slot gets no owners, grants and roles: its replica says so, or
+    /// there is none and they were kept apart before.
+    pub fn keeps_rights(&self, slot: &str) -> bool {
+        let mut replicas = self.replicas.values();
+        let replica = replicas.find(|r| r.slot().as_deref() == Some(slot));
+        replica.map_or(self.own_rights, |r| r.options.own_rights)
     }
 
     /// True if a standby that was not given up could have been promoted since the last promotion.

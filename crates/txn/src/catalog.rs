@@ -6,7 +6,8 @@ use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
 use arrow::record_batch::RecordBatch;
 use base::{
-    Catalog, Error, Result, Row, SqlState, StorageId, TableDescriptor, TableId, Timestamp, Value,
+    Catalog, Error, Result, Row, Securable, SqlState, StorageId, TableDescriptor, TableId,
+    Timestamp, Value,
 };
 use bytes::Bytes;
 use format::access::{self, Fact};
@@ -100,6 +101,12 @@ fn decode(stamp: Timestamp, batches: &[RecordBatch]) -> Result<Catalog> {
             }
         }
     }
+    // Where owners and grants are not those of the primary, they stay behind when it drops a table.
+    let Catalog { tables, sequences, access, .. } = &mut all;
+    access.retain(|of, _| match of {
+        Securable::Relation(id) => tables.contains_key(id) || sequences.contains_key(id),
+        Securable::Schema | Securable::Database => true,
+    });
     Ok(all)
 }
 

@@ -15,7 +15,7 @@
 use crate::database::Database;
 use crate::engine::Engine;
 use crate::transaction::TxnOptions;
-use base::{Catalog, Result};
+use base::{Catalog, Result, Securable};
 use bytes::Bytes;
 use meta::{Command, DatabaseState, Principals};
 use std::sync::Arc;
@@ -41,9 +41,33 @@ impl Engine {
         Ok(true)
     }
 
+    /// Writes all owners, grants and defaults of a primary anew, and its roles: a standby that had its
+    /// own until now has the primary's as soon as it has received this.
+    ///
+    /// # Errors
+    /// Those of a write: 25006 if the database takes none.
+    pub async fn publish_rights(&self, database: &Arc<Database>) -> Result<()> {
+        let mut txn = database.begin(TxnOptions::default());
+        txn.start_statement().await?;
+        txn.begin_ddl().await?;
+        let catalog = txn.catalog().await?;
+        let relations = catalog.tables.keys().chain(catalog.sequences.keys());
+        let relations = relations.map(|id| Securable::Relation(*id));
+        for of in relations.chain([Securable::Schema, Securable::Database]) {
+            // Also what is as at first here: there it may be otherwise.
+            let access = catalog.access.get(&of).map(|a| a.as_ref().clone()).unwrap_or_default();
+            txn.put_access(of, &access).await?;
+        }
+        txn.put_defaults(&catalog.defaults).await?;
+        let roles = self.meta.read(|s| s.principals(database.name()));
+        txn.put_principals(Bytes::from(roles.encode()?)).await?;
+        txn.commit().await.map(drop)
+    }
+
     /// True if a primary's standbys, or those it has had, are to be told of roles.
     pub fn carries_roles(&self, record: &meta::Database) -> bool {
-        record.state == DatabaseState::Primary && !record.slots.is_empty()
+        let told = record.slots.keys().any(|slot| !record.keeps_rights(slot));
+        record.state == DatabaseState::Primary && told
     }
 
     /// Takes over the roles that came with a promoted database, if that is still to be done.

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests")]
 
+mod apart;
 mod bad_input;
 mod bounded_loss;
 mod branches;

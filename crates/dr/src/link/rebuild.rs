@@ -50,6 +50,8 @@ struct Rebuild {
     layouts: BTreeMap<StorageId, Vec<ColumnLayout>>,
     /// Those of what is not replicated: that stays as it is here.
     local: BTreeMap<StorageId, Vec<ColumnLayout>>,
+    /// Owners, grants and roles stay as they are here.
+    own_rights: bool,
     /// The tables as they are here.
     tables: Tables,
     stranded: Option<stranded::Stranded>,
@@ -98,6 +100,7 @@ pub(super) async fn rebuild(
         donors: database.local_partitions().to_vec(),
         layouts: BTreeMap::new(),
         local: BTreeMap::new(),
+        own_rights: shared.record()?.own_rights,
         tables: Tables::new(),
         stranded: None,
         shipped: AtomicU64::new(0),
@@ -219,8 +222,8 @@ impl Rebuild {
     }
 
     async fn source_tables(&self) -> Result<Tables> {
-        let (start, end) = format::key::range(StorageId::CATALOG);
         let storage = StorageId::CATALOG;
+        let (start, end) = fingerprint::shared_range(storage, self.own_rights);
         let range = ContentRange { partition: 0, storage, start, end };
         let all = (range.start.clone(), range.end.clone());
         let fetched = self.rows(&range, vec![all], Vec::new()).await?;

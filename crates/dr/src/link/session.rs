@@ -5,7 +5,7 @@ use crate::peer::{
     FORMAT_VERSION, Hello, HelloRequest, Mode, OLDEST_FORMAT, Peer, SubscribeRequest,
 };
 use base::{Epoch, Error, Result, SqlState};
-use meta::{Command, DatabaseState};
+use meta::{Command, DatabaseState, ReplicaCommand};
 use partition::Partition;
 use std::sync::Arc;
 use txn::{Database, Engine};
@@ -34,11 +34,24 @@ pub(super) async fn greet(shared: &Shared) -> Result<(Arc<dyn Peer>, Hello)> {
             promotion_epoch: record.promotion_epoch,
             format_version: OLDEST_FORMAT,
             mode,
+            own_rights: record.own_rights,
         })
         .await?;
     check(&hello, shared.engine.cluster())?;
     check_same(&hello, &record)?;
+    take_rights(shared, &record, &hello)?;
     Ok((peer, hello))
+}
+
+/// Notes whose owners, grants and roles are here. Before anything comes: what is kept, what is told
+/// the source, and what a promotion does with roles follows from it.
+fn take_rights(shared: &Shared, record: &meta::Database, hello: &Hello) -> Result<()> {
+    if record.own_rights == hello.own_rights {
+        return Ok(());
+    }
+    let (database, own, at_ms) = (record.id, hello.own_rights, shared.engine.env.clock.now_ms());
+    let set = ReplicaCommand::SetOwnRights { database, own, at_ms };
+    shared.engine.meta.apply(set.into()).map(drop)
 }
 
 /// Takes the source's epoch on. Not before what is shown here is of its line: a standby that has to go
@@ -105,7 +118,7 @@ pub(super) fn request(
     shared: &Shared,
     database: &Arc<Database>,
     partition: &Arc<Partition>,
-    source: &str,
+    (source, own_rights): (&str, bool),
 ) -> SubscribeRequest {
     SubscribeRequest {
         database: source.to_owned(),
@@ -114,5 +127,6 @@ pub(super) fn request(
         end: partition.end(),
         history: partition.history(),
         promotion_epoch: database.promotion_epoch(),
+        own_rights,
     }
 }

@@ -79,7 +79,7 @@ pub(super) async fn keep(
     let news = shared.engine.env.blocking(move || vault.add(&kept)).await;
     let news = news.unwrap_or_else(|| Err(Error::internal("saving failed")))?;
     let summary = summary(&parts);
-    let parts = without_local(parts);
+    let parts = without_local(parts, shared.record()?.own_rights);
     peer.save_diverged(SaveDiverged { database: shared.link()?.source.database, parts, settled })
         .await?;
     if news > 0 {
@@ -88,12 +88,16 @@ pub(super) async fn keep(
     Ok(())
 }
 
-/// What the other side is told: not what was written to tables that are not replicated.
-fn without_local(mut parts: Vec<DivergedPart>) -> Vec<DivergedPart> {
+/// What the other side is told: not what was written to tables that are not replicated, nor rights if
+/// those are of this side alone.
+fn without_local(mut parts: Vec<DivergedPart>, own_rights: bool) -> Vec<DivergedPart> {
+    let stays = |key: &[u8]| {
+        format::key::storage_of(key).is_local() || own_rights && format::access::is_fact_key(key)
+    };
     let mut local = BTreeSet::new();
     for part in &mut parts {
         let before = part.rows.len();
-        part.rows.retain(|row| !format::key::storage_of(&row.raw_key).is_local());
+        part.rows.retain(|row| !stays(&row.raw_key));
         local.extend((part.rows.len() < before).then_some(part.txn));
     }
     // A part without rows still says that its transaction is complete; if nothing is left of that, there

@@ -134,6 +134,7 @@ impl Links {
                 promotion_epoch: record.map(|r| r.promotion_epoch).unwrap_or_default(),
                 format_version: OLDEST_FORMAT,
                 mode: if record.is_some() { Mode::Differential } else { Mode::Copy },
+                own_rights: record.is_some_and(|r| r.own_rights),
             })
             .await?;
         check(&hello, cluster.id)?;

@@ -8,6 +8,7 @@ mod rolling;
 use self::comparison::Comparison;
 use super::Links;
 use super::promote::check_standby;
+use crate::fingerprint;
 use base::{Error, Result, SqlState, Timestamp};
 use meta::{Command, Database as Record, HistoryRow, Verified};
 
@@ -104,7 +105,7 @@ impl Links {
         for space in comparison.spaces() {
             let mut found = space.found();
             for handle in comparison.partitions() {
-                let (start, end) = format::key::range(space.storage);
+                let (start, end) = fingerprint::shared_range(space.storage, record.own_rights);
                 comparison.range(&handle, &space, (start, end), &mut found).await?;
             }
             tables.push(found);

@@ -64,6 +64,8 @@ pub struct HelloRequest {
     format_version: u32,
     #[prost(uint32, tag = "8")]
     mode: u32,
+    #[prost(bool, tag = "9")]
+    own_rights: bool,
 }
 
 /// See [`peer::Hello`].
@@ -83,6 +85,8 @@ pub struct Hello {
     format_version: u32,
     #[prost(fixed64, tag = "7")]
     now: u64,
+    #[prost(bool, tag = "8")]
+    own_rights: bool,
 }
 
 /// A stretch of an epoch history.
@@ -119,6 +123,8 @@ pub struct SubscribeRequest {
     history: Vec<EpochFrom>,
     #[prost(fixed64, tag = "6")]
     promotion_epoch: u64,
+    #[prost(bool, tag = "7")]
+    own_rights: bool,
 }
 
 /// First the answer, then batches.
@@ -276,6 +282,7 @@ impl From<peer::HelloRequest> for HelloRequest {
                 peer::Mode::Follow => 2,
                 peer::Mode::Differential => 3,
             },
+            own_rights: m.own_rights,
         }
     }
 }
@@ -297,6 +304,7 @@ impl TryFrom<HelloRequest> for peer::HelloRequest {
                 3 => peer::Mode::Differential,
                 _ => return Err(malformed("mode")),
             },
+            own_rights: m.own_rights,
         })
     }
 }
@@ -311,6 +319,7 @@ impl From<peer::Hello> for Hello {
             primary: m.state == DatabaseState::Primary,
             format_version: m.format_version,
             now: m.now.0,
+            own_rights: m.own_rights,
         }
     }
 }
@@ -326,6 +335,7 @@ impl TryFrom<Hello> for peer::Hello {
             state: if m.primary { DatabaseState::Primary } else { DatabaseState::Standby },
             format_version: m.format_version,
             now: Timestamp(m.now),
+            own_rights: m.own_rights,
         })
     }
 }
@@ -342,6 +352,7 @@ impl From<peer::SubscribeRequest> for SubscribeRequest {
                 .map(|(epoch, first)| EpochFrom { epoch: epoch.to_u64(), first: first.0 })
                 .collect(),
             promotion_epoch: m.promotion_epoch.to_u64(),
+            own_rights: m.own_rights,
         }
     }
 }
@@ -357,6 +368,7 @@ impl TryFrom<SubscribeRequest> for peer::SubscribeRequest {
             end: Lsn(m.end),
             history: EpochHistory(history.collect()),
             promotion_epoch: Epoch::from_u64(m.promotion_epoch),
+            own_rights: m.own_rights,
         })
     }
 }

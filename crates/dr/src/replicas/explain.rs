@@ -22,6 +22,17 @@ impl Links {
         if record.state == DatabaseState::Primary {
             return Ok(());
         }
+        match record.own_rights {
+            true => {
+                lines.step("users, roles, grants and address rules: those of this cluster stay")
+            }
+            false => {
+                lines.step("roles and address rules that came along are taken over, as of the cut")
+            }
+        }
+        if replica.options.own_rights != record.own_rights {
+            lines.step(rights_from_here(&replica));
+        }
         let target = record.link.as_ref().map(|link| link.source_cluster);
         if let (true, Err(error)) = (data_loss, self.target(&Replica { target, ..replica.clone() }))
         {
@@ -55,6 +66,15 @@ impl Links {
         };
         lines.step(format!("ask remote server {} whether it can follow", replica.server));
         lines.step("note what it logs in with here, and that the replica runs");
+        lines.step(rights_from_here(&replica));
+        if !replica.options.exclude.is_empty() {
+            let tables = replica.options.exclude.join(", ");
+            lines
+                .step(format!("rows of {tables} stay here: only what these tables are goes along"));
+        }
+        if let Err(error) = self.check_excluded(database, name, &replica).await {
+            lines.blocker(&error);
+        }
         match self.at_once(self.ask(&record, &replica)).await {
             Err(error) => lines.blocker(&error),
             Ok((_, answer)) if answer.follows => {
@@ -85,5 +105,19 @@ impl Links {
         }
         lines.step("forget the replica; the database at the remote server stays");
         Ok(())
+    }
+}
+
+/// What becomes of users and grants of this side.
+fn rights_from_here(replica: &Replica) -> String {
+    match replica.options.own_rights {
+        true => format!(
+            "users, roles, grants and address rules stay here: {} has its own (SECURITY_MODE NONE)",
+            replica.server
+        ),
+        false => format!(
+            "users, roles, grants and address rules go to {} (SECURITY_MODE ALL)",
+            replica.server
+        ),
     }
 }

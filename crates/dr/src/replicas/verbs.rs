@@ -86,6 +86,7 @@ impl Links {
                 prerequisite(format!("replica \"{name}\" is paused")).hint("RESUME lets it go on")
             );
         }
+        self.check_excluded(database, name, &replica).await?;
         let (peer, answer) = self.ask(&record, &replica).await?;
         self.note_running(&record, name, &answer, Some(by.to_owned()))?;
         let step = InvitationStep::Follow { resume: true, make: true };
@@ -100,6 +101,29 @@ impl Links {
                 Err(error)
             }
         }
+    }
+
+    /// What a replica leaves out is of this cluster alone since it was declared, but for a crash between
+    /// the two.
+    pub(super) async fn check_excluded(
+        &self,
+        database: &str,
+        name: &str,
+        replica: &Replica,
+    ) -> Result<()> {
+        let excluded = &replica.options.exclude;
+        if excluded.is_empty() {
+            return Ok(());
+        }
+        let catalog = self.engine.database(database)?.newest_catalog().await?;
+        let replicated =
+            |t: &&String| catalog.table("public", t).is_some_and(|t| !t.storage.is_local());
+        let Some(table) = excluded.iter().find(replicated) else { return Ok(()) };
+        let message =
+            format!("replica \"{name}\" leaves table \"{table}\" out, which is replicated");
+        Err(prerequisite(message).detail("Nothing was started.").hint(format!(
+            "DR TABLE {table} DISABLE in database {database}, or ALTER REPLICA {name} WITH (EXCLUDE '…')"
+        )))
     }
 
     /// `PAUSE`: the target stays connected, and is sent nothing.

@@ -4,6 +4,7 @@ use super::{Replication, slots};
 use crate::peer::{Answer, BaseOffer, SubscribeRequest};
 use base::{Error, Lsn, Result, SqlState, Timestamp};
 use partition::Partition;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use txn::Database;
 
@@ -52,7 +53,7 @@ impl Replication {
             // Without a common point there is nothing to go back to but the empty log.
             (Compared { common: Lsn::ZERO, ahead: true, .. }, _) => {
                 let reason = "the logs have no common point";
-                self.offer(database, partition, request, reason, Diverged::Unknown)
+                self.offer(database, partition, request, reason, Diverged::Unknown).await
             }
             (Compared { ahead: true, logged: true, .. }, Ok(cut)) => {
                 Ok(Answer::RewindTo { common, cut: cut.unwrap_or(Timestamp::MAX) })
@@ -71,7 +72,7 @@ impl Replication {
                     (None, false) => Diverged::Nothing,
                     (cut, _) => Diverged::Beyond(common, cut.unwrap_or(Timestamp::MAX)),
                 };
-                self.offer(database, partition, request, &reason, diverged)
+                self.offer(database, partition, request, &reason, diverged).await
             }
         }
     }
@@ -99,7 +100,7 @@ impl Replication {
         (written < Some(promotion.epoch)).then_some(promotion.cut)
     }
 
-    fn offer(
+    async fn offer(
         &self,
         database: &Arc<Database>,
         partition: &Arc<Partition>,
@@ -111,13 +112,17 @@ impl Replication {
         let mut manifest = base.manifest.as_ref().clone();
         // What is not replicated is of this side alone.
         manifest.tables.retain(|table| !table.storage.is_local());
+        let made = match request.own_rights && partition.number() == 0 {
+            true => self.leave_out_rights(&mut manifest, &base, &request.slot).await?,
+            false => BTreeMap::new(),
+        };
         // The log from the base on must stay until the target has it.
         let from = Lsn(manifest.replay_from.0.saturating_sub(1));
         let place = slots::Place { partition: request.partition, from, at: manifest.ts };
         self.hold_slot(database, &request.slot, place)?;
         let now = self.engine.env.clock.monotonic();
         let owner = (database.id(), request.slot.clone(), request.partition);
-        let pin = self.bases.lock().add(owner, base, now);
+        let pin = self.bases.lock().add(owner, base, made, now);
         let reason = reason.to_owned();
         let unrelated = diverged == Diverged::Unknown;
         let diverged = match diverged {

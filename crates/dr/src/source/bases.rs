@@ -2,11 +2,11 @@
 
 use crate::peer::Fetch;
 use base::{DatabaseId, Error, Result, SqlState};
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use env::Disk;
 use state::BasePin;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,15 +29,29 @@ pub(super) struct Bases {
 struct Pinned {
     owner: Owner,
     base: BasePin,
+    /// Files that were made for this target alone, by name.
+    made: BTreeMap<String, Bytes>,
     used: Duration,
+}
+
+/// Where a file of a base is.
+pub(super) enum Place {
+    Disk(PathBuf),
+    Memory(Bytes),
 }
 
 impl Bases {
     /// Pins a base in place of the owner's last one.
-    pub(super) fn add(&mut self, owner: Owner, base: BasePin, now: Duration) -> u64 {
+    pub(super) fn add(
+        &mut self,
+        owner: Owner,
+        base: BasePin,
+        made: BTreeMap<String, Bytes>,
+        now: Duration,
+    ) -> u64 {
         self.pinned.retain(|_, p| p.owner != owner && now.saturating_sub(p.used) < IDLE_MAX);
         self.last += 1;
-        self.pinned.insert(self.last, Pinned { owner, base, used: now });
+        self.pinned.insert(self.last, Pinned { owner, base, made, used: now });
         self.last
     }
 
@@ -53,13 +67,16 @@ impl Bases {
     }
 
     /// Where a file of a base is.
-    pub(super) fn path(&mut self, fetch: &Fetch, now: Duration) -> Result<PathBuf> {
+    pub(super) fn place(&mut self, fetch: &Fetch, now: Duration) -> Result<Place> {
         let pinned = self.pinned.get_mut(&fetch.pin).ok_or_else(gone)?;
         pinned.used = now;
+        if let Some(bytes) = pinned.made.get(&fetch.file) {
+            return Ok(Place::Memory(bytes.clone()));
+        }
         if !pinned.base.files.contains(&fetch.file) {
             return Err(gone().detail(format!("it has no file {}", fetch.file)));
         }
-        Ok(pinned.base.dir.join(&fetch.file))
+        Ok(Place::Disk(pinned.base.dir.join(&fetch.file)))
     }
 }
 
@@ -68,12 +85,20 @@ fn gone() -> Error {
 }
 
 /// Reads a piece of a file.
-pub(super) fn read(disk: &Arc<dyn Disk>, path: &Path, fetch: &Fetch) -> Result<Bytes> {
+pub(super) fn read(disk: &Arc<dyn Disk>, place: &Place, fetch: &Fetch) -> Result<Bytes> {
+    let len = fetch.len.min(PIECE_BYTES) as usize;
+    let path = match place {
+        Place::Disk(path) => path,
+        Place::Memory(bytes) => {
+            let mut rest = bytes.clone();
+            rest.advance(usize::try_from(fetch.offset).map_or(rest.len(), |n| n.min(rest.len())));
+            return Ok(rest.slice(..len.min(rest.len())));
+        }
+    };
     let io = |e| Error::io(format!("reading {}", path.display()), &e);
     let file = disk.open(path).map_err(io)?;
     let left = file.len().map_err(io)?.saturating_sub(fetch.offset);
-    let len = left.min(u64::from(fetch.len.min(PIECE_BYTES)));
-    let mut piece = vec![0; len as usize];
+    let mut piece = vec![0; left.min(len as u64) as usize];
     file.read_at(&mut piece, fetch.offset).map_err(io)?;
     Ok(piece.into())
 }

@@ -1,6 +1,7 @@
 //! One partition's frames, as they become durable, and as the target's [`Flow`] lets them go.
 
 use super::flow::{self, Flow, Terms};
+use super::rights;
 use crate::peer::FrameBatch;
 use base::{Error, Lsn, Result, SqlState};
 use bytes::Bytes;
@@ -28,6 +29,8 @@ pub(super) struct Outlet {
     pub partition: Arc<Partition>,
     pub slot: String,
     pub flow: Arc<Flow>,
+    /// Owners, grants and roles stay here.
+    pub keeps_rights: bool,
 }
 
 struct Sender {
@@ -110,7 +113,9 @@ impl Sender {
     /// A database that was dropped, demoted or copied anew is no source any more.
     fn check(&self) -> Result<()> {
         if self.outlet.database.state() == DatabaseState::Primary {
-            return Ok(());
+            let (id, slot) = (self.outlet.database.id(), self.outlet.slot.as_str());
+            let now = self.engine.meta.read(|s| s.databases.get(&id).map(|d| d.keeps_rights(slot)));
+            return rights::check(now.unwrap_or_default(), self.outlet.keeps_rights);
         }
         Err(Error::new(
             SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
@@ -123,11 +128,13 @@ impl Sender {
 
     async fn read(&mut self, most: usize) -> Result<Option<Bytes>> {
         let (partition, from) = (self.outlet.partition.clone(), self.next);
+        let keeps_rights = self.outlet.keeps_rights;
         let read = move || -> Result<Option<(Lsn, bool, Bytes)>> {
             let mut frames = partition.read_frames(from, most)?;
             for frame in &mut frames {
                 // The record itself goes: positions and histories are the same on both sides.
-                if let Some(rest) = Record::without_local(frame.kind, &frame.payload)? {
+                let rest = Record::without_local(frame.kind, &frame.payload, keeps_rights)?;
+                if let Some(rest) = rest {
                     frame.payload = rest;
                 }
             }

@@ -13,7 +13,7 @@ use txn::EngineSettings;
 
 const ROWS: i64 = 20_000;
 
-fn forgetful(settings: &mut EngineSettings) {
+pub fn forgetful(settings: &mut EngineSettings) {
     settings.log_retention_bytes = 0;
     settings.restart_check = false;
     settings.version_retention = Duration::ZERO;
@@ -35,7 +35,7 @@ async fn followed(world: &World) -> (Cluster, Cluster, TableDescriptor) {
 }
 
 /// The slots are given up, as if they had held back too much.
-fn drop_slots(cluster: &Cluster) {
+pub fn drop_slots(cluster: &Cluster) {
     let record = cluster.engine.record(BANK).expect("there");
     for name in record.slots.into_keys() {
         let reason = Some("too much log".to_owned());
@@ -46,7 +46,7 @@ fn drop_slots(cluster: &Cluster) {
 }
 
 /// Writes everything down until the log before it is gone.
-async fn forget_log(cluster: &Cluster, table: &TableDescriptor) {
+pub async fn forget_log(cluster: &Cluster, table: &TableDescriptor) {
     let before: Vec<_> = cluster.bank().local_partitions().iter().map(|p| p.end()).collect();
     for round in 0..40 {
         // Segments go as a whole.
@@ -65,7 +65,7 @@ async fn forget_log(cluster: &Cluster, table: &TableDescriptor) {
     panic!("the log does not go");
 }
 
-fn history(cluster: &Cluster, kind: &str) -> Vec<String> {
+pub fn history(cluster: &Cluster, kind: &str) -> Vec<String> {
     let all = cluster.engine.meta.read(|s| s.history.clone());
     all.into_iter().filter(|h| h.kind == kind).map(|h| h.detail).collect()
 }

@@ -78,6 +78,7 @@ async fn greeting_question_and_stream() {
         promotion_epoch: Epoch::default(),
         format_version: FORMAT_VERSION,
         mode: Mode::Copy,
+        own_rights: false,
     };
     let mut unknown = hello.clone();
     unknown.database = "nothing".into();
@@ -91,6 +92,7 @@ async fn greeting_question_and_stream() {
         end: base::Lsn::ZERO,
         history: base::EpochHistory::default(),
         promotion_epoch: Epoch::default(),
+        own_rights: false,
     };
     let mut granted = peer.subscribe(request).await.unwrap();
     assert!(matches!(granted.answer, Answer::Continue { .. }));

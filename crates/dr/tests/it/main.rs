@@ -19,6 +19,7 @@ mod past;
 mod refusals;
 mod replicas;
 mod reset;
+mod rights;
 mod role;
 mod roles;
 mod sequences;

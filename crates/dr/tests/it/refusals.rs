@@ -79,6 +79,7 @@ fn another_line_and_a_newer_format_are_refused() {
             promotion_epoch: base::Epoch::default(),
             format_version: FORMAT_VERSION + 1,
             mode: Mode::Copy,
+            own_rights: false,
         };
         let e = east.links.replication().hello(hello).await.unwrap_err();
         assert_eq!(e.state, SqlState::FEATURE_NOT_SUPPORTED);

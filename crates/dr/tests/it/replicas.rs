@@ -11,11 +11,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-const THERE: &str = "there";
-const BACK: &str = "back";
+pub const THERE: &str = "there";
+pub const BACK: &str = "back";
 
 /// Makes a remote server `other` of a cluster, with or without a superuser's login.
-fn server(here: &Cluster, other: &str, login: bool) {
+pub fn server(here: &Cluster, other: &str, login: bool) {
     let server = RemoteServer {
         id: 0,
         host: other.into(),
@@ -27,8 +27,15 @@ fn server(here: &Cluster, other: &str, login: bool) {
     here.engine.meta.apply(put.into()).expect("a new name");
 }
 
-fn options(frequency_ms: u64) -> ReplicaOptions {
-    ReplicaOptions { alias: BANK.into(), frequency_ms, bytes_per_second: None, reverse: None }
+pub fn options(frequency_ms: u64) -> ReplicaOptions {
+    ReplicaOptions {
+        alias: BANK.into(),
+        frequency_ms,
+        bytes_per_second: None,
+        reverse: None,
+        own_rights: false,
+        exclude: Vec::new(),
+    }
 }
 
 async fn add(here: &Cluster, name: &str, to: &str, frequency_ms: u64) {
@@ -57,20 +64,20 @@ async fn followed(world: &World) -> (Cluster, Cluster, TableDescriptor) {
     (east, west, table)
 }
 
-async fn start(east: &Cluster) {
+pub async fn start(east: &Cluster) {
     let told = east.links.start_replica(BANK, THERE, "test").await.expect("starts");
     assert!(told.is_none(), "{told:?}");
 }
 
-fn wanted(here: &Cluster, name: &str) -> Wanted {
+pub fn wanted(here: &Cluster, name: &str) -> Wanted {
     here.engine.record(BANK).expect("there").replicas[name].wanted
 }
 
-fn status(here: &Cluster, name: &str) -> ReplicaStatus {
+pub fn status(here: &Cluster, name: &str) -> ReplicaStatus {
     here.links.replicas().into_iter().find(|r| r.name == name).expect("is declared")
 }
 
-async fn until(what: &str, mut done: impl FnMut() -> bool) {
+pub async fn until(what: &str, mut done: impl FnMut() -> bool) {
     for _ in 0..3_000 {
         if done() {
             return;
@@ -92,7 +99,7 @@ fn heal(any: &Cluster) {
 }
 
 /// Waits until `former` follows `primary` and shows the same.
-async fn exchanged(primary: &Cluster, former: &Cluster) {
+pub async fn exchanged(primary: &Cluster, former: &Cluster) {
     until("the other one follows", || former.role() == DatabaseState::Standby).await;
     former.caught_up(primary).await;
     assert_eq!(primary.balances().await, former.balances().await);

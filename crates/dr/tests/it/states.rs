@@ -154,8 +154,14 @@ async fn declare(here: &Cluster, other: &str) {
     let put = ReplicaCommand::PutRemoteServer { name: other.into(), server, replace: false };
     here.engine.meta.apply(put.into()).expect("a new name");
     let (frequency_ms, bytes_per_second) = (0, None);
-    let options =
-        ReplicaOptions { alias: BANK.into(), frequency_ms, bytes_per_second, reverse: None };
+    let options = ReplicaOptions {
+        alias: BANK.into(),
+        frequency_ms,
+        bytes_per_second,
+        reverse: None,
+        own_rights: false,
+        exclude: Vec::new(),
+    };
     let (database, name, server) = (BANK.into(), REPLICA.into(), other.into());
     let add = AddReplica { database, name, server, options };
     here.links.add_replica(add, "test").await.expect("is declared");

@@ -150,8 +150,14 @@ fn a_replica_calls_the_other_standby_to_the_new_primary() {
         let put = ReplicaCommand::PutRemoteServer { name: "n".into(), server, replace: false };
         west.engine.meta.apply(put.into()).expect("a new name");
         let (frequency_ms, bytes_per_second) = (0, None);
-        let options =
-            ReplicaOptions { alias: BANK.into(), frequency_ms, bytes_per_second, reverse: None };
+        let options = ReplicaOptions {
+            alias: BANK.into(),
+            frequency_ms,
+            bytes_per_second,
+            reverse: None,
+            own_rights: false,
+            exclude: Vec::new(),
+        };
         let (database, name, server) = (BANK.into(), "other".into(), "n".into());
         let add = AddReplica { database, name, server, options };
         west.links.add_replica(add, "test").await.expect("is declared");

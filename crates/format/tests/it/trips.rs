@@ -213,11 +213,11 @@ fn what_is_not_replicated_is_left_out_and_the_record_stays() {
     for (before, after) in
         only(mixed).zip(with(rest.clone())).chain(only(vec![op(local, 1)]).zip(with(Vec::new())))
     {
-        let left = Record::without_local(before.kind(), &before.encode()).unwrap();
+        let left = Record::without_local(before.kind(), &before.encode(), false).unwrap();
         let left = left.unwrap_or_else(|| panic!("{before:?}"));
         assert_eq!(Record::decode(before.kind(), &left).unwrap(), after);
     }
     for whole in with(rest).into_iter().chain([Record::Closed { ts: Timestamp(1) }]) {
-        assert_eq!(Record::without_local(whole.kind(), &whole.encode()).unwrap(), None);
+        assert_eq!(Record::without_local(whole.kind(), &whole.encode(), false).unwrap(), None);
     }
 }

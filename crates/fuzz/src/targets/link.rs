@@ -84,6 +84,7 @@ fn links() -> Vec<Vec<u8>> {
         promotion_epoch: epoch,
         format_version: 1,
         mode: peer::Mode::Follow,
+        own_rights: false,
     };
     let subscribe = peer::SubscribeRequest {
         database: "bank".into(),
@@ -92,6 +93,7 @@ fn links() -> Vec<Vec<u8>> {
         end: Lsn(77),
         history: EpochHistory(vec![(epoch, Lsn(1))]),
         promotion_epoch: epoch,
+        own_rights: false,
     };
     let base = peer::Answer::NeedBase(Box::new(peer::BaseOffer {
         pin: 7,

@@ -57,6 +57,7 @@ pub(super) fn create(state: &mut State, new: NewDatabase) -> Result<Response> {
         last_proven: None,
         incoming: Vec::new(),
         adopting: false,
+        own_rights: false,
     };
     state.databases.insert(id, database);
     // A branch is worth telling of once it is complete.
@@ -196,7 +197,7 @@ pub(super) fn promote(
     database.state = DatabaseState::Primary;
     database.promotion_epoch = promotion.epoch;
     database.promotion = Some(promotion);
-    database.adopting = true;
+    database.adopting = !database.own_rights;
     database.link = None;
     database.gate = None;
     database.incoming.clear();

@@ -34,6 +34,9 @@ pub(super) fn step(state: &mut State, command: ReplicaCommand) -> Result<Respons
         ReplicaCommand::SetBandwidth { database, bytes_per_second, at_ms } => {
             databases::limit(state, database, bytes_per_second, at_ms)
         }
+        ReplicaCommand::SetOwnRights { database, own, at_ms } => {
+            own_rights(state, database, own, at_ms)
+        }
         ReplicaCommand::SetHidden { database, hidden, at_ms, by } => {
             databases::hide(state, database, hidden, at_ms, by)
         }
@@ -169,6 +172,20 @@ fn ended(state: &mut State, id: DatabaseId, name: &str, mut cycle: Cycle) -> Res
     replica.cycles.push(cycle);
     let surplus = replica.cycles.len().saturating_sub(CYCLES_MAX);
     replica.cycles.drain(..surplus);
+    Ok(Response::Done)
+}
+
+fn own_rights(state: &mut State, id: DatabaseId, own: bool, at_ms: u64) -> Result<Response> {
+    let database = find(state, id)?;
+    let was = std::mem::replace(&mut database.own_rights, own);
+    let detail = match own {
+        true => "users, roles, grants and address rules are of this cluster alone",
+        false => "users, roles, grants and address rules are those of the primary",
+    };
+    let row = HistoryRow::new(at_ms, database.name.as_str(), "rights", detail);
+    if was != own {
+        note(state, row);
+    }
     Ok(Response::Done)
 }
 

@@ -94,6 +94,15 @@ pub enum ReplicaCommand {
         /// When.
         at_ms: u64,
     },
+    /// Says whether owners, grants and roles of a database are of this cluster alone.
+    SetOwnRights {
+        /// Which.
+        database: DatabaseId,
+        /// They are.
+        own: bool,
+        /// When.
+        at_ms: u64,
+    },
     /// Says whether a database lets nobody read while it is a standby.
     SetHidden {
         /// Which.

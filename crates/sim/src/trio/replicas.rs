@@ -39,6 +39,8 @@ impl Chief {
             frequency_ms,
             bytes_per_second: None,
             reverse: None,
+            own_rights: false,
+            exclude: Vec::new(),
         };
         let add = AddReplica { database: database.to_owned(), name: name.clone(), server, options };
         access.links.add_replica(add, OPERATOR).await?;

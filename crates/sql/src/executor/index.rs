@@ -60,7 +60,7 @@ impl Executor {
     }
 
     /// Runs a transaction of its own.
-    async fn begin<T>(
+    pub(super) async fn begin<T>(
         &self,
         database: &Arc<Database>,
         work: impl AsyncFnOnce(&mut Run<'_>) -> Result<T>,

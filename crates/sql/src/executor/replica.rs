@@ -1,5 +1,7 @@
 //! Remote servers and replicas.
 
+mod exclude;
+
 use super::{Executor, Outcome};
 use crate::statement::{ReplicaAction, ReplicaOptions, ReplicaStmt, ServerOptions};
 use base::{Error, Result, SqlState};
@@ -28,15 +30,21 @@ impl Executor {
                 "DROP REMOTE SERVER"
             }
             ReplicaStmt::Add { database, name, server, options } => {
+                // What was kept apart stays apart, unless somebody says otherwise.
+                let apart = self.engine.record(database)?.own_rights;
                 let given = meta::ReplicaOptions {
                     alias: options.alias.clone().unwrap_or_else(|| database.clone()),
                     frequency_ms: options.frequency.unwrap_or(0) * 1_000,
                     bytes_per_second: options.bytes_per_second.flatten(),
                     reverse: options.reverse.clone(),
+                    own_rights: options.own_rights.unwrap_or(apart),
+                    exclude: options.exclude.clone().unwrap_or_default(),
                 };
-                let (database, name, server) = (database.clone(), name.clone(), server.clone());
-                let add = AddReplica { database, name, server, options: given };
-                self.links()?.add_replica(add, by).await?;
+                let tables = given.exclude.clone();
+                let (at, name, server) = (database.clone(), name.clone(), server.clone());
+                let add = AddReplica { database: at, name: name.clone(), server, options: given };
+                let declare = async || self.links()?.add_replica(add, by).await;
+                self.excluding(database, &name, &tables, declare).await?;
                 "ALTER DATABASE"
             }
             ReplicaStmt::Alter { database, name, action } => {
@@ -131,8 +139,12 @@ impl Executor {
             ReplicaAction::Force => links.force_replica(database, name).await,
             ReplicaAction::Promote { data_loss } => self.promote(database, name, *data_loss).await,
             ReplicaAction::With(options) => {
-                let options = options.clone();
-                links.alter_replica(database, name, |known| take(known, options)).await
+                let (options, tables) = (options.clone(), options.exclude.clone());
+                let tables = tables.unwrap_or_default();
+                let alter = async || {
+                    links.alter_replica(database, name, |known| take(known, options)).await
+                };
+                self.excluding(database, name, &tables, alter).await
             }
         }
     }
@@ -210,6 +222,8 @@ fn take(known: &mut meta::ReplicaOptions, given: ReplicaOptions) {
     }
     known.bytes_per_second = given.bytes_per_second.unwrap_or(known.bytes_per_second);
     known.reverse = given.reverse.or(known.reverse.take());
+    known.own_rights = given.own_rights.unwrap_or(known.own_rights);
+    known.exclude = given.exclude.unwrap_or_else(|| std::mem::take(&mut known.exclude));
 }
 
 /// Lets one kind of error pass.

@@ -41,6 +41,7 @@ impl Executor {
             }
             Stmt::DrTable(wanted) => {
                 self.check_superuser()?;
+                self.check_excluded(run.txn.database().name(), wanted)?;
                 let chosen = ddl::replicate_tables(&mut run, wanted).await?;
                 self.add_private(chosen.fresh);
                 for told in chosen.told {
@@ -52,13 +53,17 @@ impl Executor {
             Stmt::CreateTable { ast, shard_key } => {
                 if let Some(query) = &ast.query {
                     let made = ddl::create_as(&mut run, ast, shard_key.as_deref(), query).await?;
+                    if made.is_some() {
+                        self.keep_created(&mut run, &ast.name).await?;
+                    }
                     return Ok(Outcome::command(match made {
                         Some(rows) => format!("SELECT {rows}"),
                         None => "CREATE TABLE AS".into(),
                     }));
                 }
                 let made = ddl::create(&mut run, ast, shard_key.as_deref()).await?;
-                self.tell_if_local(&ast.name, made);
+                let made = self.keep_new(&mut run, &ast.name, made).await?;
+                self.tell_if_local(&ast.name, made.first().copied());
                 self.add_private(made);
                 Ok(Outcome::command("CREATE TABLE"))
             }
@@ -87,7 +92,7 @@ impl Executor {
     }
 
     /// Says that a new table is not replicated, where that has to be said of each.
-    fn tell_if_local(&self, name: &ObjectName, made: Option<StorageId>) {
+    pub(super) fn tell_if_local(&self, name: &ObjectName, made: Option<StorageId>) {
         if made.is_some_and(StorageId::is_local) {
             let message = format!("table {name} is not replicated: DR TABLE {name} changes that");
             self.notice(Error::new(SqlState::SUCCESSFUL_COMPLETION, message));
@@ -98,7 +103,8 @@ impl Executor {
         match ast {
             Statement::CreateTable(table) => {
                 let made = ddl::create(run, table, None).await?;
-                self.tell_if_local(&table.name, made);
+                let made = self.keep_new(run, &table.name, made).await?;
+                self.tell_if_local(&table.name, made.first().copied());
                 self.add_private(made);
                 Ok(Outcome::command("CREATE TABLE"))
             }

@@ -137,6 +137,10 @@ pub struct ReplicaOptions {
     pub bytes_per_second: Option<Option<u64>>,
     /// The replica there that leads back.
     pub reverse: Option<String>,
+    /// The target has users, grants and address rules of its own: `SECURITY_MODE 'NONE'`.
+    pub own_rights: Option<bool>,
+    /// Tables that the target does not get, by name.
+    pub exclude: Option<Vec<String>>,
 }
 
 impl ReplicaStmt {

@@ -141,6 +141,7 @@ impl EngineSource {
             source: source.or(branch),
             bytes,
             hidden: record.hidden,
+            own_rights: record.own_rights,
             bytes_per_second: record.bytes_per_second,
             last_drill: record.last_drill.map(drill),
             last_proven: record.last_proven.map(drill),

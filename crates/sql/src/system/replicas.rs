@@ -22,6 +22,7 @@ pub(super) fn databases(facts: &Facts, sheet: &mut Sheet) {
             ("partitions", database.partitions.into()),
             ("compressed_bytes", database.bytes.into()),
             ("bandwidth", database.bytes_per_second.into()),
+            ("own_rights", database.own_rights.into()),
         ]);
     }
 }
@@ -53,7 +54,8 @@ pub(super) fn replicas(facts: &Facts, sheet: &mut Sheet) {
             ("frequency", (replica.frequency_ms / 1_000).into()),
             ("bw_limit", replica.bytes_per_second.into()),
             ("reverse_replica", replica.reverse.clone().into()),
-            ("security_mode", "ALL".into()),
+            ("security_mode", if replica.own_rights { "NONE" } else { "ALL" }.into()),
+            ("exclude", replica.exclude.clone().into()),
             ("last_replication_time", replica.replicated_ms.map_or(Cell::Null, at_ms)),
             ("connected", replica.connected.into()),
             ("target_cluster", replica.target.into()),
@@ -131,6 +133,8 @@ fn fact(status: ReplicaStatus, now_ms: u64) -> ReplicaFact {
         frequency_ms: status.options().frequency_ms,
         bytes_per_second: status.options().bytes_per_second,
         reverse: status.options().reverse.clone(),
+        own_rights: status.options().own_rights,
+        exclude: Some(status.options().exclude.join(", ")).filter(|list| !list.is_empty()),
         target: status.replica.target.map(|cluster| cluster.0),
         replicated_ms: status.replicated_ms,
         connected: status.connected,

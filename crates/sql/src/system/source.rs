@@ -30,6 +30,8 @@ pub struct DatabaseFact {
     pub bytes: u64,
     /// As a standby it lets nobody read.
     pub hidden: bool,
+    /// Owners, grants and roles of it are of this cluster alone.
+    pub own_rights: bool,
     /// How much may be sent to each target in a second.
     pub bytes_per_second: Option<u64>,
     /// The last drill.
@@ -76,6 +78,10 @@ pub struct ReplicaFact {
     pub bytes_per_second: Option<u64>,
     /// The replica there that leads back.
     pub reverse: Option<String>,
+    /// The target has owners, grants and roles of its own.
+    pub own_rights: bool,
+    /// Tables that are left out.
+    pub exclude: Option<String>,
     /// The cluster there, once it is known.
     pub target: Option<u8>,
     /// Up to where it has everything, in milliseconds since 1970.

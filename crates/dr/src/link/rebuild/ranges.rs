@@ -9,7 +9,7 @@ use base::{Error, Result, SqlState, StorageId, Timestamp};
 use bytes::Bytes;
 use format::{ColumnLayout, TableChunks};
 use partition::Partition;
-use state::BaseBuilder;
+use state::{BaseBuilder, TableBuilder};
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -60,7 +60,8 @@ impl Rebuild {
     ) -> Result<TableChunks> {
         let site = self.site(index, storage, columns)?;
         let mut out = builder.table(storage, columns.to_vec());
-        let (start, end) = format::key::range(storage);
+        let (start, end) = fingerprint::shared_range(storage, self.own_rights);
+        out = self.keep(&site, &format::key::range(storage).0, &start, out).await?;
         let mut cuts = match site.readable {
             true => site.cuts(&start, &end).await?,
             false => Vec::new(),
@@ -96,20 +97,33 @@ impl Rebuild {
         builder: &BaseBuilder,
     ) -> Result<TableChunks> {
         let site = self.site(index, storage, columns)?;
-        let mut out = builder.table(storage, columns.to_vec());
-        if site.readable {
-            let (start, end) = format::key::range(storage);
-            let cuts = site.cuts(&start, &end).await?;
-            for (start, end) in fingerprint::parts((&start, &end), &cuts) {
-                let place = site.place(&start, &end);
-                let mine = load(&site.contents(), &place, site.columns).await?;
-                if let Some(batch) = merge(&site, &mine, None)? {
-                    let write = move || out.write(&batch).map(|()| out);
-                    out = self.blocking(write).await?;
-                }
+        let out = builder.table(storage, columns.to_vec());
+        let (start, end) = format::key::range(storage);
+        let out = self.keep(&site, &start, &end, out).await?;
+        self.blocking(move || out.finish()).await
+    }
+
+    /// Writes down what is here in a range.
+    async fn keep(
+        &self,
+        site: &Site<'_>,
+        start: &Bytes,
+        end: &Bytes,
+        mut out: TableBuilder,
+    ) -> Result<TableBuilder> {
+        if start == end || !site.readable {
+            return Ok(out);
+        }
+        let cuts = site.cuts(start, end).await?;
+        for (start, end) in fingerprint::parts((start, end), &cuts) {
+            let place = site.place(&start, &end);
+            let mine = load(&site.contents(), &place, site.columns).await?;
+            if let Some(batch) = merge(site, &mine, None)? {
+                let write = move || out.write(&batch).map(|()| out);
+                out = self.blocking(write).await?;
             }
         }
-        self.blocking(move || out.finish()).await
+        Ok(out)
     }
 
     fn site<'a>(

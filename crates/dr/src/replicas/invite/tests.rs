@@ -46,6 +46,7 @@ fn record(line: u128, number: u32, link: Option<(u8, &str)>) -> Record {
         last_proven: None,
         incoming: Vec::new(),
         adopting: false,
+        own_rights: false,
         id: DatabaseId(1),
         name: "copy".into(),
         line: LineId(line),

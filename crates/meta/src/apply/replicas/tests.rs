@@ -43,6 +43,8 @@ fn add(name: &str, to: &str) -> Command {
         frequency_ms: 0,
         bytes_per_second: None,
         reverse: None,
+        own_rights: false,
+        exclude: Vec::new(),
     };
     let replica = Replica {
         id: 0,
@@ -198,4 +200,12 @@ fn state_without_replicas_is_read() {
         }
     }
     assert_eq!(serde_json::from_value::<State>(json).unwrap(), s);
+}
+
+/// As a version wrote it that knew neither.
+#[test]
+fn replica_of_an_early_version_is_read() {
+    let old = r#"{"alias":"copy","frequency_ms":0,"bytes_per_second":null,"reverse":null}"#;
+    let options: ReplicaOptions = serde_json::from_str(old).expect("readable");
+    assert!(!options.own_rights && options.exclude.is_empty());
 }

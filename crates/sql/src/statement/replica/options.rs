@@ -3,8 +3,10 @@
 use super::{ReplicaOptions, ServerOptions};
 use crate::statement::as_of;
 use crate::statement::error::{self, Failure};
-use crate::statement::input::Input;
+use crate::statement::input::{Input, fold};
 use base::{Error, SqlState};
+use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::Token;
 
 /// The longest pause between two cycles: a day.
@@ -48,17 +50,8 @@ pub(super) fn replica_options(input: &mut Input<'_>) -> Result<ReplicaOptions, F
             "frequency" => options.frequency = Some(frequency(&value.text)?),
             "bw_limit" => options.bytes_per_second = Some(rate("BW_LIMIT", &value)?),
             "reverse_replica" => options.reverse = Some(value.text),
-            "security_mode" if value.text.eq_ignore_ascii_case("all") => {}
-            "security_mode" => {
-                return Err(Failure::Final(Error::unsupported("a SECURITY_MODE other than ALL")));
-            }
-            "exclude" => {
-                return Err(Failure::Final(
-                    Error::unsupported("EXCLUDE")
-                        .detail("A standby that lacked tables could not take over whole.")
-                        .hint("keep what is not to be copied in a database of its own"),
-                ));
-            }
+            "security_mode" => options.own_rights = Some(own_rights(&value.text)?),
+            "exclude" => options.exclude = Some(tables(&value.text)?),
             "table_level_restart" => {
                 return Err(Failure::Final(Error::unsupported("TABLE_LEVEL_RESTART").hint(
                     "a copy that was broken off goes on with the next file, the log with the \
@@ -66,7 +59,7 @@ pub(super) fn replica_options(input: &mut Input<'_>) -> Result<ReplicaOptions, F
                 )));
             }
             _ => {
-                let known = "ALIAS, FREQUENCY, BW_LIMIT, REVERSE_REPLICA, SECURITY_MODE";
+                let known = "ALIAS, FREQUENCY, BW_LIMIT, REVERSE_REPLICA, SECURITY_MODE, EXCLUDE";
                 return Err(unknown("replica", &name, known));
             }
         }
@@ -117,6 +110,60 @@ pub(super) fn value(input: &mut Input<'_>) -> Result<Value, Failure> {
 fn port(text: &str) -> Result<u16, Failure> {
     let number = text.trim().parse().ok().filter(|port| *port > 0);
     number.ok_or_else(|| invalid(&format!("invalid port: \"{text}\"")))
+}
+
+/// `NONE`: the target has users and grants of its own.
+fn own_rights(text: &str) -> Result<bool, Failure> {
+    match text.to_ascii_lowercase().as_str() {
+        "all" => Ok(false),
+        "none" => Ok(true),
+        _ => Err(Failure::Final(
+            Error::new(SqlState::INVALID_PARAMETER_VALUE, format!("invalid SECURITY_MODE: \"{text}\""))
+                .hint("ALL: users, roles, grants and address rules go along; NONE: the target has its own"),
+        )),
+    }
+}
+
+/// `EXCLUDE`: names of tables, with or without their schema.
+fn tables(text: &str) -> Result<Vec<String>, Failure> {
+    let unreadable = |_| {
+        let message = format!("invalid EXCLUDE: \"{text}\"");
+        Failure::Final(
+            Error::new(SqlState::INVALID_PARAMETER_VALUE, message)
+                .hint("list tables, as in EXCLUDE 't, public.u'"),
+        )
+    };
+    let parser = Parser::new(&PostgreSqlDialect {}).try_with_sql(text);
+    let mut parser = parser.map_err(unreadable)?;
+    let mut all = Vec::new();
+    while parser.peek_token_ref().token != Token::EOF {
+        if !all.is_empty() {
+            parser.expect_token(&Token::Comma).map_err(unreadable)?;
+        }
+        let name = fold(&parser.parse_identifier().map_err(unreadable)?);
+        let table = match parser.consume_token(&Token::Period) {
+            false if name == "public" => {
+                let message = "EXCLUDE 'public' would leave nothing to replicate";
+                return Err(Failure::Final(
+                    Error::new(SqlState::INVALID_PARAMETER_VALUE, message)
+                        .hint("all tables are in that schema: list those that are not to go along"),
+                ));
+            }
+            false => name,
+            true if name == "public" => fold(&parser.parse_identifier().map_err(unreadable)?),
+            true => {
+                let message = format!("schema \"{name}\" does not exist");
+                return Err(Failure::Final(
+                    Error::new(SqlState::INVALID_SCHEMA_NAME, message)
+                        .hint("tables live in the schema public: EXCLUDE 't, public.u'"),
+                ));
+            }
+        };
+        if !all.contains(&table) {
+            all.push(table);
+        }
+    }
+    Ok(all)
 }
 
 /// Seconds, as a number or with a unit.

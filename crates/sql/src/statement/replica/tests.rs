@@ -150,8 +150,6 @@ fn limits_and_switches_of_a_database() {
 #[test]
 fn what_is_not_there_yet_says_so() {
     for sql in [
-        "alter database d add replica r to s with (exclude 'tmp')",
-        "alter database d add replica r to s with (security_mode 'NONE')",
         "alter database d add replica r to s with (table_level_restart true)",
         "alter database d alter replica r start with chain c",
         "create database d hot_standby on",
@@ -161,8 +159,28 @@ fn what_is_not_there_yet_says_so() {
     assert!(parse("create database d hot_standby off").is_ok());
     let all = "alter database d add replica r to s with (security_mode 'ALL', bw_limit 10)";
     assert!(matches!(one(all), ReplicaStmt::Add { options, .. }
-        if options.bytes_per_second == Some(Some(10 << 20))));
-    for bad in ["frequency 100000", "frequency '1500 ms'", "bw_limit 'x'", "colour red"] {
+        if options.bytes_per_second == Some(Some(10 << 20)) && options.own_rights == Some(false)));
+    let none = "alter database d alter replica r with (SECURITY_MODE = none)";
+    assert!(matches!(one(none), ReplicaStmt::Alter { action: ReplicaAction::With(o), .. }
+        if o.own_rights == Some(true)));
+    let list = "alter database d add replica r to s with (exclude 't, public.\"U\",t')";
+    assert!(matches!(one(list), ReplicaStmt::Add { options, .. }
+        if options.exclude == Some(vec!["t".to_owned(), "U".to_owned()])));
+    let none = "alter database d alter replica r with (exclude '')";
+    assert!(matches!(one(none), ReplicaStmt::Alter { action: ReplicaAction::With(o), .. }
+        if o.exclude == Some(Vec::new())));
+    let schema = "alter database d add replica r to s with (exclude 'tmp.t')";
+    assert_eq!(refused(schema), SqlState::INVALID_SCHEMA_NAME);
+    for bad in [
+        "exclude 'public'",
+        "exclude 't,'",
+        "exclude 't u'",
+        "security_mode 'some'",
+        "frequency 100000",
+        "frequency '1500 ms'",
+        "bw_limit 'x'",
+        "colour red",
+    ] {
         let sql = format!("alter database d alter replica r with ({bad})");
         assert_eq!(refused(&sql), SqlState::INVALID_PARAMETER_VALUE, "{bad}");
     }
