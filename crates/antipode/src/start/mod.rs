@@ -97,7 +97,7 @@ fn prepare(args: &StartArgs) -> std::result::Result<Prepared, Vec<String>> {
 
 async fn run(prepared: Prepared, with_parent: bool) -> Result<()> {
     let Prepared { settings, tls, authorities } = prepared;
-    allocator::suit(settings.memory_limit);
+    tokio::spawn(allocator::watch(settings.memory_limit));
     let mut stop = Stop::listen(with_parent)?;
     let listener = Listener::bind(&settings.listen, tls).await?;
     let started = Instant::now();
