@@ -51,8 +51,8 @@
 //! # Invariants
 //! * A target acknowledges only what is durable; a source keeps what no live slot has acknowledged.
 //! * Nothing is taken out of a database before both vaults have it, once, durably; of tables that are
-//!   not replicated, the own one. (Open: of three clusters, one that comes back by content can put a
-//!   second time into a vault what another one has put there.)
+//!   not replicated, the own one. Once also where one cluster tells it by its log and another one by its
+//!   contents: what the log tells stays.
 //! * A target shows only consistent cuts: its role says so, and its replicated time.
 //! * The databases of a group are promoted by one metadata record, at one cut; none without the others.
 //! * A message from a lower promotion epoch is refused by whoever knows better.

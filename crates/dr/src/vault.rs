@@ -3,12 +3,15 @@
 //! ```text
 //!   record   u32 length of body │ u32 crc32c of kind and body │ u8 kind │ body
 //!   kind 1   body = format::vault::DivergedPart
-//!   kind 2   body = transaction (16) │ partition u16: this incomplete part never committed
+//!   kind 2   body = transaction (16) │ partition u16: this incomplete part never committed, or a log
+//!            has told all that this part told by content
 //!   kind + 128   the same, as the first record of its write
 //! ```
 //! Little-endian. The last record of a (transaction, partition) counts; a part replaces another
 //! one only if it knows more (complete over incomplete, decided over undecided), so that saving
-//! the same things again, in any order, changes nothing.
+//! the same things again, in any order, changes nothing. What is told by content (of whose
+//! transactions the log is gone) gives way, row by row, to what a log tells of the same changes, now or
+//! later; of two parts told by content with the same commit time, the rows are put together.
 //!
 //! A write is synced before the next one begins, so the first record of a later write proves that
 //! all before it had been safe. A power loss in the middle of a write can leave any of its pages:
@@ -20,36 +23,19 @@
 
 mod known;
 mod records;
+mod staged;
+mod transaction;
 
-use self::records::{FIRST, HEADER, PART, VOID, put, scan};
-use base::{Epoch, Error, Lsn, Result, Timestamp, TxnId};
+use self::records::{FIRST, HEADER, PART, VOID, put, scan, void};
+pub use self::transaction::DivergedTransaction;
+use self::transaction::whole;
+use base::{Epoch, Error, Lsn, Result, TxnId};
 use env::{DiskFile, Env};
 use format::vault::DivergedPart;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
-
-/// A diverged transaction with all that is known of it here.
-#[derive(Clone, Debug, PartialEq)]
-pub struct DivergedTransaction {
-    /// Which one.
-    pub txn: TxnId,
-    /// When it committed, or could have at the earliest.
-    pub commit_ts: Timestamp,
-    /// The cluster that accepted it.
-    pub origin: base::ClusterId,
-    /// True if all its parts are here.
-    pub complete: bool,
-    /// False if it is not known to have committed.
-    pub decided: bool,
-    /// It only stands for what was committed at one time: see [`DivergedPart::by_content`].
-    pub by_content: bool,
-    /// The tables it changed.
-    pub tables: Vec<String>,
-    /// Its parts by partition.
-    pub parts: Vec<DivergedPart>,
-}
 
 type Key = (TxnId, u16);
 
@@ -61,6 +47,7 @@ struct Entry {
     lsn: Lsn,
     complete: bool,
     decided: bool,
+    by_content: bool,
 }
 
 /// One database's vault.
@@ -73,6 +60,7 @@ pub struct Vault {
 
 #[derive(Debug)]
 struct Inner {
+    dir: PathBuf,
     file: Arc<dyn DiskFile>,
     len: u64,
     index: BTreeMap<Key, Entry>,
@@ -94,7 +82,8 @@ impl Vault {
         }
         let file = env.disk.open(&path).map_err(io)?;
         let bytes = env.disk.read(&path).map_err(io)?;
-        let mut inner = Inner { file, len: 0, index: BTreeMap::new(), void: BTreeSet::new() };
+        let (index, void) = (BTreeMap::new(), BTreeSet::new());
+        let mut inner = Inner { dir: dir.clone(), file, len: 0, index, void };
         let good = scan(&bytes, &path, |kind, offset, body| inner.note(kind, offset, body))?;
         if good < bytes.len() {
             inner.file.set_len(good as u64).map_err(io)?;
@@ -107,18 +96,26 @@ impl Vault {
 
     /// Keeps parts; durable when it returns. Returns how many were news.
     pub fn add(&self, parts: &[DivergedPart]) -> Result<usize> {
-        let parts = &*self.without_known(parts)?;
         let mut inner = self.inner.lock();
         let mut news = BTreeMap::new();
-        for part in parts {
+        for part in parts.iter().filter(|part| !part.by_content) {
             let key = (part.txn, part.partition);
             if inner.is_news(part) && news.get(&key).is_none_or(|p: &&DivergedPart| !p.complete) {
                 news.insert(key, part);
             }
         }
-        let bodies: Vec<_> = news.values().map(|p| (PART, p.encode().to_vec())).collect();
-        inner.append(&bodies, &self.dir)?;
-        Ok(bodies.len())
+        let told = news.values().copied().chain(parts.iter().filter(|part| part.by_content));
+        let contents = inner.contents(&told.cloned().collect::<Vec<_>>())?;
+        let more = news.into_values().chain(&contents.more);
+        let mut bodies: Vec<_> = more.map(|part| (PART, part.encode().to_vec())).collect();
+        let count = bodies.len();
+        // Last: cut off before they are written, the same is done when the parts are saved again.
+        bodies.extend(contents.less.iter().map(|part| match part.rows.is_empty() {
+            true => (VOID, void(part.txn, part.partition)),
+            false => (PART, part.encode().to_vec()),
+        }));
+        inner.append(&bodies)?;
+        Ok(count)
     }
 
     /// The writer of these epochs has told everything: parts that are still incomplete never
@@ -126,14 +123,9 @@ impl Vault {
     pub fn settle(&self, epochs: &[Epoch]) -> Result<usize> {
         let mut inner = self.inner.lock();
         let open = inner.index.iter().filter(|(_, e)| !e.complete && epochs.contains(&e.epoch));
-        let bodies: Vec<_> = open
-            .map(|((txn, partition), _)| {
-                let mut body = txn.0.to_le_bytes().to_vec();
-                body.extend_from_slice(&partition.to_le_bytes());
-                (VOID, body)
-            })
-            .collect();
-        inner.append(&bodies, &self.dir)?;
+        let bodies: Vec<_> =
+            open.map(|((txn, partition), _)| (VOID, void(*txn, *partition))).collect();
+        inner.append(&bodies)?;
         Ok(bodies.len())
     }
 
@@ -142,12 +134,7 @@ impl Vault {
         let inner = self.inner.lock();
         let mut found: BTreeMap<TxnId, Vec<DivergedPart>> = BTreeMap::new();
         for ((txn, _), entry) in &inner.index {
-            let mut body = vec![0; entry.len];
-            inner
-                .file
-                .read_at(&mut body, entry.offset)
-                .map_err(|e| Error::io(format!("reading the vault {}", self.dir.display()), &e))?;
-            found.entry(*txn).or_default().push(DivergedPart::decode(&body)?);
+            found.entry(*txn).or_default().push(inner.read(entry)?);
         }
         let mut all: Vec<_> = found.into_iter().map(|(txn, parts)| whole(txn, parts)).collect();
         all.sort_by_key(|t| (t.commit_ts, t.txn));
@@ -158,62 +145,6 @@ impl Vault {
     pub fn count(&self) -> usize {
         let inner = self.inner.lock();
         inner.index.keys().map(|(txn, _)| txn).collect::<BTreeSet<_>>().len()
-    }
-
-    /// Puts the parts of a promotion that is about to be decided aside; durable.
-    pub fn stage(&self, epoch: Epoch, parts: &[DivergedPart]) -> Result<()> {
-        let mut bytes = Vec::new();
-        parts.iter().for_each(|p| put(&mut bytes, PART, &p.encode()));
-        let path = self.staged(epoch);
-        let io = |e| Error::io(format!("writing {}", path.display()), &e);
-        self.env.disk.replace(&path, &bytes).map_err(io)
-    }
-
-    /// Takes over what was staged for the promotion that was decided, and throws away all else
-    /// that was staged.
-    pub fn unstage(&self, promoted: Option<Epoch>) -> Result<()> {
-        let io = |e| Error::io(format!("staged parts in {}", self.dir.display()), &e);
-        let keep = promoted.map(|epoch| self.staged(epoch));
-        for name in self.env.disk.list(&self.dir).map_err(io)? {
-            let path = self.dir.join(&name);
-            if !name.starts_with("staged-") {
-                continue;
-            }
-            if keep.as_ref() == Some(&path) {
-                let bytes = self.env.disk.read(&path).map_err(io)?;
-                let mut parts = Vec::new();
-                let good = scan(&bytes, &path, |_, _, body| {
-                    parts.push(DivergedPart::decode(body)?);
-                    Ok(())
-                })?;
-                if good < bytes.len() {
-                    let message = format!("{}: damaged at offset {good}", path.display());
-                    return Err(Error::corrupt(message));
-                }
-                self.add(&parts)?;
-            }
-            self.env.disk.remove(&path).map_err(io)?;
-        }
-        self.env.disk.sync_dir(&self.dir).map_err(io)
-    }
-
-    fn staged(&self, epoch: Epoch) -> PathBuf {
-        self.dir.join(format!("staged-{:016x}", epoch.to_u64()))
-    }
-}
-
-fn whole(txn: TxnId, parts: Vec<DivergedPart>) -> DivergedTransaction {
-    let tables: BTreeSet<_> =
-        parts.iter().flat_map(|p| p.rows.iter().map(|r| r.table.clone())).collect();
-    DivergedTransaction {
-        txn,
-        commit_ts: parts.iter().map(|p| p.commit_ts).max().unwrap_or_default(),
-        origin: parts.first().map(|p| p.origin).unwrap_or_default(),
-        complete: parts.iter().all(|p| p.complete),
-        decided: parts.iter().any(|p| p.decided),
-        by_content: parts.iter().any(|p| p.by_content),
-        tables: tables.into_iter().collect(),
-        parts,
     }
 }
 
@@ -229,7 +160,14 @@ impl Inner {
         }
     }
 
-    fn append(&mut self, bodies: &[(u8, Vec<u8>)], dir: &Path) -> Result<()> {
+    fn read(&self, entry: &Entry) -> Result<DivergedPart> {
+        let mut body = vec![0; entry.len];
+        let read = self.file.read_at(&mut body, entry.offset);
+        read.map_err(|e| Error::io(format!("reading the vault {}", self.dir.display()), &e))?;
+        DivergedPart::decode(&body)
+    }
+
+    fn append(&mut self, bodies: &[(u8, Vec<u8>)]) -> Result<()> {
         if bodies.is_empty() {
             return Ok(());
         }
@@ -242,7 +180,7 @@ impl Inner {
         if let Err(e) = written {
             // Nothing of it counts; a torn rest is overwritten by the next try.
             let _ = self.file.set_len(self.len);
-            return Err(Error::io(format!("writing the vault {}", dir.display()), &e));
+            return Err(Error::io(format!("writing the vault {}", self.dir.display()), &e));
         }
         let mut offset = self.len;
         for (kind, body) in bodies {
@@ -274,6 +212,7 @@ impl Inner {
             lsn: p.lsn,
             complete: p.complete,
             decided: p.decided,
+            by_content: p.by_content,
         };
         if let Some(old) = self.index.insert((p.txn, p.partition), entry)
             && (old.epoch, old.lsn) != (entry.epoch, entry.lsn)

@@ -1,6 +1,6 @@
 //! The records of the vault's files: see the picture at [`crate::vault`].
 
-use base::{Error, Result};
+use base::{Error, Result, TxnId};
 use std::path::Path;
 
 pub(super) const HEADER: usize = 9;
@@ -15,6 +15,13 @@ pub(super) fn put(out: &mut Vec<u8>, kind: u8, body: &[u8]) {
     out.extend_from_slice(&checksum(kind, body).to_le_bytes());
     out.push(kind);
     out.extend_from_slice(body);
+}
+
+/// The body of a record that takes a part out.
+pub(super) fn void(txn: TxnId, partition: u16) -> Vec<u8> {
+    let mut body = txn.0.to_le_bytes().to_vec();
+    body.extend_from_slice(&partition.to_le_bytes());
+    body
 }
 
 fn checksum(kind: u8, body: &[u8]) -> u32 {

@@ -1,5 +1,5 @@
 use super::*;
-use base::{ClusterId, NodeId};
+use base::{ClusterId, NodeId, Timestamp};
 use bytes::Bytes;
 use env::sim::run;
 use format::vault::DivergedRow;
@@ -135,4 +135,90 @@ fn saved_parts_survive_power_loss() {
             }
         });
     }
+}
+
+const KEYS: [&[u8]; 3] = [b"a", b"b", b"c"];
+
+/// What contents tell of some rows at a time: their new values, or that they are gone.
+fn by_content(at: u64, rows: &[(&'static [u8], Option<&'static [u8]>)]) -> DivergedPart {
+    let model = part(u128::from(at), 0, true);
+    let row = |(key, new): &(&'static [u8], Option<&'static [u8]>)| DivergedRow {
+        raw_key: Bytes::from_static(key),
+        raw_new: new.map(Bytes::from_static),
+        ..model.rows[0].clone()
+    };
+    let rows = rows.iter().map(row).collect();
+    DivergedPart { by_content: true, lsn: Lsn::ZERO, rows, ..model }
+}
+
+/// The same as a log tells it.
+fn by_log(at: u64, rows: &[(&'static [u8], Option<&'static [u8]>)]) -> DivergedPart {
+    let txn = TxnId(u128::from(at) | 7 << 64);
+    DivergedPart { txn, lsn: Lsn(5), by_content: false, ..by_content(at, rows) }
+}
+
+/// Each row in a vault: when, its key, and whether contents told it.
+fn kept(vault: &Vault) -> Vec<(u64, Bytes, bool)> {
+    let parts = vault.transactions().unwrap().into_iter().flat_map(|t| t.parts);
+    let rows = parts.flat_map(|p| {
+        let (at, by_content) = (p.commit_ts.0, p.by_content);
+        p.rows.into_iter().map(move |r| (at, r.raw_key, by_content))
+    });
+    let mut rows: Vec<_> = rows.collect();
+    rows.sort();
+    rows
+}
+
+#[test]
+fn what_a_log_tells_is_not_kept_by_content_too_whichever_comes_first() {
+    let new: Option<&[u8]> = Some(b"r");
+    let [a, b, c] = KEYS;
+    let log = [by_log(50, &[(a, new), (b, new)]), by_log(70, &[(c, None)])];
+    // Of what is gone only the earliest time is known; `b` was changed once more.
+    let contents = [
+        by_content(50, &[(a, new)]),
+        by_content(60, &[(b, new), (c, new)]),
+        by_content(41, &[(c, None)]),
+    ];
+    let want: Vec<(u64, Bytes, bool)> =
+        [(50, a, false), (50, b, false), (60, b, true), (60, c, true), (70, c, false)]
+            .map(|(at, key, by_content)| (at, Bytes::from_static(key), by_content))
+            .into();
+    for first_by_log in [true, false] {
+        run(1, |world| {
+            let (log, contents, want) = (log.clone(), contents.clone(), want.clone());
+            async move {
+                let node = world.node();
+                let open = || Vault::open(node.env(), "v".into()).unwrap();
+                let vault = open();
+                let (one, two) = if first_by_log {
+                    (&log[..], &contents[..])
+                } else {
+                    (&contents[..], &log[..])
+                };
+                assert!(vault.add(one).unwrap() > 0);
+                assert!(vault.add(two).unwrap() > 0);
+                assert_eq!(kept(&vault), want, "log first: {first_by_log}");
+                for again in [one, two] {
+                    assert_eq!(vault.add(again).unwrap(), 0, "nothing is news any more");
+                }
+                assert_eq!(kept(&open()), want, "log first: {first_by_log}, opened again");
+            }
+        });
+    }
+}
+
+#[test]
+fn two_clusters_that_tell_by_content_complete_each_other() {
+    run(1, |world| async move {
+        let node = world.node();
+        let vault = Vault::open(node.env(), "v".into()).unwrap();
+        let new: Option<&[u8]> = Some(b"r");
+        let [a, b, c] = KEYS;
+        assert_eq!(vault.add(&[by_content(50, &[(a, new), (b, new)])]).unwrap(), 1);
+        assert_eq!(vault.add(&[by_content(50, &[(b, new), (c, new)])]).unwrap(), 1);
+        assert_eq!(vault.add(&[by_content(50, &[(b, new)])]).unwrap(), 0);
+        let keys: Vec<Bytes> = kept(&vault).into_iter().map(|row| row.1).collect();
+        assert_eq!(keys, KEYS.map(Bytes::from_static));
+    });
 }
