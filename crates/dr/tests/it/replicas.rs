@@ -39,8 +39,12 @@ pub fn options(frequency_ms: u64) -> ReplicaOptions {
 }
 
 async fn add(here: &Cluster, name: &str, to: &str, frequency_ms: u64) {
+    declare(here, name, to, options(frequency_ms)).await;
+}
+
+pub async fn declare(here: &Cluster, name: &str, to: &str, options: ReplicaOptions) {
     let (database, name, server) = (BANK.into(), name.into(), to.into());
-    let add = AddReplica { database, name, server, options: options(frequency_ms) };
+    let add = AddReplica { database, name, server, options };
     here.links.add_replica(add, "test").await.expect("is declared");
 }
 

@@ -2,12 +2,12 @@
 //! and nothing of theirs is lost, whichever side is the primary.
 
 use crate::content::{drop_slots, forget_log, forgetful, history};
-use crate::replicas::{BACK, THERE, exchanged, options, server, start, until};
+use crate::replicas::{self, BACK, THERE, exchanged, options, server, start, until};
 use crate::world::{BANK, Cluster, begin, open_bank, pair, set};
-use base::{Access, Securable, StorageId, TableDescriptor, Timestamp};
-use dr::{AddReplica, Verb};
+use base::{Access, Securable, StorageId, TableDescriptor};
+use dr::Verb;
 use env::sim::{World, run};
-use meta::{Command, DatabaseState, User};
+use meta::{Command, DatabaseState, ReplicaOptions, User};
 use std::time::Duration;
 
 /// Makes a role, and gives it the table and the database.
@@ -41,30 +41,16 @@ fn has_role(cluster: &Cluster, name: &str) -> bool {
 
 /// How many rows about rights a side has, whoever may read them.
 fn stored(cluster: &Cluster) -> usize {
-    let (start, end) = format::access::range();
-    let spec = state::ScanSpec {
-        storage: StorageId::CATALOG,
-        start,
-        end,
-        ts: Timestamp::MAX,
-        columns: Vec::new(),
-        with_key: true,
-        batch_rows: 100,
-        limit: None,
-    };
-    let batches = cluster.bank().local_partitions()[0].stored(spec).expect("readable");
-    batches.map(|b| b.expect("readable").num_rows()).sum()
+    cluster.keys(StorageId::CATALOG, format::access::range()).len()
 }
 
 async fn declare(here: &Cluster, name: &str, to: &str, own_rights: bool) {
-    let (database, name, server) = (BANK.into(), name.into(), to.into());
-    let options = meta::ReplicaOptions { own_rights, ..options(0) };
-    let add = AddReplica { database, name, server, options };
-    here.links.add_replica(add, "test").await.expect("is declared");
+    let options = ReplicaOptions { own_rights, ..options(0) };
+    replicas::declare(here, name, to, options).await;
 }
 
 async fn set_mode(here: &Cluster, name: &str, own: bool) {
-    let change = |o: &mut meta::ReplicaOptions| o.own_rights = own;
+    let change = |o: &mut ReplicaOptions| o.own_rights = own;
     here.links.alter_replica(BANK, name, change).await.expect("alters");
 }
 

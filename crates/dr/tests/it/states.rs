@@ -1,12 +1,13 @@
 //! Every state of a database and every verb: what is allowed, what is refused with which code, and
 //! that a refusal changes nothing. The picture of it is in docs/states.md.
 
+use crate::replicas::{self, options, server};
 use crate::world::{BANK, Cluster, open_bank, pair, set};
 use base::{ClusterId, Result, TableDescriptor, Timestamp};
 use dr::memory::{Call, Verdict};
-use dr::{AddReplica, FailoverRequest, Partner, ResetRequest, Verb};
+use dr::{FailoverRequest, Partner, ResetRequest, Verb};
 use env::sim::{World, run};
-use meta::{DatabaseState, Purpose, RemoteServer, ReplicaCommand, ReplicaOptions};
+use meta::{DatabaseState, Purpose};
 use std::sync::Arc;
 use std::time::Duration;
 use txn::BranchOrder;
@@ -149,22 +150,8 @@ async fn scene(world: &World, state: &str) -> Scene {
 
 /// Declares a replica that leads to the other cluster.
 async fn declare(here: &Cluster, other: &str) {
-    let (user, password) = (Some("root".into()), Some("secret".into()));
-    let server = RemoteServer { id: 0, host: other.into(), port: 5432, user, password };
-    let put = ReplicaCommand::PutRemoteServer { name: other.into(), server, replace: false };
-    here.engine.meta.apply(put.into()).expect("a new name");
-    let (frequency_ms, bytes_per_second) = (0, None);
-    let options = ReplicaOptions {
-        alias: BANK.into(),
-        frequency_ms,
-        bytes_per_second,
-        reverse: None,
-        own_rights: false,
-        exclude: Vec::new(),
-    };
-    let (database, name, server) = (BANK.into(), REPLICA.into(), other.into());
-    let add = AddReplica { database, name, server, options };
-    here.links.add_replica(add, "test").await.expect("is declared");
+    server(here, other, true);
+    replicas::declare(here, REPLICA, other, options(0)).await;
 }
 
 async fn act(scene: &Scene, verb: &str) -> Result<()> {

@@ -1,10 +1,9 @@
 //! Tables that are not replicated: each side has its own rows, and everything else is the same.
 
 use crate::world::{BANK, Cluster, PARTITIONS, begin, fill, open_bank, pair, put, set};
-use base::{StorageId, TableDescriptor, Timestamp};
+use base::{StorageId, TableDescriptor};
 use dr::FailoverRequest;
 use env::sim::{World, run};
-use state::ScanSpec;
 use std::collections::BTreeSet;
 use std::time::Duration;
 use txn::Database;
@@ -47,26 +46,7 @@ async fn both(
 
 /// The keys that a side has in a key space, readable or not.
 fn keys(cluster: &Cluster, storage: StorageId) -> BTreeSet<Vec<u8>> {
-    let mut all = BTreeSet::new();
-    for partition in cluster.bank().local_partitions() {
-        let (start, end) = format::key::range(storage);
-        let spec = ScanSpec {
-            storage,
-            start,
-            end,
-            ts: Timestamp::MAX,
-            columns: Vec::new(),
-            with_key: true,
-            batch_rows: 100,
-            limit: None,
-        };
-        for batch in partition.stored(spec).expect("readable") {
-            use arrow::array::AsArray;
-            let batch = batch.expect("readable");
-            all.extend(batch.column(0).as_binary::<i32>().iter().flatten().map(<[u8]>::to_vec));
-        }
-    }
-    all
+    cluster.keys(storage, format::key::range(storage))
 }
 
 fn ends(cluster: &Cluster) -> Vec<u64> {

@@ -1,11 +1,12 @@
 //! Three clusters: a source with two standbys, of which one takes over.
 
+use crate::replicas::{declare, options, server};
 use crate::world::{BANK, Cluster, open_bank, pair, set};
 use base::{SqlState, TableDescriptor};
 use dr::memory::{Call, Verdict};
-use dr::{AddReplica, FailoverRequest, Verb};
+use dr::{FailoverRequest, Verb};
 use env::sim::{World, run};
-use meta::{DatabaseState, RemoteServer, ReplicaCommand, ReplicaOptions};
+use meta::DatabaseState;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -145,22 +146,8 @@ fn the_other_standby_follows_the_new_primary_by_difference() {
 fn a_replica_calls_the_other_standby_to_the_new_primary() {
     run(4, |world| async move {
         let Trio { west, north, .. } = Trio::open(&world).await.west_takes_over().await;
-        let (user, password) = (Some("root".into()), Some("secret".into()));
-        let server = RemoteServer { id: 0, host: "north".into(), port: 5432, user, password };
-        let put = ReplicaCommand::PutRemoteServer { name: "n".into(), server, replace: false };
-        west.engine.meta.apply(put.into()).expect("a new name");
-        let (frequency_ms, bytes_per_second) = (0, None);
-        let options = ReplicaOptions {
-            alias: BANK.into(),
-            frequency_ms,
-            bytes_per_second,
-            reverse: None,
-            own_rights: false,
-            exclude: Vec::new(),
-        };
-        let (database, name, server) = (BANK.into(), "other".into(), "n".into());
-        let add = AddReplica { database, name, server, options };
-        west.links.add_replica(add, "test").await.expect("is declared");
+        server(&west, "north", true);
+        declare(&west, "other", "north", options(0)).await;
         west.links.start_replica(BANK, "other", "test").await.expect("starts");
         north.caught_up(&west).await;
         assert_eq!(north.balances().await, west.balances().await);

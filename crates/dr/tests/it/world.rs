@@ -1,6 +1,9 @@
 //! Two clusters with a small bank: helpers for the tests beside it.
 
-use base::{ClusterId, Column, NodeId, Result, SqlType, TableDescriptor, Value};
+use arrow::array::AsArray;
+use base::{
+    ClusterId, Column, NodeId, Result, SqlType, StorageId, TableDescriptor, Timestamp, Value,
+};
 use bytes::Bytes;
 use dr::memory::{Call, Network, Verdict};
 use dr::{LinkStatus, Links, ReplicateRequest};
@@ -8,7 +11,8 @@ use env::Env;
 use env::sim::{SimNode, World};
 use meta::{Bootstrap, DatabaseState, Durability};
 use partition::{LockMode, LockWait};
-use std::collections::BTreeMap;
+use state::ScanSpec;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -112,6 +116,28 @@ impl Cluster {
             port: None,
             source_database: None,
         }
+    }
+
+    /// The keys of the bank that lie in a range of a key space here, readable or not.
+    pub fn keys(&self, storage: StorageId, (start, end): (Bytes, Bytes)) -> BTreeSet<Vec<u8>> {
+        let mut all = BTreeSet::new();
+        for partition in self.bank().local_partitions() {
+            let spec = ScanSpec {
+                storage,
+                start: start.clone(),
+                end: end.clone(),
+                ts: Timestamp::MAX,
+                columns: Vec::new(),
+                with_key: true,
+                batch_rows: 100,
+                limit: None,
+            };
+            for batch in partition.stored(spec).expect("readable") {
+                let batch = batch.expect("readable");
+                all.extend(batch.column(0).as_binary::<i32>().iter().flatten().map(<[u8]>::to_vec));
+            }
+        }
+        all
     }
 
     /// Who is asked to give a database away does so, but the answer is lost, and everything about it
