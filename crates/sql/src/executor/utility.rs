@@ -8,7 +8,8 @@ use crate::plan::ResultColumn;
 use crate::statement::{RoleName, SequenceChange, Stmt};
 use base::{Error, Result, SqlState, StorageId};
 use datafusion::sql::sqlparser::ast::{
-    AlterIndexOperation, ObjectName, ObjectType, Statement, TruncateIdentityOption,
+    AlterIndexOperation, CreateTable, Ident, ObjectName, ObjectType, Statement,
+    TruncateIdentityOption,
 };
 use txn::Transaction;
 
@@ -61,11 +62,7 @@ impl Executor {
                         None => "CREATE TABLE AS".into(),
                     }));
                 }
-                let made = ddl::create(&mut run, ast, shard_key.as_deref()).await?;
-                let made = self.keep_new(&mut run, &ast.name, made).await?;
-                self.tell_if_local(&ast.name, made.first().copied());
-                self.add_private(made);
-                Ok(Outcome::command("CREATE TABLE"))
+                self.create_table(&mut run, ast, shard_key.as_deref()).await
             }
             Stmt::CreateSequence { name, if_not_exists, options } => {
                 ddl::create_sequence(&mut run, name, *if_not_exists, options).await?;
@@ -99,15 +96,22 @@ impl Executor {
         }
     }
 
+    async fn create_table(
+        &self,
+        run: &mut Run<'_>,
+        ast: &CreateTable,
+        shard_key: Option<&[Ident]>,
+    ) -> Result<Outcome> {
+        let made = ddl::create(run, ast, shard_key).await?;
+        let made = self.keep_new(run, &ast.name, made).await?;
+        self.tell_if_local(&ast.name, made.first().copied());
+        self.add_private(made);
+        Ok(Outcome::command("CREATE TABLE"))
+    }
+
     async fn schema_change(&self, run: &mut Run<'_>, ast: &Statement) -> Result<Outcome> {
         match ast {
-            Statement::CreateTable(table) => {
-                let made = ddl::create(run, table, None).await?;
-                let made = self.keep_new(run, &table.name, made).await?;
-                self.tell_if_local(&table.name, made.first().copied());
-                self.add_private(made);
-                Ok(Outcome::command("CREATE TABLE"))
-            }
+            Statement::CreateTable(table) => self.create_table(run, table, None).await,
             Statement::AlterTable(table) => {
                 for owner in ddl::new_owners(table) {
                     self.receiver(&RoleName::Named(owner), run.by)?;

@@ -58,10 +58,7 @@ impl Executor {
         let Some(storage) = made.filter(|s| !s.is_local()) else {
             return Ok(made.into_iter().collect());
         };
-        let name = last_part(name)?;
-        if excluding_replica(&self.engine.record(run.txn.database().name())?, &name).is_none() {
-            return Ok(vec![storage]);
-        }
+        let Some(name) = self.left_out(run, name)? else { return Ok(vec![storage]) };
         let mut all = keep(run, &name).await?;
         all.push(storage);
         Ok(all)
@@ -73,12 +70,18 @@ impl Executor {
         run: &mut Run<'_>,
         name: &ObjectName,
     ) -> Result<()> {
-        let table = last_part(name)?;
-        if excluding_replica(&self.engine.record(run.txn.database().name())?, &table).is_some() {
+        if let Some(table) = self.left_out(run, name)? {
             let fresh = keep(run, &table).await?;
             self.tell_if_local(name, fresh.first().copied());
         }
         Ok(())
+    }
+
+    /// The last part of a table's name, if some replica leaves out what is called so.
+    fn left_out(&self, run: &Run<'_>, name: &ObjectName) -> Result<Option<String>> {
+        let name = last_part(name)?;
+        let record = self.engine.record(run.txn.database().name())?;
+        Ok(excluding_replica(&record, &name).map(|_| name))
     }
 
     /// An error if a table is to be replicated that some replica leaves out.
