@@ -105,7 +105,7 @@ impl Vault {
             }
         }
         let told = news.values().copied().chain(parts.iter().filter(|part| part.by_content));
-        let contents = inner.contents(&told.cloned().collect::<Vec<_>>())?;
+        let contents = inner.contents(&told.collect::<Vec<_>>())?;
         let more = news.into_values().chain(&contents.more);
         let mut bodies: Vec<_> = more.map(|part| (PART, part.encode().to_vec())).collect();
         let count = bodies.len();

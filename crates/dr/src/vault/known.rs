@@ -23,9 +23,9 @@ pub(super) struct Contents {
 impl Inner {
     /// What becomes of parts told by content if these parts are added, of which those that are told
     /// by a log are news.
-    pub(super) fn contents(&self, parts: &[DivergedPart]) -> Result<Contents> {
-        let concerned = parts.iter().any(|p| p.by_content);
-        if !concerned && self.index.values().all(|entry| !entry.by_content) {
+    pub(super) fn contents(&self, parts: &[&DivergedPart]) -> Result<Contents> {
+        let by_log = parts.iter().all(|p| !p.by_content);
+        if by_log && self.index.values().all(|entry| !entry.by_content) {
             return Ok(Contents::default());
         }
         let have: Vec<DivergedPart> =
@@ -58,9 +58,9 @@ impl Growing {
     }
 }
 
-fn merge(have: &[DivergedPart], new: &[DivergedPart]) -> Contents {
+fn merge(have: &[DivergedPart], new: &[&DivergedPart]) -> Contents {
     let mut told = Told::new();
-    for part in have.iter().chain(new).filter(|p| !p.by_content) {
+    for part in have.iter().chain(new.iter().copied()).filter(|p| !p.by_content) {
         for row in &part.rows {
             told.entry((part.partition, &row.raw_key)).or_default().push((part, row));
         }
@@ -71,7 +71,7 @@ fn merge(have: &[DivergedPart], new: &[DivergedPart]) -> Contents {
     };
     let mut all: BTreeMap<Key, Growing> = BTreeMap::new();
     let old = have.iter().map(|part| (part, false));
-    let parts = old.chain(new.iter().map(|part| (part, true)));
+    let parts = old.chain(new.iter().map(|part| (*part, true)));
     for (part, is_new) in parts.filter(|(part, _)| part.by_content) {
         let before = if is_new { 0 } else { part.rows.len() };
         let growing = all.entry((part.txn, part.partition));
