@@ -115,15 +115,22 @@ impl Inner {
         }
     }
 
-    /// A new epoch: everything above its cut is void.
-    pub fn apply_cut(&mut self, state: &State, cut: Timestamp) {
-        state.drop_above(cut);
+    /// A new epoch: everything above its cut is void, and what it finds undecided.
+    fn apply_cut(&mut self, state: &State, cut: Timestamp) {
         let undecided: Vec<TxnId> = self.order.prepared().keys().copied().collect();
         for txn in undecided {
             let woken = self.locks.release(txn);
             self.wake(woken);
         }
         self.staged.clear();
+        self.order.void_undecided();
+        self.go_back(state, cut);
+    }
+
+    /// Nothing was committed above a cut. What is undecided stays so: the log that leads on from here
+    /// may decide it before the epoch with this cut begins.
+    pub fn go_back(&mut self, state: &State, cut: Timestamp) {
+        state.drop_above(cut);
         self.order.cut(cut);
         self.catalog_changes.retain(|ts| *ts <= cut);
         self.closing.clear();

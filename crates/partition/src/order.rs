@@ -125,10 +125,16 @@ impl Order {
         self.closed = self.closed.max(ts);
     }
 
-    /// Everything above `cut` never happened; nothing is undecided any more.
+    /// Nothing is undecided any more.
+    pub fn void_undecided(&mut self) {
+        for (_, prepared) in std::mem::take(&mut self.prepared) {
+            self.live.remove(&prepared.first);
+        }
+    }
+
+    /// Nothing was committed above `cut`; what is undecided stays so.
     pub fn cut(&mut self, cut: Timestamp) {
-        self.prepared.clear();
-        self.live.retain(|_, ts| *ts <= cut);
+        self.live.retain(|_, ts| *ts <= cut || *ts == Timestamp::MAX);
         self.closed = self.closed.min(cut);
         self.last_commit = self.last_commit.min(cut);
     }

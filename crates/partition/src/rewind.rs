@@ -80,23 +80,39 @@ impl Partition {
         let this = self.clone();
         self.env
             .blocking(move || {
-                this.reach_back(cut)?;
+                this.reach_back(this.lowest_cut(common, cut)?)?;
                 this.collect(common, cut)
             })
             .await
             .unwrap_or_else(|| Err(Error::internal("looking for diverged rows failed")))
     }
 
-    /// True if the state can go back to `cut` without a full copy: from a manifest that is kept, with
-    /// the log from there on.
-    pub fn reaches_back(&self, cut: Timestamp) -> bool {
+    /// Above it, what is here may be of this line alone: the cut of the other line, or a lower one at
+    /// which an epoch began here after the common point. What that epoch gave up can be valid in the
+    /// other line, and chunks written in it are of no use there.
+    ///
+    /// # Errors
+    /// 55000 if a cut is known neither to the chunks nor to the log.
+    pub fn lowest_cut(&self, common: Lsn, cut: Timestamp) -> Result<Timestamp> {
+        let own = self.cut_after(common)?;
+        Ok(own.map_or(cut, |own| own.min(cut)))
+    }
+
+    /// True if the state can go back to a common point, and the cut of the line that leads on from
+    /// there, without a full copy.
+    pub fn reaches_back(&self, common: Lsn, cut: Timestamp) -> bool {
+        self.lowest_cut(common, cut).is_ok_and(|cut| self.reaches(cut))
+    }
+
+    /// True if a manifest at or below `cut` is kept, and the log from there on.
+    fn reaches(&self, cut: Timestamp) -> bool {
         let first = self.first();
         let kept = self.state().manifests();
         let logged = |from: Lsn| first <= from || from > self.end();
         kept.iter().any(|m| m.ts <= cut && logged(m.replay_from))
     }
 
-    /// The oldest time to which the state can go back: see [`Partition::reaches_back`]. If that is
+    /// The oldest time to which the state can go back, in its own line. If that is
     /// its beginning, the first time that was closed: there was nothing before.
     pub fn oldest_cut(&self) -> Timestamp {
         let first = self.first();
@@ -115,7 +131,7 @@ impl Partition {
         if self.manifest().ts <= cut && complete {
             return Ok(());
         }
-        if !self.reaches_back(cut) {
+        if !self.reaches(cut) {
             return Err(Error::new(
                 SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
                 "the log and the manifests no longer reach back to the common point",
@@ -183,14 +199,15 @@ impl Partition {
     }
 
     /// Goes back to the common point: versions above the cut and the log's tail are gone. The
-    /// caller has made the vault durable. The partition follows from here on.
+    /// caller has made the vault durable. The partition follows from here on. What is undecided at
+    /// that point stays so, as the other line's log goes on from there.
     pub async fn rewind(self: &Arc<Self>, common: Lsn, cut: Timestamp) -> Result<()> {
         let _upkeep = self.upkeep.lock().await;
         let this = self.clone();
         self.env
             .blocking(move || {
                 this.set_role(Role::Follower);
-                this.reach_back(cut)?;
+                this.reach_back(this.lowest_cut(common, cut)?)?;
                 this.log.truncate_after(this.settings.log_id, common)?;
                 if let Err(error) = this.reopen() {
                     // The log ends there already, whatever is still in memory.
@@ -201,7 +218,7 @@ impl Partition {
                 }
                 let mut inner = this.inner.lock();
                 let state = this.state();
-                inner.apply_cut(&state, cut);
+                inner.go_back(&state, cut);
                 Ok(())
             })
             .await

@@ -52,7 +52,7 @@ pub(super) fn too_old(shared: &Shared, forks: &[Fork]) -> Result<Option<String>>
     let database = shared.database()?;
     let beyond = |fork: &&Fork| {
         let partition = database.local_partitions().get(usize::from(fork.partition));
-        partition.is_some_and(|p| !p.reaches_back(fork.cut))
+        partition.is_some_and(|p| !p.reaches_back(fork.common, fork.cut))
     };
     Ok(forks.iter().find(beyond).map(|fork| {
         let (partition, cut) = (fork.partition, fork.cut);

@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "the simulated clock is tokio's, paused")]
 
 mod guards;
+mod rewind;
 
 use base::{ClusterId, Epoch, LogId, Lsn, NodeId, Timestamp, TxnId};
 use bytes::Bytes;

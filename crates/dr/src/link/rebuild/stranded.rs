@@ -29,6 +29,7 @@ struct Limit {
 /// Collects what is stranded.
 pub(super) struct Stranded {
     limits: BTreeMap<u16, Limit>,
+    taken_over: Timestamp,
     known: Known,
     found: Mutex<Vec<Found>>,
 }
@@ -37,16 +38,19 @@ impl Stranded {
     pub fn new(forks: &[Fork], known: Known, donors: &[Arc<Partition>]) -> Stranded {
         let limits = forks.iter().filter_map(|fork| {
             let donor = donors.get(usize::from(fork.partition))?;
-            let complete = donor.closed().min(fork.cut);
-            Some((fork.partition, Limit { cut: fork.cut, complete }))
+            // Where the log that would tell an own cut is gone, the other side's is what there is.
+            let cut = donor.lowest_cut(fork.common, fork.cut).unwrap_or(fork.cut);
+            let complete = donor.closed().min(cut);
+            Some((fork.partition, Limit { cut, complete }))
         });
-        Stranded { limits: limits.collect(), known, found: Mutex::default() }
+        let cuts = forks.iter().map(|f| f.cut).filter(|cut| *cut < Timestamp::MAX);
+        let taken_over = cuts.max().unwrap_or_default();
+        Stranded { limits: limits.collect(), taken_over, known, found: Mutex::default() }
     }
 
-    /// The highest cut of all partitions, as far as one is known.
+    /// The highest cut at which the other side took over, as far as one is known.
     pub fn cut(&self) -> Timestamp {
-        let cuts = self.limits.values().map(|l| l.cut).filter(|cut| *cut < Timestamp::MAX);
-        cuts.max().unwrap_or_default()
+        self.taken_over
     }
 
     fn note(&self, found: Found) {

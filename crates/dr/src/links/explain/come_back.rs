@@ -112,12 +112,12 @@ impl Links {
             count(&mut seen, partition.beyond(p.common, cut).await?);
             records += p.end.0.saturating_sub(p.common.0);
             let n = partition.number();
-            told &= partition.reaches_back(cut);
+            told &= partition.reaches_back(p.common, cut);
             if p.common == Lsn::ZERO && partition.end() > Lsn::ZERO {
                 full = Some(format!("the logs have no common point (partition {n})"));
             } else if !p.logged {
                 gone = Some(format!("the source's log no longer reaches back (partition {n})"));
-            } else if !partition.reaches_back(cut) {
+            } else if !partition.reaches_back(p.common, cut) {
                 gone = Some(format!("what is here does not reach back to the cut (partition {n})"));
             }
         }
