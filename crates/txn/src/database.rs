@@ -62,6 +62,8 @@ pub struct Database {
     pub(crate) retention_ms: AtomicU64,
     /// What may be written to chunks ends here; see `group`.
     pub(crate) hold: AtomicU64,
+    /// Where it would be, and since when.
+    pub(crate) held: Mutex<(Timestamp, Duration)>,
     incarnation: u64,
     transactions: AtomicU64,
     /// What a standby shows while its source lets it move on in cycles; 0: all it has.
@@ -115,6 +117,7 @@ impl Database {
             retention_ms: AtomicU64::new(settings.retention_ms(record)),
             // Not known before upkeep has looked.
             hold: AtomicU64::new(if record.group.is_some() { 0 } else { u64::MAX }),
+            held: Mutex::default(),
             incarnation,
             transactions: AtomicU64::new(0),
             shown: AtomicU64::new(0),

@@ -7,14 +7,25 @@
 //!                     └─ hold: chunks of a and b end here, and the cut would be here
 //! ```
 //!
-//! What is above stays in memory. When there is no room left for it the hold is let go: the group can
-//! be promoted at one cut again once the one behind has come on.
+//! What is above stays in memory. If that is half of the room, the one ahead receives nothing more until
+//! the one behind comes on. Should there be no room left all the same, and the one behind not come on for
+//! [`PATIENCE`], the hold is let go: the group can be promoted at one cut again once it has.
+//!
+//! A database that is copied, or comes back, holds back nobody meanwhile: it takes on the role of a
+//! standby only when it has come to where it can be promoted together with those that are standbys.
 
 use crate::database::Database;
 use crate::engine::Engine;
 use base::Timestamp;
 use meta::DatabaseState;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+/// How long a hold that does not move on may fill the room.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How often the one ahead looks for the one behind.
+const LOOK: Duration = Duration::from_millis(100);
 
 impl Engine {
     /// The databases of a group that have this role here, by name.
@@ -35,13 +46,47 @@ impl Engine {
         let group =
             self.meta.read(|s| s.databases.get(&database.id()).and_then(|d| d.group.clone()));
         let Some(group) = group else { return database.let_go() };
-        if self.room.delta_bytes() > self.room.delta_limit() {
+        let standbys = self.standbys_of_group(&group);
+        let newest = standbys.iter().map(|d| d.durable_time()).min().unwrap_or(Timestamp::MAX);
+        let full = self.room.delta_bytes() > self.room.delta_limit();
+        if database.stays_at(newest, self.env.clock.monotonic()) && full {
             return database.let_go();
         }
-        let all = self.group(&group).into_iter().filter_map(|d| self.database(&d.name).ok());
-        let standbys = all.filter(|d| d.state() == DatabaseState::Standby);
-        let newest = standbys.map(|d| d.durable_time()).min().unwrap_or(Timestamp::MAX);
         database.hold.store(newest.0, Ordering::Relaxed);
+    }
+
+    /// Waits while a database that follows is ahead of its group, and what it cannot write down for
+    /// that takes half of the room.
+    pub async fn wait_for_group(&self, database: &Database) {
+        let ahead = || {
+            let (from, upto) = (database.consistent_from(), database.durable_time());
+            match database.state() {
+                DatabaseState::Standby => upto > database.held_at(),
+                DatabaseState::Rewinding { .. } => {
+                    upto >= from && !self.joins_group(database.name(), (from, upto))
+                }
+                _ => false,
+            }
+        };
+        let bytes = || database.local_partitions().iter().map(|p| p.delta_bytes()).sum::<usize>();
+        while bytes() > self.room.delta_limit() / 2 && ahead() {
+            self.env.sleep(LOOK).await;
+        }
+    }
+
+    fn standbys_of_group(&self, group: &str) -> Vec<Arc<Database>> {
+        let all = self.group(group).into_iter().filter_map(|d| self.database(&d.name).ok());
+        all.filter(|d| d.state() == DatabaseState::Standby).collect()
+    }
+
+    /// True if a database that is consistent from one time on, and has everything up to another one,
+    /// could be promoted at one cut with the standbys of its group.
+    pub fn joins_group(&self, name: &str, (from, upto): (Timestamp, Timestamp)) -> bool {
+        let group = self.record(name).ok().and_then(|record| record.group);
+        let others = group.map(|group| self.standbys_of_group(&group)).unwrap_or_default();
+        let others = || others.iter().filter(|d| d.name() != name);
+        let newest = others().map(|d| d.durable_time()).fold(upto, Timestamp::min);
+        newest >= others().map(|d| d.consistent_from()).fold(from, Timestamp::max)
     }
 }
 
@@ -54,6 +99,18 @@ impl Database {
     /// Up to where it could be promoted together with its group, and nothing of it can be lost.
     pub fn promotable_time(&self) -> Timestamp {
         self.durable_time().min(self.held_at())
+    }
+
+    /// Notes where the hold is; true if it has been there for long.
+    fn stays_at(&self, newest: Timestamp, now: Duration) -> bool {
+        let mut seen = self.held.lock();
+        match *seen {
+            (at, since) if at == newest => now.saturating_sub(since) >= PATIENCE,
+            _ => {
+                *seen = (newest, now);
+                false
+            }
+        }
     }
 
     fn let_go(&self) {

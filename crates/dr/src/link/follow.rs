@@ -56,11 +56,14 @@ async fn take(shared: &Shared, partition: &Arc<Partition>, batch: FrameBatch) ->
         let frames = decode_batch(&batch.bytes)?;
         let payload: usize = frames.iter().map(|f| f.payload.len() + 40).sum();
         shared.figures.lock().count(batch.bytes.len(), &frames);
+        let database = shared.database()?;
+        // Before it takes up room in the log's queue, which all databases share.
+        shared.engine.wait_for_group(&database).await;
         // The queue of the log is what bounds memory: a slow disk slows the stream.
         let _room = shared.engine.log.admit(payload).await?;
         // And the delta: what is not written down fast enough slows it too. Before a copy or a
         // rewind is complete nothing can be written down, and only going on completes it.
-        let follows = shared.database()?.state() == DatabaseState::Standby;
+        let follows = database.state() == DatabaseState::Standby;
         if follows {
             shared.engine.room().slow_down(&shared.engine.env).await;
         }
@@ -104,7 +107,8 @@ pub(super) async fn report(
             {
                 return error;
             }
-            reached(time, time >= database.consistent_from());
+            let stretch = (database.consistent_from(), time);
+            reached(time, shared.engine.joins_group(&shared.name, stretch));
             acked = Some((now, durable));
         }
         tokio::select! {

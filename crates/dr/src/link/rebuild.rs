@@ -8,8 +8,10 @@
 //! 3. The new partitions get the rows that are the same and those that came, as chunks. What only
 //!    this side has, and was committed above the cut of the other side's promotion, is collected. Of
 //!    tables that are not replicated they get what is here.
-//! 4. That goes into both vaults. Then one change of the metadata puts the new partitions in the place
-//!    of the old ones: they are consistent at `T`, and the log is followed from there.
+//! 4. That goes into both vaults. The standbys of its group are given the time to come to `T`, so that
+//!    there is a moment at which all can be promoted. Then one change of the metadata puts the new
+//!    partitions in the place of the old ones: they are consistent at `T`, and the log is followed
+//!    from there. The role is that of a standby if there is such a moment, else it comes with it.
 //!
 //! A crash before step 4 ends leaves the old partitions as they were, and folders that are removed.
 
@@ -34,9 +36,14 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 /// So many partitions at a time.
 const AT_ONCE: usize = 4;
+/// How long the standbys of a group are given to come to the moment of a rebuilt one.
+const GROUP_WAIT: Duration = Duration::from_secs(5);
+/// How often they are looked at.
+const GROUP_LOOK: Duration = Duration::from_millis(50);
 
 /// What is being made.
 struct Rebuild {
@@ -74,6 +81,7 @@ pub(super) struct Rebuilt {
     pub parts: Vec<DivergedPart>,
     /// For the history.
     pub told: String,
+    at: Timestamp,
     session: u64,
     source: (String, String),
 }
@@ -138,7 +146,7 @@ pub(super) async fn rebuild(
         None => Vec::new(),
         Some(stranded) => stranded.parts(&this.tables, shared.engine.cluster(), &this.donors),
     };
-    Ok(Rebuilt { parts, told, session: this.session, source: this.source })
+    Ok(Rebuilt { parts, told, at, session: this.session, source: this.source })
 }
 
 /// Puts the new partitions in the place of the old ones.
@@ -148,7 +156,7 @@ pub(super) async fn take(
     rebuilt: Rebuilt,
     epoch: Epoch,
 ) -> Result<DatabaseState> {
-    let state = DatabaseState::Standby;
+    let state = await_group(shared, rebuilt.at).await;
     shared.engine.take_incoming(&shared.name, state).await?;
     take_epoch(shared, epoch)?;
     shared.note("by content", rebuilt.told)?;
@@ -162,6 +170,22 @@ pub(super) async fn take(
     // Otherwise the source finds out by itself that nobody asks any more.
     let _ = peer.content(end).await;
     Ok(state)
+}
+
+/// Waits until what is of a moment can be promoted together with the standbys of its group; the role
+/// it has then. Not for ever: one of them may have no link that brings it on.
+async fn await_group(shared: &Arc<Shared>, at: Timestamp) -> DatabaseState {
+    let env = &shared.engine.env;
+    let end = env.clock.monotonic() + GROUP_WAIT;
+    loop {
+        if shared.engine.joins_group(&shared.name, (at, at)) {
+            return DatabaseState::Standby;
+        }
+        if env.clock.monotonic() >= end || shared.leaving.load(Ordering::Relaxed) {
+            return DatabaseState::Rewinding { since_ms: env.clock.now_ms() };
+        }
+        env.sleep(GROUP_LOOK).await;
+    }
 }
 
 fn not_yet(message: &str) -> Error {

@@ -1,7 +1,8 @@
 //! Replication groups: databases of one cluster that change sides together, at one cut.
 //!
 //! A group is a name that its databases bear. It is given at their primary; a standby hears of it
-//! with each acknowledgement. Timestamps are the cluster's, so one timestamp is a consistent point of
+//! with each acknowledgement. One whose source cannot be heard can leave it, for the case that all
+//! have no moment in common and the source is lost; a source that is heard again puts it back. Timestamps are the cluster's, so one timestamp is a consistent point of
 //! all databases. On the standby none of them writes to chunks what is newer than what all have (see
 //! `txn`'s `group`), and a promotion takes the newest moment that all have; one metadata record
 //! promotes them all. A handover gates them all, waits for all, and takes them over with one record.
@@ -138,9 +139,13 @@ impl Links {
         let mut ids = Vec::with_capacity(databases.len());
         for name in databases {
             let record = self.engine.record(name)?;
-            if record.state != DatabaseState::Primary {
+            let given_up = to.is_none() && record.state.is_target() && !self.hears_source(name);
+            if record.state != DatabaseState::Primary && !given_up {
                 let message = format!("database \"{name}\" is {} here", record.state.name());
-                return Err(prerequisite(message).hint("run the statement at its primary"));
+                return Err(prerequisite(message).hint(
+                    "run the statement at its primary; a standby can leave its group if its source cannot be \
+                     heard",
+                ));
             }
             if record.group.as_ref() != from && record.group.as_ref() != to {
                 let now = record.group.unwrap_or_else(|| "none".to_owned());
@@ -153,6 +158,10 @@ impl Links {
         let group = to.cloned();
         self.engine.meta.apply(Command::SetGroup { databases: ids, group, at_ms, by })?;
         Ok(Vec::new())
+    }
+
+    fn hears_source(&self, name: &str) -> bool {
+        self.status().iter().any(|s| s.database == name && s.connected)
     }
 
     /// What the source says about the group of a database that follows it.

@@ -276,13 +276,37 @@ fn cut_of(databases: &[Arc<Database>], order: &Order) -> Result<Timestamp> {
     let cut = order.at.unwrap_or(newest);
     for database in databases {
         if order.at.is_none() && cut < database.consistent_from().max(order.floor) {
-            return Err(prerequisite("the partitions are not consistent with each other yet"));
+            return Err(inconsistent(databases, cut));
         }
         if cut != database.replicated_time() {
             check_held(database, cut)?;
         }
     }
     Ok(cut)
+}
+
+/// No moment is here that could be the cut.
+fn inconsistent(databases: &[Arc<Database>], cut: Timestamp) -> Error {
+    let held = |d: &Arc<Database>| {
+        let (from, upto) = (json::moment(d.consistent_from()), json::moment(d.replicated_time()));
+        format!("\"{}\" can be promoted as of {from} to {upto}", d.name())
+    };
+    let held: Vec<String> = databases.iter().map(held).collect();
+    let error = match databases {
+        [_] => prerequisite("the partitions are not consistent with each other yet"),
+        _ => prerequisite(format!(
+            "the databases of the group have no moment in common: the newest that all have is {}",
+            json::moment(cut)
+        )),
+    };
+    let error = error.detail(format!("Nothing has happened. {}.", held.join(", ")));
+    match databases {
+        [_] => error.hint("it comes with what the source sends next"),
+        _ => error.hint(
+            "it comes with what the source sends next; if the source is lost, DROP REPLICATION GROUP \
+             here lets each be promoted at its own cut",
+        ),
+    }
 }
 
 fn limit_chunks(database: &Database, cut: Option<Timestamp>) {

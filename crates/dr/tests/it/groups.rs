@@ -1,5 +1,6 @@
 //! Databases that change sides together, at one cut.
 
+use crate::content::{drop_slots, forget_log, forgetful, history};
 use crate::world::{BANK, Cluster, balances, create_table, open_bank, pair, set};
 use base::{Result, SqlState, TableDescriptor, Timestamp};
 use dr::{FailoverRequest, GroupRequest, Grouped, ReplicateRequest};
@@ -8,7 +9,7 @@ use meta::{DatabaseState, Durability};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
-use txn::Database;
+use txn::{Database, EngineSettings};
 
 const ORDERS: &str = "orders";
 const GROUP: &str = "shop";
@@ -141,6 +142,75 @@ fn lossy_failover_takes_one_cut_although_one_database_is_far_behind() {
         same(&west, &east, ORDERS).await;
         assert_eq!(Shop::sold(&east).await, (orders, payments));
         assert!(!east.links.diverged(ORDERS).expect("readable").is_empty());
+    });
+}
+
+fn cramped(settings: &mut EngineSettings) {
+    settings.delta_bytes = 64 << 10;
+    settings.delta_limit = 512 << 10;
+}
+
+/// Memory that ran short once let the one ahead write down what the others did not have; with the source
+/// lost the group could never be promoted again.
+#[test]
+fn one_that_is_ahead_of_its_group_waits_for_it_when_memory_is_short() {
+    run(6, |world| async move {
+        let mut shop = Shop::open(&world).await;
+        shop.west.crash();
+        shop.west = shop.west.restart_with(cramped).await;
+        shop.sell(1..20).await;
+        shop.caught_up().await;
+        shop.west.links.pause(ORDERS, "ann").await.expect("pauses");
+        shop.sell(20..40).await;
+        // More than there is room for, a little at a time.
+        for from in (1_000..5_000).step_by(100) {
+            let ids: Vec<i64> = (from..from + 100).collect();
+            set(&shop.east.orders(), &shop.orders, &ids, 1).await.expect("orders");
+            set(&shop.east.bank(), &shop.bank, &ids, 1).await.expect("pays");
+            wait(500).await;
+        }
+        let held: usize = shop.west.bank().local_partitions().iter().map(|p| p.delta_bytes()).sum();
+        assert!((256 << 10..512 << 10).contains(&held), "{held}");
+        shop.east.network.leave("east:5432");
+        let done = shop.west.group(failover(None, true)).await.expect("promotes");
+        assert_eq!(done[0].done.cut, done[1].done.cut, "one cut");
+        let (orders, payments) = Shop::sold(&shop.west).await;
+        assert!(orders.contains_key(&19) && !orders.contains_key(&20), "{orders:?}");
+        assert!(payments.contains_key(&19) && !payments.contains_key(&21), "{payments:?}");
+    });
+}
+
+/// One was rebuilt beyond what the other has, which does not come on, and their source is lost.
+#[test]
+fn standbys_whose_source_is_lost_can_leave_a_group_without_a_common_moment() {
+    run(7, |world| async move {
+        let mut shop = Shop::open(&world).await;
+        shop.west.crash();
+        shop.west = shop.west.restart_with(forgetful).await;
+        shop.east.crash();
+        shop.east = shop.east.restart_with(forgetful).await;
+        shop.caught_up().await;
+        let Shop { east, west, bank, .. } = &shop;
+        for name in [BANK, ORDERS] {
+            west.links.pause(name, "ann").await.expect("pauses");
+        }
+        drop_slots(east);
+        forget_log(east, bank).await;
+        west.links.resume(BANK, "ann").await.expect("resumes");
+        while history(west, "by content").len() < 2 {
+            wait(100).await;
+        }
+        wait(2_000).await;
+        let rewinding = matches!(west.state_of(BANK), DatabaseState::Rewinding { .. });
+        assert!(rewinding, "it cannot be promoted with the other one: {:?}", west.state_of(BANK));
+        let leave = GroupRequest::Drop { group: GROUP.into(), if_exists: false };
+        let refused = west.group(leave.clone()).await.expect_err("the source is heard");
+        assert!(refused.hint.as_deref().unwrap_or_default().contains("cannot be heard"));
+        east.network.leave("east:5432");
+        wait(20_000).await;
+        west.group(leave).await.expect("the source is lost");
+        let alone = FailoverRequest { database: ORDERS.into(), at: None, data_loss: true };
+        west.links.failover(alone, "ann").await.expect("promotes alone");
     });
 }
 
