@@ -9,8 +9,8 @@ use crate::fingerprint::{self, Contents, Place};
 use crate::json;
 use arrow::array::AsArray;
 use base::{
-    AclItem, Error, Lsn, Result, Row, Securable, SequenceDescriptor, StorageId, TableDescriptor,
-    Timestamp, TxnId, Value,
+    AclItem, ClusterId, Error, Lsn, Result, Row, Securable, SequenceDescriptor, StorageId,
+    TableDescriptor, Timestamp, TxnId, Value,
 };
 use bytes::Bytes;
 use format::access::Fact;
@@ -35,8 +35,9 @@ pub(crate) struct Fork {
 /// Who collects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Witness {
-    /// The writer itself: it has everything that committed; what it lacks did not commit.
-    Writer,
+    /// One who comes back: of what its cluster has written it has everything that committed; what it
+    /// lacks did not commit. Of what others have written it is a target.
+    Writer(ClusterId),
     /// A target: it may have received some parts and not others.
     Target,
 }
@@ -155,14 +156,15 @@ fn judge(found: Vec<(u16, DivergedTxn)>, witness: Witness) -> Vec<Judged> {
         // Prepared everywhere is committed; the decision only follows.
         let prepared = everywhere.then(|| parts.iter().map(|p| p.1.commit_ts).max()).flatten();
         let commit_ts = decided.or(prepared);
-        if witness == Witness::Writer && commit_ts.is_none() {
+        let wrote = parts.iter().any(|(_, t)| witness == Witness::Writer(t.origin));
+        if wrote && commit_ts.is_none() {
             continue;
         }
         for (partition, txn) in parts {
             judged.push(Judged {
                 partition,
                 commit_ts: commit_ts.unwrap_or(txn.commit_ts),
-                complete: everywhere || witness == Witness::Writer,
+                complete: everywhere || wrote,
                 decided: commit_ts.is_some(),
                 txn,
             });

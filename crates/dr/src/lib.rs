@@ -51,10 +51,12 @@
 //! # Invariants
 //! * A target acknowledges only what is durable; a source keeps what no live slot has acknowledged.
 //! * Nothing is taken out of a database before both vaults have it, once, durably; of tables that are
-//!   not replicated, the own one. Once also where one cluster tells it by its log and another one by its
+//!   not replicated, the own one; of what was received and is not known to have committed, the source's,
+//!   which hears of it when its writer comes back. Once also where one cluster tells it by its log and another one by its
 //!   contents: what the log tells stays.
 //! * A target shows only consistent cuts: its role says so, and its replicated time.
 //! * The databases of a group are promoted by one metadata record, at one cut; none without the others.
+//!   One becomes a standby only when there is such a cut; what is ahead waits for what is behind.
 //! * A message from a lower promotion epoch is refused by whoever knows better.
 //! * A primary that restarts takes no writes before all targets that could have been promoted have shown
 //!   that they know of no later promotion.
@@ -65,10 +67,6 @@
 //! in the vaults already; a comparison of contents begins again, with the old partitions as they were;
 //! new partitions have taken the old ones' place or have not, and a promotion has happened or has not,
 //! by one metadata record.
-//!
-//! # Open
-//! With three clusters the simulation has found contents that are not those of one moment, at the end of a
-//! way back, and a promotion that did not end: the README's limits name the seeds.
 //!
 //! # What it does not do
 //! Chains: a database that follows another one is nobody's source.

@@ -5,11 +5,13 @@
 //!   kind 1   body = format::vault::DivergedPart
 //!   kind 2   body = transaction (16) │ partition u16: this incomplete part never committed, or a log
 //!            has told all that this part told by content
+//!   kind 3   body = epoch u64: its writer has told everything
 //!   kind + 128   the same, as the first record of its write
 //! ```
 //! Little-endian. The last record of a (transaction, partition) counts; a part replaces another
 //! one only if it knows more (complete over incomplete, decided over undecided), so that saving
-//! the same things again, in any order, changes nothing. What is told by content (of whose
+//! the same things again, in any order, changes nothing. What is undecided of an epoch whose writer has told
+//! everything never committed there, whoever tells of it, before or after. What is told by content (of whose
 //! transactions the log is gone) gives way, row by row, to what a log tells of the same changes, now or
 //! later; of two parts told by content with the same commit time, the rows are put together.
 //!
@@ -26,7 +28,7 @@ mod records;
 mod staged;
 mod transaction;
 
-use self::records::{FIRST, HEADER, PART, VOID, put, scan, void};
+use self::records::{FIRST, HEADER, PART, SETTLED, VOID, put, scan, void};
 pub use self::transaction::DivergedTransaction;
 use self::transaction::whole;
 use base::{Epoch, Error, Lsn, Result, TxnId};
@@ -65,6 +67,8 @@ struct Inner {
     len: u64,
     index: BTreeMap<Key, Entry>,
     void: BTreeSet<Key>,
+    /// Epochs whose writers have told everything.
+    settled: BTreeSet<u64>,
 }
 
 impl Vault {
@@ -82,8 +86,8 @@ impl Vault {
         }
         let file = env.disk.open(&path).map_err(io)?;
         let bytes = env.disk.read(&path).map_err(io)?;
-        let (index, void) = (BTreeMap::new(), BTreeSet::new());
-        let mut inner = Inner { dir: dir.clone(), file, len: 0, index, void };
+        let (index, void, settled) = (BTreeMap::new(), BTreeSet::new(), BTreeSet::new());
+        let mut inner = Inner { dir: dir.clone(), file, len: 0, index, void, settled };
         let good = scan(&bytes, &path, |kind, offset, body| inner.note(kind, offset, body))?;
         if good < bytes.len() {
             inner.file.set_len(good as u64).map_err(io)?;
@@ -119,14 +123,18 @@ impl Vault {
     }
 
     /// The writer of these epochs has told everything: parts that are still incomplete never
-    /// committed there. Durable when it returns.
+    /// committed there. Durable when it returns. Returns how many these are.
     pub fn settle(&self, epochs: &[Epoch]) -> Result<usize> {
         let mut inner = self.inner.lock();
         let open = inner.index.iter().filter(|(_, e)| !e.complete && epochs.contains(&e.epoch));
-        let bodies: Vec<_> =
+        let mut bodies: Vec<_> =
             open.map(|((txn, partition), _)| (VOID, void(*txn, *partition))).collect();
+        let parts = bodies.len();
+        let epochs = epochs.iter().map(|epoch| epoch.to_u64());
+        let fresh = epochs.filter(|epoch| !inner.settled.contains(epoch));
+        bodies.extend(fresh.map(|epoch| (SETTLED, epoch.to_le_bytes().to_vec())));
         inner.append(&bodies)?;
-        Ok(bodies.len())
+        Ok(parts)
     }
 
     /// Everything, by commit time.
@@ -152,7 +160,10 @@ impl Inner {
     fn is_news(&self, part: &DivergedPart) -> bool {
         let key = (part.txn, part.partition);
         match self.index.get(&key) {
-            None => part.complete || !self.void.contains(&key),
+            None => {
+                let told = !part.decided && self.settled.contains(&part.epoch.to_u64());
+                part.complete || !(told || self.void.contains(&key))
+            }
             Some(have) => {
                 (part.complete && !have.complete)
                     || (part.complete == have.complete && part.decided && !have.decided)
@@ -199,6 +210,11 @@ impl Inner {
             let key = (TxnId(u128::from_le_bytes(*txn)), partition);
             self.index.remove(&key);
             self.void.insert(key);
+            return Ok(());
+        }
+        if kind == SETTLED {
+            let bad = || Error::corrupt("vault record that ends too early");
+            self.settled.insert(u64::from_le_bytes(body.try_into().map_err(|_| bad())?));
             return Ok(());
         }
         if kind != PART {

@@ -101,7 +101,7 @@ async fn save_what_is_left(
     let oldest = oldest.unwrap_or_default();
     let reachable = |fork: &Fork| Fork { cut: fork.cut.max(oldest), ..*fork };
     let forks: Vec<Fork> = forks.iter().map(reachable).collect();
-    let mut parts = collect(&database, &forks, Witness::Writer).await?;
+    let mut parts = collect(&database, &forks, Witness::Writer(shared.engine.cluster())).await?;
     parts.retain(|part| part.commit_ts > oldest);
     let keys = |p: &DivergedPart| {
         let partition = p.partition;

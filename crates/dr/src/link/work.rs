@@ -62,7 +62,7 @@ pub(super) fn too_old(shared: &Shared, forks: &[Fork]) -> Result<Option<String>>
 
 pub(super) async fn save(shared: &Arc<Shared>, peer: &Arc<dyn Peer>, forks: &[Fork]) -> Result<()> {
     let database = shared.database()?;
-    let parts = collect(&database, forks, Witness::Writer).await?;
+    let parts = collect(&database, forks, Witness::Writer(shared.engine.cluster())).await?;
     let settled = own_epochs(shared, &database);
     keep(shared, peer, parts, settled).await
 }
@@ -75,7 +75,8 @@ pub(super) async fn keep(
 ) -> Result<()> {
     let database = shared.database()?;
     let vault = shared.vaults.of(database.id())?;
-    let kept = parts.clone();
+    // Whether the rest has committed its writer will tell the source, not this side.
+    let kept: Vec<_> = parts.iter().filter(|p| p.complete || p.decided).cloned().collect();
     let news = shared.engine.env.blocking(move || vault.add(&kept)).await;
     let news = news.unwrap_or_else(|| Err(Error::internal("saving failed")))?;
     let summary = summary(&parts);

@@ -8,6 +8,7 @@ pub(super) const PART: u8 = 1;
 /// Added to the kind of the first record of a write.
 pub(super) const FIRST: u8 = 128;
 pub(super) const VOID: u8 = 2;
+pub(super) const SETTLED: u8 = 3;
 
 /// Appends a record.
 pub(super) fn put(out: &mut Vec<u8>, kind: u8, body: &[u8]) {
@@ -50,7 +51,7 @@ pub(super) fn scan(
         at += HEADER + body.len();
     }
     // Lengths are not to be trusted behind a bad record: look at every offset for a later write.
-    let begins = |(kind, _): (u8, &[u8])| kind == FIRST | PART || kind == FIRST | VOID;
+    let begins = |(kind, _): (u8, &[u8])| (FIRST | PART..=FIRST | SETTLED).contains(&kind);
     let damaged = (at + 1..bytes.len()).any(|i| first(&bytes[i..]).is_some_and(begins));
     if damaged {
         return Err(Error::corrupt(format!(

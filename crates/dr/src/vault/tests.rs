@@ -66,6 +66,22 @@ fn unconfirmed_parts_are_voided_once_their_writer_has_told_all() {
     });
 }
 
+/// A standby that is given another source tells of parts that it received, perhaps after their writer.
+#[test]
+fn unconfirmed_parts_that_come_after_their_writer_has_told_all_are_nothing() {
+    run(1, |world| async move {
+        let node = world.node();
+        let open = || Vault::open(node.env(), "v".into()).unwrap();
+        let other = DivergedPart { epoch: epoch(2), ..part(4, 0, false) };
+        let decided = DivergedPart { decided: true, ..part(5, 0, false) };
+        assert_eq!(open().settle(&[epoch(1)]).unwrap(), 0);
+        assert_eq!(open().add(&[part(3, 0, false), other, decided]).unwrap(), 2);
+        assert_eq!(open().settle(&[epoch(1)]).unwrap(), 1, "not told by its writer either");
+        let left: Vec<_> = open().transactions().unwrap().iter().map(|t| t.txn.0).collect();
+        assert_eq!(left, [4], "of a writer that is still to come");
+    });
+}
+
 #[test]
 fn staged_parts_count_only_for_the_promotion_that_was_decided() {
     run(1, |world| async move {
