@@ -73,7 +73,11 @@ fn chunks_written_after_an_own_promotion_are_given_up() {
             reads: ReadSet::default(),
             guarding: false,
             blocks: Vec::new(),
-            writes: vec![Write { key: key(3), row: Some(Bytes::from_static(b"\x01\x00")), prev: None }],
+            writes: vec![Write {
+                key: key(3),
+                row: Some(Bytes::from_static(b"\x01\x00")),
+                prev: None,
+            }],
             sync: true,
         };
         let at = both.commit(own).await.expect("leads").commit_ts;

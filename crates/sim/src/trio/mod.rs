@@ -29,6 +29,8 @@ use env::sim::World;
 pub struct Cast {
     /// There is a second database, in a group with the first one.
     pub group: bool,
+    /// Promotions may be at a time before the newest one.
+    pub past: bool,
 }
 
 /// Runs one seed.
@@ -45,7 +47,7 @@ async fn play(world: World, options: Options) -> Report {
     plan.full_trace = options.full_trace;
     // That needs an operator who knows of two regions only.
     plan.forgets = false;
-    let cast = Cast { group: options.seed % 3 == 1 };
+    let cast = Cast { group: options.seed % 3 == 1, past: options.seed % 5 == 1 };
     let nodes = vec![("east", 1, east), ("west", 2, west), ("north", 3, north)];
     let stage = set_stage(&world, options, &plan, nodes);
     stage.trace.say(format_args!("{cast:?}"));

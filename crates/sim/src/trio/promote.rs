@@ -6,9 +6,10 @@ use crate::operator::OPERATOR;
 use crate::plan::DATABASE;
 use crate::region::Access;
 use crate::verdict::Violation;
-use base::{Error, Result as Done, SqlState};
+use base::{Error, Result as Done, SqlState, Timestamp};
 use dr::{FailoverRequest, GroupRequest};
 use meta::DatabaseState;
+use std::time::Duration;
 
 impl Chief {
     /// Promotes a standby with data loss; false if it is none and cannot become one.
@@ -16,6 +17,8 @@ impl Chief {
         let epoch = async || self.standing(region).map(|s| Some(s.epoch()));
         let before = self.hands.until("looking at a standby", epoch).await?;
         let how = self.dice.range(0, 2);
+        // So long before what it has.
+        let back = (self.cast.past && self.dice.chance(50)).then(|| self.dice.ms(0, 1_500));
         let done = self
             .hands
             .until("promoting", async || {
@@ -28,7 +31,8 @@ impl Chief {
                     return Ok(Some(false));
                 }
                 let access = self.hands.access(region)?;
-                let work = self.promote_by(&access, region, how);
+                let at = back.and_then(|back| self.older(&access, back));
+                let work = self.promote_by(&access, region, how, at);
                 let done = self.hands.ask(region, "FAILOVER WITH DATA LOSS", &access, work).await;
                 done.map(|()| None).map_err(|e| e.to_string())
             })
@@ -44,25 +48,55 @@ impl Chief {
         Ok(done)
     }
 
-    async fn promote_by(&self, access: &Access, region: usize, how: u64) -> Done<()> {
+    /// A moment before the newest one here, while all that are promoted together hold it.
+    fn older(&self, access: &Access, back: Duration) -> Option<Timestamp> {
+        let databases = self.databases().iter().map(|name| access.engine.database(name));
+        let newest = databases.map(|d| d.map(|d| d.replicated_time()).unwrap_or_default()).min()?;
+        Some(Timestamp::from_ms(newest.ms().saturating_sub(back.as_millis() as u64)))
+    }
+
+    /// At an older time, if there is one and it can be; it is not a reason to give up.
+    async fn promote_by(
+        &self,
+        access: &Access,
+        region: usize,
+        how: u64,
+        at: Option<Timestamp>,
+    ) -> Done<()> {
+        let at = match at {
+            Some(at) if self.holds(access, at).await => Some(at),
+            _ => None,
+        };
+        if let Some(at) = at {
+            self.say(format_args!("{} is to be promoted at {at}", self.name(region)));
+        }
         if self.cast.group {
-            let (group, at, data_loss) = (GROUP.to_owned(), None, true);
+            let (group, data_loss) = (GROUP.to_owned(), true);
             let request = GroupRequest::Failover { group, at, data_loss };
             return access.links.group(request, OPERATOR).await.map(drop);
         }
         match how {
-            0 => access.links.stop(DATABASE, OPERATOR).await.map(drop),
-            1 if self.declare_way_back(access, region).await.is_ok() => {
+            0 if at.is_none() => access.links.stop(DATABASE, OPERATOR).await.map(drop),
+            1 if at.is_none() && self.declare_way_back(access, region).await.is_ok() => {
                 let back = self.way_back(access)?;
                 let done = access.links.promote_replica(DATABASE, &back, true, OPERATOR);
                 done.await.map(drop)
             }
             _ => {
-                let (database, at, data_loss) = (DATABASE.to_owned(), None, true);
+                let (database, data_loss) = (DATABASE.to_owned(), true);
                 let request = FailoverRequest { database, at, data_loss };
                 access.links.failover(request, OPERATOR).await.map(drop)
             }
         }
+    }
+
+    async fn holds(&self, access: &Access, at: Timestamp) -> bool {
+        for name in self.databases() {
+            if access.links.loss(name, Some(at)).await.is_err() {
+                return false;
+            }
+        }
+        true
     }
 
     /// A cluster is known to be the primary by now.
