@@ -63,7 +63,8 @@ impl Engine {
             match database.state() {
                 DatabaseState::Standby => upto > database.held_at(),
                 DatabaseState::Rewinding { .. } => {
-                    upto >= from && !self.joins_group(database.name(), (from, upto))
+                    let others = self.others_of_group(database.name());
+                    upto >= from.max(others.0) && others.1 < from
                 }
                 _ => false,
             }
@@ -79,14 +80,23 @@ impl Engine {
         all.filter(|d| d.state() == DatabaseState::Standby).collect()
     }
 
+    /// From when on the other standbys of a database's group are consistent, and up to when all of them
+    /// have everything.
+    fn others_of_group(&self, name: &str) -> (Timestamp, Timestamp) {
+        let group = self.record(name).ok().and_then(|record| record.group);
+        let others = group.map(|group| self.standbys_of_group(&group)).unwrap_or_default();
+        let others = others.iter().filter(|d| d.name() != name);
+        let stretches = others.map(|d| (d.consistent_from(), d.durable_time()));
+        stretches.fold((Timestamp::ZERO, Timestamp::MAX), |(from, upto), one| {
+            (from.max(one.0), upto.min(one.1))
+        })
+    }
+
     /// True if a database that is consistent from one time on, and has everything up to another one,
     /// could be promoted at one cut with the standbys of its group.
     pub fn joins_group(&self, name: &str, (from, upto): (Timestamp, Timestamp)) -> bool {
-        let group = self.record(name).ok().and_then(|record| record.group);
-        let others = group.map(|group| self.standbys_of_group(&group)).unwrap_or_default();
-        let others = || others.iter().filter(|d| d.name() != name);
-        let newest = others().map(|d| d.durable_time()).fold(upto, Timestamp::min);
-        newest >= others().map(|d| d.consistent_from()).fold(from, Timestamp::max)
+        let others = self.others_of_group(name);
+        upto.min(others.1) >= from.max(others.0)
     }
 }
 
