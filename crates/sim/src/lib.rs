@@ -31,7 +31,7 @@
 //! cargo run -p antipode-sim -- --seed 42 --verbose      # what happens in seed 42
 //! ```
 //! A second kind of run looks for broken isolation in one region: [`histories`]. A third one has three
-//! clusters, groups, replicas, roles and rows in blocks: [`trio`] (`--trio`).
+//! clusters, groups, replicas, roles, rows in blocks and tables that are not replicated: [`trio`] (`--trio`).
 //!
 //! Seeds that once found something, or do something rare, are in `tests/seeds.txt` and run for ever.
 
@@ -46,6 +46,7 @@ pub mod histories;
 pub mod indexes;
 pub mod invariants;
 pub mod ledger;
+pub mod locals;
 pub mod mischief;
 pub mod operator;
 mod panics;

@@ -3,6 +3,7 @@
 use crate::bank::begin;
 use crate::dice::Pauses;
 use crate::invariants::consistent_cut;
+use crate::locals::NOTES;
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::UInt64Type;
 use base::{Epoch, Error, Result, StorageId, TableDescriptor, Timestamp, Value};
@@ -38,6 +39,11 @@ impl Picture {
     /// The rows of one table.
     pub fn table(&self, name: &str) -> impl Iterator<Item = &PictureRow> {
         self.rows.iter().filter(move |((table, ..), _)| table == name).map(|(_, row)| row)
+    }
+
+    /// What all clusters have: not the rows of tables that are not replicated.
+    pub fn shared(&self) -> impl Iterator<Item = (&(String, u16, Vec<u8>), &PictureRow)> {
+        self.rows.iter().filter(|((table, ..), _)| table != NOTES)
     }
 
     /// The ids of all transfers.

@@ -2,6 +2,7 @@
 
 use crate::dice::Dice;
 use crate::ledger::Ledger;
+use crate::locals::Notes;
 use crate::plan::Plan;
 use crate::region::{Access, Region};
 use crate::trace::Trace;
@@ -41,6 +42,8 @@ pub struct Stage {
     pub regions: Vec<Arc<Region>>,
     /// What the clients know.
     pub ledger: Ledger,
+    /// What was written into tables that are not replicated.
+    pub notes: Notes,
     /// The first violation.
     pub verdict: Verdict,
     route: Mutex<Route>,
@@ -67,6 +70,7 @@ impl Stage {
             weather,
             regions,
             ledger: Ledger::default(),
+            notes: Notes::default(),
             verdict: Verdict::default(),
             route: Mutex::default(),
             calm: AtomicBool::new(true),

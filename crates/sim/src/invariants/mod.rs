@@ -13,6 +13,7 @@ pub mod kept_somewhere;
 pub mod log_prefix;
 pub mod nothing_stuck;
 pub mod one_primary;
+pub mod own_rows;
 pub mod roles_of_cut;
 pub mod same_past;
 pub mod state_is_replay;

@@ -48,14 +48,14 @@ pub fn transfers(vault: &[DivergedTransaction]) -> BTreeMap<i64, Vec<Vaulted>> {
     all
 }
 
-fn rows<'a>(
+pub(super) fn rows<'a>(
     txn: &'a DivergedTransaction,
     table: &'a str,
 ) -> impl Iterator<Item = &'a DivergedRow> + 'a {
     txn.parts.iter().flat_map(|p| &p.rows).filter(move |row| row.table == table)
 }
 
-fn value(row: Option<&bytes::Bytes>, column: u32) -> Option<i64> {
+pub(super) fn value(row: Option<&bytes::Bytes>, column: u32) -> Option<i64> {
     let row = format::row::decode(row?).ok()?;
     match row.iter().find(|(id, _)| *id == column)?.1 {
         Value::Int(value) => Some(value),

@@ -5,7 +5,7 @@ use crate::operator::OPERATOR;
 use crate::region::Access;
 use crate::verdict::Violation;
 use base::SqlState;
-use meta::DatabaseState;
+use meta::{Database as Record, DatabaseState};
 
 impl Chief {
     /// `REPLICATE DATABASE … FROM` the primary.
@@ -35,15 +35,20 @@ impl Chief {
         self.hands
             .until("attaching", async || {
                 let standing = self.standing(region)?;
-                if standing.follows(cluster(source)) {
+                let comes_back = |record: &Record| {
+                    let link = record.link.as_ref().filter(|l| l.source_cluster == cluster(source));
+                    // A link that was made for a first copy does not go back, should it have to.
+                    link.map(|link| link.differential)
+                };
+                if standing.records.iter().all(|r| comes_back(r) == Some(true)) {
                     return Ok(Some(()));
                 }
                 for record in &standing.records {
-                    let link = record.link.as_ref();
-                    if link.is_some_and(|l| l.source_cluster == cluster(source)) {
+                    let link = comes_back(record);
+                    if link == Some(true) {
                         continue;
                     }
-                    if called {
+                    if called && link.is_none() {
                         self.call(region, source, &record.name).await?;
                     } else {
                         let access = self.hands.access(region)?;

@@ -4,6 +4,7 @@ use super::{Cast, loads};
 use crate::bank;
 use crate::dice::Dice;
 use crate::invariants::{nothing_stuck, one_primary};
+use crate::locals;
 use crate::operator::{OPERATOR, Operator};
 use crate::plan::DATABASE;
 use crate::region::Access;
@@ -133,6 +134,9 @@ impl Chief {
             if *name == DATABASE {
                 bank::create(&database, stage.plan.accounts).await.map_err(failed)?;
                 loads::create_bulk(&database).await.map_err(failed)?;
+                if self.cast.local {
+                    locals::create(&database).await.map_err(failed)?;
+                }
             } else {
                 loads::create_orders(&database).await.map_err(failed)?;
             }

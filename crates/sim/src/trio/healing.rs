@@ -7,7 +7,7 @@ use crate::healing::{
 };
 use crate::invariants::{
     bulk_whole, consistent_cut, equal_sides, group_cut, index_matches, kept_somewhere, log_prefix,
-    nothing_stuck, roles_of_cut,
+    nothing_stuck, own_rows, roles_of_cut,
 };
 use crate::operator::{FIGURES_AGE, OPERATOR};
 use crate::picture::Picture;
@@ -123,6 +123,10 @@ impl Chief {
             let vault = access.links.diverged(DATABASE);
             let failed = |e| nothing_stuck::violation(format!("reading the vault: {e}"));
             vaults.push(vault.map_err(failed)?);
+        }
+        for (region, vault) in vaults.iter().enumerate() {
+            let place = (region, self.name(region));
+            own_rows::check(&stage.notes, place, &looks[region], vault, stage.plan.sync)?;
         }
         let terms = kept_somewhere::Terms { sync: stage.plan.sync, sloppy: self.sloppy };
         kept_somewhere::check(&stage.ledger, terms, &looks[primary], &vaults)?;

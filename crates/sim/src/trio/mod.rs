@@ -9,7 +9,8 @@
 //! What [`crate`] asks of two regions holds here, too, as far as it is about one or two of them. What is
 //! new: a standby that is attached to another source by difference, or called there by a replica;
 //! stragglers that go on following somebody who is gone; promotions by mistake, of which the one with
-//! the highest epoch counts; databases in a group, with roles and grants, and rows that come in blocks.
+//! the highest epoch counts; databases in a group, with roles and grants, and rows that come in blocks; a
+//! table that is not replicated; promotions at an older time.
 
 mod attach;
 mod chief;
@@ -19,6 +20,7 @@ mod promote;
 mod replicas;
 
 use crate::dice::Dice;
+use crate::locals;
 use crate::plan::Plan;
 use crate::run::{Options, Report, crowd, report, set_stage, watched};
 use chief::Chief;
@@ -31,6 +33,8 @@ pub struct Cast {
     pub group: bool,
     /// Promotions may be at a time before the newest one.
     pub past: bool,
+    /// There is a table that is not replicated.
+    pub local: bool,
 }
 
 /// Runs one seed.
@@ -47,7 +51,8 @@ async fn play(world: World, options: Options) -> Report {
     plan.full_trace = options.full_trace;
     // That needs an operator who knows of two regions only.
     plan.forgets = false;
-    let cast = Cast { group: options.seed % 3 == 1, past: options.seed % 5 == 1 };
+    let seed = options.seed;
+    let cast = Cast { group: seed % 3 == 1, past: seed % 5 == 1, local: seed % 7 == 3 };
     let nodes = vec![("east", 1, east), ("west", 2, west), ("north", 3, north)];
     let stage = set_stage(&world, options, &plan, nodes);
     stage.trace.say(format_args!("{cast:?}"));
@@ -57,6 +62,9 @@ async fn play(world: World, options: Options) -> Report {
     stage.spawn(loads::rights(stage.clone(), dice()));
     if cast.group {
         stage.spawn(loads::orders(stage.clone(), dice()));
+    }
+    if cast.local {
+        stage.spawn(locals::write(stage.clone(), dice()));
     }
     stage.verdict.check(chief.work(&dice()).await);
     report(&stage, "--trio ")
