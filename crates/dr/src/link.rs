@@ -301,7 +301,8 @@ impl Runner {
             let event = Event::Reached { time, consistent };
             let _ = tell.try_send(Message::Session(session, event));
         };
-        let report = follow::report(self.shared.clone(), self.peer()?, database, reached);
+        let goal = self.hello()?.now;
+        let report = follow::report(self.shared.clone(), self.peer()?, (database, goal), reached);
         self.until_broken("link reports", Box::pin(report));
         Ok(())
     }

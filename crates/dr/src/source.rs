@@ -138,6 +138,9 @@ impl Replication {
         let answer = self.answer(&database, &partition, &request).await?;
         let frames = match &answer {
             Answer::Continue { .. } => {
+                // One at rest would let the target wait for it; a full disk does not keep it from
+                // what is there.
+                let _ = self.engine.close_now(&partition);
                 let flow = self.flow(database.id(), &request.slot);
                 let (slot, keeps_rights) = (request.slot, request.own_rights);
                 let outlet = stream::Outlet { database, partition, slot, flow, keeps_rights };

@@ -157,13 +157,15 @@ impl Engine {
     }
 
     fn close(&self, database: &Database) -> Result<()> {
-        let now = self.oracle.now();
-        for partition in database.local_partitions() {
-            if partition.role() == Role::Leader {
-                partition.close(now)?;
-            }
+        database.local_partitions().iter().try_for_each(|partition| self.close_now(partition))
+    }
+
+    /// Closes what has passed, if this node leads: whoever follows need not wait for the next time.
+    pub fn close_now(&self, partition: &Partition) -> Result<()> {
+        match partition.role() {
+            Role::Leader => partition.close(self.oracle.now()).map(drop),
+            Role::Follower => Ok(()),
         }
-        Ok(())
     }
 
     fn log_is_over(&self) -> bool {

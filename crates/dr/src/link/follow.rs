@@ -17,6 +17,8 @@ use txn::Database;
 const SILENCE_MAX: Duration = Duration::from_secs(15);
 /// How often progress is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// And until the target has come to its goal.
+const LOOK_CLOSELY: Duration = Duration::from_millis(10);
 /// How often it is acknowledged even if there is none.
 const ACK_EVERY: Duration = Duration::from_secs(1);
 
@@ -85,37 +87,43 @@ async fn take(shared: &Shared, partition: &Arc<Partition>, batch: FrameBatch) ->
 
 /// Acknowledges to the source and tells the link how far it is, until something breaks. In this
 /// order: what may be promoted here must be known there first, so that a source that restarts
-/// waits for it.
+/// waits for it. That the goal is reached is told at once.
 pub(super) async fn report(
     shared: Arc<Shared>,
     peer: Arc<dyn Peer>,
-    database: Arc<Database>,
+    (database, goal): (Arc<Database>, Timestamp),
     reached: impl Fn(Timestamp, bool) + Send,
 ) -> Error {
     let mut acked: Option<(Duration, Vec<Lsn>)> = None;
+    let (mut asked, mut there) = (true, false);
     loop {
         let now = shared.engine.env.clock.monotonic();
         shared.figures.lock().tick(now);
         let durable: Vec<Lsn> = database.local_partitions().iter().map(|p| p.durable()).collect();
-        let due = match &acked {
-            None => true,
-            Some((at, last)) => *last != durable || now.saturating_sub(*at) >= ACK_EVERY,
-        };
+        let time = database.durable_time();
+        let stretch = (database.consistent_from(), time);
+        let joins = shared.engine.joins_group(&shared.name, stretch);
+        let arrives = !there && joins && time >= goal;
+        let due = arrives
+            || acked.as_ref().is_none_or(|(at, last)| {
+                let since = now.saturating_sub(*at);
+                since >= ACK_EVERY || *last != durable && (asked || since >= LOOK_EVERY)
+            });
         if due {
-            let time = database.durable_time();
             if let Err(error) = acknowledge(&shared, &peer, &database, durable.clone(), time).await
             {
                 return error;
             }
-            let stretch = (database.consistent_from(), time);
-            reached(time, shared.engine.joins_group(&shared.name, stretch));
+            reached(time, joins);
             acked = Some((now, durable));
+            there |= arrives;
         }
-        tokio::select! {
+        let next = if there { LOOK_EVERY } else { LOOK_CLOSELY };
+        asked = tokio::select! {
             biased;
-            () = shared.awaited.notified() => {}
-            () = shared.engine.env.sleep(LOOK_EVERY) => {}
-        }
+            () = shared.awaited.notified() => true,
+            () = shared.engine.env.sleep(next) => false,
+        };
     }
 }
 
