@@ -3,7 +3,7 @@
 use crate::rows::told;
 use crate::side::{Endpoint, Result};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 
@@ -11,6 +11,9 @@ const PAUSE: Duration = Duration::from_millis(2);
 const PATIENCE: Duration = Duration::from_secs(120);
 /// A server that does not answer at all is left after this long.
 const ANSWER_LIMIT: Duration = Duration::from_secs(2);
+
+/// No number is written twice: a standby that was cut off has those of before.
+static NEXT: AtomicU64 = AtomicU64::new(1);
 
 /// The running client.
 pub struct Writer {
@@ -57,13 +60,13 @@ impl Writer {
 
 async fn write(servers: [Endpoint; 2], stop: Arc<AtomicBool>, moved: Arc<AtomicBool>) -> Record {
     let mut times = Vec::new();
-    let (mut at, mut id) = (0, 0u64);
+    let mut at = 0;
     let mut client = None;
     while !stop.load(Ordering::Relaxed) {
         if client.is_none() {
             client = servers[at].connect().await.ok();
         }
-        id += 1;
+        let id = NEXT.fetch_add(1, Ordering::Relaxed);
         let sql = format!("INSERT INTO acks VALUES ({id})");
         let done = match &client {
             Some(open) => {
