@@ -52,8 +52,8 @@
 //! * A target acknowledges only what is durable; a source keeps what no live slot has acknowledged.
 //! * Nothing is taken out of a database before both vaults have it, once, durably; of tables that are
 //!   not replicated, the own one; of what was received and is not known to have committed, the source's,
-//!   which hears of it when its writer comes back. Once also where one cluster tells it by its log and another one by its
-//!   contents: what the log tells stays.
+//!   which hears of it when its writer comes back. Once also where one cluster tells it by its log and
+//!   another one by its contents: what the log tells stays.
 //! * A target shows only consistent cuts: its role says so, and its replicated time.
 //! * The databases of a group are promoted by one metadata record, at one cut; none without the others.
 //!   One becomes a standby only when there is such a cut; what is ahead waits for what is behind.

@@ -29,7 +29,7 @@
 //! 4. **Closed timestamps.** `Closed{c}` promises that nothing at or below `c` follows in this log.
 //! 5. **Promotion.** [`Partition::start_epoch`] writes `EpochStart{cut}`; versions above the cut go.
 //! 6. **Coming back.** [`Partition::diverged`] lists what the other side never had,
-//!    [`Partition::rewind`] takes it out; then [`Partition::ingest`] follows the new leader.
+//!    [`Partition::rewind`] takes it out, and leaves undecided what is so at the common point; then [`Partition::ingest`] follows the new leader.
 //! 7. **Branching.** [`Partition::branch`] makes the files of a new partition of what is here at one
 //!    time; its log begins at position 2, so that nobody takes it for one that begins with nothing.
 //!

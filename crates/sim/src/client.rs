@@ -6,10 +6,10 @@ use crate::invariants::one_primary;
 use crate::ledger::Told;
 use crate::region::Access;
 use crate::stage::Stage;
-use base::{Outcome, Timestamp};
+use base::{Outcome, Result, Timestamp};
 use std::sync::Arc;
 use std::time::Duration;
-use txn::Isolation;
+use txn::{Committed, Isolation};
 
 /// The longest a client waits for the answer to a COMMIT before it hangs up.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -97,10 +97,21 @@ pub async fn make(
             () = stage.sleep(patience) => None,
         }
     };
-    match place.while_alive(access.life, commit).await.flatten() {
+    let done = place.while_alive(access.life, commit).await.flatten();
+    told(stage, region, access, done)
+}
+
+/// What the client of a commit was told; `None`: nothing.
+pub fn told(
+    stage: &Stage,
+    region: usize,
+    access: &Access,
+    done: Option<Result<Committed>>,
+) -> Told {
+    match done {
         Some(Ok(committed)) => Told::Acknowledged(committed.ts),
         Some(Err(error)) => {
-            stage.judge_error(place, access, "commit", &error);
+            stage.judge_error(&stage.regions[region], access, "commit", &error);
             match error.outcome {
                 Outcome::NotApplied => Told::Failed,
                 Outcome::Unknown => Told::Unknown,

@@ -1,12 +1,13 @@
 //! A table that is not replicated: whoever is the primary writes notes into its own one.
 
 use crate::bank::{self, begin, column, table};
+use crate::client;
 use crate::dice::Dice;
 use crate::ledger::Told;
 use crate::plan::DATABASE;
 use crate::region::Access;
 use crate::stage::Stage;
-use base::{Error, Outcome, Result, SqlType, Value};
+use base::{Error, Result, SqlType, Value};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -72,14 +73,8 @@ async fn one(stage: &Stage, region: usize, access: &Access, id: i64) -> Told {
         }
         None => return Told::Failed,
     };
-    match place.while_alive(access.life, txn.commit()).await {
-        Some(Ok(committed)) => Told::Acknowledged(committed.ts),
-        Some(Err(error)) if error.outcome == Outcome::NotApplied => {
-            stage.judge_error(place, access, "note", &error);
-            Told::Failed
-        }
-        _ => Told::Unknown,
-    }
+    let done = place.while_alive(access.life, txn.commit()).await;
+    client::told(stage, region, access, done)
 }
 
 async fn written(access: &Access, id: i64) -> Result<Transaction> {

@@ -38,15 +38,19 @@ impl Engine {
         found
     }
 
+    /// The standbys of a database's group, with itself if it is one; none without a group.
+    fn standbys_with(&self, database: &Database) -> Option<Vec<Arc<Database>>> {
+        let group = self.meta.read(|s| s.databases.get(&database.id())?.group.clone())?;
+        let all = self.group(&group).into_iter().filter_map(|d| self.database(&d.name).ok());
+        Some(all.filter(|d| d.state() == DatabaseState::Standby).collect())
+    }
+
     /// Moves the hold of a standby on.
     pub(crate) fn hold_group(&self, database: &Database) {
         if database.state() != DatabaseState::Standby {
             return database.let_go();
         }
-        let group =
-            self.meta.read(|s| s.databases.get(&database.id()).and_then(|d| d.group.clone()));
-        let Some(group) = group else { return database.let_go() };
-        let standbys = self.standbys_of_group(&group);
+        let Some(standbys) = self.standbys_with(database) else { return database.let_go() };
         let newest = standbys.iter().map(|d| d.durable_time()).min().unwrap_or(Timestamp::MAX);
         let full = self.room.delta_bytes() > self.room.delta_limit();
         if database.stays_at(newest, self.env.clock.monotonic()) && full {
@@ -58,44 +62,41 @@ impl Engine {
     /// Waits while a database that follows is ahead of its group, and what it cannot write down for
     /// that takes half of the room.
     pub async fn wait_for_group(&self, database: &Database) {
-        let ahead = || {
-            let (from, upto) = (database.consistent_from(), database.durable_time());
-            match database.state() {
-                DatabaseState::Standby => upto > database.held_at(),
-                DatabaseState::Rewinding { .. } => {
-                    let others = self.others_of_group(database.name());
-                    upto >= from.max(others.0) && others.1 < from
-                }
-                _ => false,
-            }
-        };
         let bytes = || database.local_partitions().iter().map(|p| p.delta_bytes()).sum::<usize>();
-        while bytes() > self.room.delta_limit() / 2 && ahead() {
+        while self.is_ahead(database) && bytes() > self.room.delta_limit() / 2 {
             self.env.sleep(LOOK).await;
         }
     }
 
-    fn standbys_of_group(&self, group: &str) -> Vec<Arc<Database>> {
-        let all = self.group(group).into_iter().filter_map(|d| self.database(&d.name).ok());
-        all.filter(|d| d.state() == DatabaseState::Standby).collect()
+    fn is_ahead(&self, database: &Database) -> bool {
+        match database.state() {
+            DatabaseState::Standby => {
+                let held = database.held_at();
+                held < Timestamp::MAX && database.durable_time() > held
+            }
+            DatabaseState::Rewinding { .. } => {
+                let (from, others) = (database.consistent_from(), self.others_with(database));
+                others.1 < from && database.durable_time() >= from.max(others.0)
+            }
+            _ => false,
+        }
     }
 
     /// From when on the other standbys of a database's group are consistent, and up to when all of them
     /// have everything.
-    fn others_of_group(&self, name: &str) -> (Timestamp, Timestamp) {
-        let group = self.record(name).ok().and_then(|record| record.group);
-        let others = group.map(|group| self.standbys_of_group(&group)).unwrap_or_default();
-        let others = others.iter().filter(|d| d.name() != name);
+    fn others_with(&self, database: &Database) -> (Timestamp, Timestamp) {
+        let standbys = self.standbys_with(database).unwrap_or_default();
+        let others = standbys.iter().filter(|d| d.id() != database.id());
         let stretches = others.map(|d| (d.consistent_from(), d.durable_time()));
         stretches.fold((Timestamp::ZERO, Timestamp::MAX), |(from, upto), one| {
             (from.max(one.0), upto.min(one.1))
         })
     }
 
-    /// True if a database that is consistent from one time on, and has everything up to another one,
-    /// could be promoted at one cut with the standbys of its group.
-    pub fn joins_group(&self, name: &str, (from, upto): (Timestamp, Timestamp)) -> bool {
-        let others = self.others_of_group(name);
+    /// True if a database could be promoted at one cut with the standbys of its group, were it
+    /// consistent from one time on and had everything up to another one.
+    pub fn joins_group(&self, database: &Database, (from, upto): (Timestamp, Timestamp)) -> bool {
+        let others = self.others_with(database);
         upto.min(others.1) >= from.max(others.0)
     }
 }

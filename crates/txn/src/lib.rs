@@ -33,6 +33,7 @@
 //!     while; see `upkeep`.
 //! 12. A primary with standbys takes no writes after a restart until each that could have been promoted
 //!     was heard from; see [`Engine::standby_seen`].
+//! 13. The standbys of a replication group keep a moment that all of them have; see `group`.
 //!
 //! # Invariants
 //! * An acknowledged commit is durable (unless the database is `ASYNC DURABILITY`) and visible to

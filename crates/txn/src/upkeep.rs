@@ -157,15 +157,13 @@ impl Engine {
     }
 
     fn close(&self, database: &Database) -> Result<()> {
-        database.local_partitions().iter().try_for_each(|partition| self.close_now(partition))
+        let now = self.oracle.now();
+        database.local_partitions().iter().try_for_each(|partition| close_at(partition, now))
     }
 
     /// Closes what has passed, if this node leads: whoever follows need not wait for the next time.
     pub fn close_now(&self, partition: &Partition) -> Result<()> {
-        match partition.role() {
-            Role::Leader => partition.close(self.oracle.now()).map(drop),
-            Role::Follower => Ok(()),
-        }
+        close_at(partition, self.oracle.now())
     }
 
     fn log_is_over(&self) -> bool {
@@ -269,6 +267,13 @@ impl Engine {
 
 /// A first copy may have to replay a log that is much larger than memory before anybody can read
 /// it. During a rewind timestamps change their meaning.
+fn close_at(partition: &Partition, now: Timestamp) -> Result<()> {
+    match partition.role() {
+        Role::Leader => partition.close(now).map(drop),
+        Role::Follower => Ok(()),
+    }
+}
+
 fn writes_chunks(database: &Database) -> bool {
     let state = database.state();
     let given_up = matches!(state, DatabaseState::Rewinding { .. } | DatabaseState::Dropping);

@@ -101,9 +101,11 @@ pub(super) async fn report(
         shared.figures.lock().tick(now);
         let durable: Vec<Lsn> = database.local_partitions().iter().map(|p| p.durable()).collect();
         let time = database.durable_time();
-        let stretch = (database.consistent_from(), time);
-        let joins = shared.engine.joins_group(&shared.name, stretch);
-        let arrives = !there && joins && time >= goal;
+        let joins = || {
+            let stretch = (database.consistent_from(), time);
+            shared.engine.joins_group(&database, stretch)
+        };
+        let arrives = !there && time >= goal && joins();
         let due = arrives
             || acked.as_ref().is_none_or(|(at, last)| {
                 let since = now.saturating_sub(*at);
@@ -114,7 +116,7 @@ pub(super) async fn report(
             {
                 return error;
             }
-            reached(time, joins);
+            reached(time, joins());
             acked = Some((now, durable));
             there |= arrives;
         }

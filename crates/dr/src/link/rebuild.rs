@@ -135,7 +135,8 @@ pub(super) async fn rebuild(
     this.layouts = fingerprint::layouts(tables.values());
     this.local = fingerprint::local_layouts(tables.values());
     this.stranded = known.map(|known| stranded::Stranded::new(forks, known, &this.donors));
-    if this.stranded.as_ref().is_some_and(|s| s.cut() > at) {
+    let cuts = forks.iter().map(|f| f.cut).filter(|cut| *cut < Timestamp::MAX);
+    if this.stranded.is_some() && cuts.max() > Some(at) {
         return Err(not_yet("the source has not written down yet what it had when it took over"));
     }
     let all = dirs.into_iter().zip(begun.bases).enumerate();
@@ -156,7 +157,7 @@ pub(super) async fn take(
     rebuilt: Rebuilt,
     epoch: Epoch,
 ) -> Result<DatabaseState> {
-    let state = await_group(shared, rebuilt.at).await;
+    let state = await_group(shared, rebuilt.at).await?;
     shared.engine.take_incoming(&shared.name, state).await?;
     take_epoch(shared, epoch)?;
     shared.note("by content", rebuilt.told)?;
@@ -174,15 +175,16 @@ pub(super) async fn take(
 
 /// Waits until what is of a moment can be promoted together with the standbys of its group; the role
 /// it has then. Not for ever: one of them may have no link that brings it on.
-async fn await_group(shared: &Arc<Shared>, at: Timestamp) -> DatabaseState {
+async fn await_group(shared: &Arc<Shared>, at: Timestamp) -> Result<DatabaseState> {
+    let database = shared.database()?;
     let env = &shared.engine.env;
     let end = env.clock.monotonic() + GROUP_WAIT;
     loop {
-        if shared.engine.joins_group(&shared.name, (at, at)) {
-            return DatabaseState::Standby;
+        if shared.engine.joins_group(&database, (at, at)) {
+            return Ok(DatabaseState::Standby);
         }
         if env.clock.monotonic() >= end || shared.leaving.load(Ordering::Relaxed) {
-            return DatabaseState::Rewinding { since_ms: env.clock.now_ms() };
+            return Ok(DatabaseState::Rewinding { since_ms: env.clock.now_ms() });
         }
         env.sleep(GROUP_LOOK).await;
     }

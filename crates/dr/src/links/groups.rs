@@ -160,7 +160,8 @@ impl Links {
         Ok(Vec::new())
     }
 
-    fn hears_source(&self, name: &str) -> bool {
+    /// True if the source of a database that follows is connected now.
+    pub(super) fn hears_source(&self, name: &str) -> bool {
         self.status().iter().any(|s| s.database == name && s.connected)
     }
 

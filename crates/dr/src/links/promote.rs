@@ -120,8 +120,7 @@ impl Links {
 
     /// Gives a gated source that can be heard the time to send everything: nothing is lost then.
     async fn drain(&self, name: &str) -> Result<()> {
-        let connected = self.status().iter().any(|s| s.database == name && s.connected);
-        if !connected {
+        if !self.hears_source(name) {
             return Ok(());
         }
         let env = &self.engine.env;
@@ -292,21 +291,21 @@ fn inconsistent(databases: &[Arc<Database>], cut: Timestamp) -> Error {
         format!("\"{}\" can be promoted as of {from} to {upto}", d.name())
     };
     let held: Vec<String> = databases.iter().map(held).collect();
-    let error = match databases {
-        [_] => prerequisite("the partitions are not consistent with each other yet"),
-        _ => prerequisite(format!(
-            "the databases of the group have no moment in common: the newest that all have is {}",
-            json::moment(cut)
-        )),
+    let sent = "it comes with what the source sends next";
+    let (message, hint) = match databases {
+        [_] => {
+            ("the partitions are not consistent with each other yet".to_owned(), sent.to_owned())
+        }
+        _ => {
+            let newest = json::moment(cut);
+            let message =
+                "the databases of the group have no moment in common: the newest that all have is";
+            let alone = "if the source is lost, DROP REPLICATION GROUP here lets each be promoted at its own cut";
+            (format!("{message} {newest}"), format!("{sent}; {alone}"))
+        }
     };
-    let error = error.detail(format!("Nothing has happened. {}.", held.join(", ")));
-    match databases {
-        [_] => error.hint("it comes with what the source sends next"),
-        _ => error.hint(
-            "it comes with what the source sends next; if the source is lost, DROP REPLICATION GROUP \
-             here lets each be promoted at its own cut",
-        ),
-    }
+    let nothing = format!("Nothing has happened. {}.", held.join(", "));
+    prerequisite(message).detail(nothing).hint(hint)
 }
 
 fn limit_chunks(database: &Database, cut: Option<Timestamp>) {

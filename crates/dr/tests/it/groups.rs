@@ -82,6 +82,13 @@ impl Shop {
         shop
     }
 
+    /// As [`Shop::open`]; west restarts with other settings.
+    async fn open_with(world: &World, tune: fn(&mut EngineSettings)) -> Shop {
+        let Shop { east, west, bank, orders } = Shop::open(world).await;
+        west.crash();
+        Shop { east, west: west.restart_with(tune).await, bank, orders }
+    }
+
     async fn caught_up(&self) {
         same(&self.east, &self.west, BANK).await;
         same(&self.east, &self.west, ORDERS).await;
@@ -155,9 +162,7 @@ fn cramped(settings: &mut EngineSettings) {
 #[test]
 fn one_that_is_ahead_of_its_group_waits_for_it_when_memory_is_short() {
     run(6, |world| async move {
-        let mut shop = Shop::open(&world).await;
-        shop.west.crash();
-        shop.west = shop.west.restart_with(cramped).await;
+        let shop = Shop::open_with(&world, cramped).await;
         shop.sell(1..20).await;
         shop.caught_up().await;
         shop.west.links.pause(ORDERS, "ann").await.expect("pauses");
@@ -184,9 +189,7 @@ fn one_that_is_ahead_of_its_group_waits_for_it_when_memory_is_short() {
 #[test]
 fn standbys_whose_source_is_lost_can_leave_a_group_without_a_common_moment() {
     run(7, |world| async move {
-        let mut shop = Shop::open(&world).await;
-        shop.west.crash();
-        shop.west = shop.west.restart_with(forgetful).await;
+        let mut shop = Shop::open_with(&world, forgetful).await;
         shop.east.crash();
         shop.east = shop.east.restart_with(forgetful).await;
         shop.caught_up().await;

@@ -29,7 +29,6 @@ struct Limit {
 /// Collects what is stranded.
 pub(super) struct Stranded {
     limits: BTreeMap<u16, Limit>,
-    taken_over: Timestamp,
     known: Known,
     found: Mutex<Vec<Found>>,
 }
@@ -43,14 +42,7 @@ impl Stranded {
             let complete = donor.closed().min(cut);
             Some((fork.partition, Limit { cut, complete }))
         });
-        let cuts = forks.iter().map(|f| f.cut).filter(|cut| *cut < Timestamp::MAX);
-        let taken_over = cuts.max().unwrap_or_default();
-        Stranded { limits: limits.collect(), taken_over, known, found: Mutex::default() }
-    }
-
-    /// The highest cut at which the other side took over, as far as one is known.
-    pub fn cut(&self) -> Timestamp {
-        self.taken_over
+        Stranded { limits: limits.collect(), known, found: Mutex::default() }
     }
 
     fn note(&self, found: Found) {
