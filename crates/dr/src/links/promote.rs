@@ -271,17 +271,18 @@ pub(crate) fn only(promoted: Vec<Promoted>) -> Result<Promoted> {
 
 /// The cut of a promotion: what was asked for, or the newest that all can be promoted at.
 fn cut_of(databases: &[Arc<Database>], order: &Order) -> Result<Timestamp> {
-    let newest = databases.iter().map(|d| d.replicated_time()).min().unwrap_or_default();
-    let cut = order.at.unwrap_or(newest);
-    for database in databases {
-        if order.at.is_none() && cut < database.consistent_from().max(order.floor) {
-            return Err(inconsistent(databases, cut));
-        }
-        if cut != database.replicated_time() {
-            check_held(database, cut)?;
-        }
+    if let Some(at) = order.at {
+        let below = databases.iter().filter(|d| at != d.replicated_time());
+        below.map(|d| check_held(d, at)).collect::<Result<Vec<_>>>()?;
+        return Ok(at);
     }
-    Ok(cut)
+    let newest = databases.iter().map(|d| d.replicated_time()).min().unwrap_or_default();
+    // A log that is whole reaches below the first time that was closed in it, too: it may have been
+    // followed for the first time when another one of the group had stopped.
+    if databases.iter().any(|d| newest < d.consistent_from().max(order.floor)) {
+        return Err(inconsistent(databases, newest));
+    }
+    Ok(newest)
 }
 
 /// No moment is here that could be the cut.

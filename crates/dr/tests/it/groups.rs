@@ -185,6 +185,36 @@ fn one_that_is_ahead_of_its_group_waits_for_it_when_memory_is_short() {
     });
 }
 
+/// The source wrote down what is closed only once somebody followed: up to then the log of the second
+/// one names no moment, and the first one has none after it.
+#[test]
+fn group_is_promoted_although_one_was_first_followed_after_the_other_had_stopped() {
+    run(8, |world| async move {
+        let (east, west) = pair(&world).await;
+        let bank = open_bank(&east, 1).await;
+        let made = east.engine.create_database(ORDERS, crate::world::PARTITIONS, Durability::Sync);
+        let orders = create_table(&made.await.expect("new name"), "accounts").await;
+        let databases = vec![BANK.to_owned(), ORDERS.to_owned()];
+        let create = GroupRequest::Create { group: GROUP.into(), databases };
+        east.group(create).await.expect("creates");
+        let shop = Shop { east, west, bank, orders };
+        shop.sell(1..10).await;
+        shop.west.replicate_orders("east", false).await;
+        same(&shop.east, &shop.west, ORDERS).await;
+        shop.west.links.pause(ORDERS, "ann").await.expect("pauses");
+        wait(1_000).await;
+        shop.west.replicate("east").await;
+        shop.sell(10..20).await;
+        same(&shop.east, &shop.west, BANK).await;
+        shop.east.network.leave("east:5432");
+        let done = shop.west.group(failover(None, true)).await.expect("promotes");
+        assert_eq!(done[0].done.cut, done[1].done.cut, "one cut");
+        let (orders, payments) = Shop::sold(&shop.west).await;
+        assert!(orders.contains_key(&9) && !orders.contains_key(&10), "{orders:?}");
+        assert!(payments.contains_key(&9) && !payments.contains_key(&10), "{payments:?}");
+    });
+}
+
 /// One was rebuilt beyond what the other has, which does not come on, and their source is lost.
 #[test]
 fn standbys_whose_source_is_lost_can_leave_a_group_without_a_common_moment() {
