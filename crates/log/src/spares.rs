@@ -35,7 +35,8 @@ fn next_job(inner: &Inner, usual: u64, spares: usize) -> Option<Job> {
         return Some(Job::Remove(oldest.clone()));
     }
     if inner.large_wanted > 0 {
-        let size = (inner.large_wanted + HEADER).next_multiple_of(4096);
+        // Small requests that come after the large one must find room in it, too.
+        let size = (inner.large_wanted + HEADER).next_multiple_of(4096).max(usual);
         return Some(Job::Make(next_number(inner), size));
     }
     short.then(|| Job::Make(next_number(inner), usual))

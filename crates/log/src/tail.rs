@@ -53,9 +53,11 @@ impl Tail {
         self.current
     }
 
-    /// How many segments are ready behind the current one.
+    /// How many segments are ready behind the current one, in which a small request finds room
+    /// whatever is in the others. Smaller ones are from a time with other settings.
     pub(crate) fn spares(&self) -> usize {
-        self.segments.range(self.current + 1..).count()
+        let behind = self.segments.range(self.current + 1..);
+        behind.filter(|(_, segment)| segment.capacity >= self.usual).count()
     }
 
     /// Free bytes of the current segment and each spare, in order.

@@ -89,6 +89,54 @@ fn a_frame_larger_than_a_segment_gets_a_larger_one() {
     });
 }
 
+fn open_with(node: &SimNode, segment_kib: u64) -> Log {
+    let settings = LogSettings { segment_bytes: segment_kib << 10, ..settings(node) };
+    Log::open(node.env(), DIR.into(), settings).unwrap()
+}
+
+/// Appends frames of these sizes; every one is admitted in time.
+async fn all_admitted(log: &Log, first: u64, sizes: impl Iterator<Item = usize>) {
+    for (lsn, size) in (first..).zip(sizes) {
+        let room = tokio::time::timeout(Duration::from_secs(60), log.admit(size)).await;
+        let _room = room.unwrap_or_else(|_| panic!("{size} bytes wait for ever")).unwrap();
+        log.append(A, vec![frame(A, lsn, 1, size)]).unwrap();
+    }
+}
+
+/// A request that was a little too large for any rest of a segment got a segment of its own that was
+/// smaller than a usual one, and the small ones after it found no room there.
+#[test]
+fn requests_of_any_size_after_each_other_find_room() {
+    for seed in 1..=40 {
+        sim::run(seed, |world| async move {
+            let node = world.node();
+            let log = open_with(&node, 256);
+            log.retain(&[A]);
+            let env = node.env();
+            let sizes = std::iter::repeat_with(|| 10 + env.rng.next_u64() as usize % 100_000);
+            all_admitted(&log, 1, sizes.take(100)).await;
+        });
+    }
+}
+
+#[test]
+fn a_log_goes_on_with_segments_of_another_size() {
+    sim::run(1, |world| async move {
+        let node = world.node();
+        for (round, kib) in [16, 256, 16, 64].into_iter().enumerate() {
+            let log = open_with(&node, kib);
+            log.retain(&[A]);
+            let first = 50 * round as u64 + 1;
+            all_admitted(&log, first, std::iter::repeat_n(500, 50)).await;
+            log.wait_durable(A, Lsn(first + 49)).await.unwrap();
+            drop(log);
+            node.crash();
+            node.restart();
+        }
+        assert_eq!(content(&open(&node).unwrap(), A).len(), 200);
+    });
+}
+
 #[test]
 fn admission_waits_for_the_queue_and_keeps_the_room_it_gave() {
     sim::run(1, |world| async move {
