@@ -16,6 +16,7 @@ mod operators;
 mod parameters;
 mod run;
 mod runtime;
+mod series;
 mod statement;
 
 pub use bind::bind;

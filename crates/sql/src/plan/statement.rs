@@ -22,6 +22,7 @@ pub fn plan_statement(
 ) -> Result<LogicalPlan> {
     placed(&statement, types);
     let mut statement = statement;
+    visit_selects(&mut statement, &mut super::series::spread);
     let mut distinguished = false;
     let plan = loop {
         let e = match attempt(names, statement.clone(), types) {

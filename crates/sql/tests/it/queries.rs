@@ -56,6 +56,35 @@ async fn joins_aggregates_windows_and_ctes_work() {
 }
 
 #[tokio::test]
+async fn a_series_in_the_select_list_gives_rows() {
+    let (_world, mut s) = sample().await;
+    for (sql, rows) in [
+        ("SELECT generate_series(1, 3)", vec!["1", "2", "3"]),
+        ("SELECT generate_series(5, 1, -2) * 10, 'x'", vec!["50|x", "30|x", "10|x"]),
+        ("SELECT generate_series(3, 1)", vec![]),
+        ("SELECT count(*) FROM (SELECT generate_series(1, 3000000)) AS s", vec!["3000000"]),
+        ("SELECT s.generate_series + 1 FROM (SELECT generate_series(1, 2)) AS s", vec!["2", "3"]),
+        (
+            "SELECT id, generate_series(1, id) AS n FROM items WHERE id < 3 ORDER BY id, n",
+            vec!["1|1", "2|1", "2|2"],
+        ),
+        ("SELECT generate_series(1, 2), generate_series(1, 3)", vec!["1|1", "2|2", "NULL|3"]),
+        (
+            "SELECT id FROM items WHERE id IN (SELECT generate_series(2, 3)) ORDER BY 1",
+            vec!["2", "3"],
+        ),
+        ("WITH s AS (SELECT generate_series(1, 4) AS n) SELECT sum(n) FROM s", vec!["10"]),
+        ("SELECT generate_series(1, 2) UNION ALL SELECT 7 ORDER BY 1", vec!["1", "2", "7"]),
+    ] {
+        assert_eq!(s.rows(sql).await, rows, "{sql}");
+    }
+    let shown = s.run("SELECT generate_series(1, 2), 1 AS one").await.expect("rows");
+    assert_eq!(shown.columns, ["generate_series", "one"]);
+    s.run("INSERT INTO items SELECT generate_series(11, 13), 'more'").await.expect("inserts");
+    assert_eq!(s.rows("SELECT count(*) FROM items WHERE name = 'more'").await, ["3"]);
+}
+
+#[tokio::test]
 async fn result_columns_are_named_as_postgres_names_them() {
     let (_world, mut s) = sample().await;
     let shown = s
