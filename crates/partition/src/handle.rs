@@ -288,8 +288,8 @@ pub trait PartitionHandle: Send + Sync {
     /// order (partition 0 only). Does not wait for undecided transactions.
     async fn catalog_versions(&self, since: Timestamp) -> Result<Vec<CatalogVersion>>;
 
-    /// About how many row versions of a key space are in chunk files: for choosing a plan.
-    async fn stored_rows(&self, storage: StorageId) -> Result<u64>;
+    /// About how many rows a key space has: for choosing a plan. Old versions and deletions count.
+    async fn estimated_rows(&self, storage: StorageId) -> Result<u64>;
 
     /// Figures for views and metrics.
     async fn status(&self) -> Result<PartitionStatus>;

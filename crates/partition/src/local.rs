@@ -248,10 +248,8 @@ impl crate::PartitionHandle for Partition {
         Ok(versions.into_iter().map(|(_, v)| CatalogVersion { ts: v.ts, row: v.row }).collect())
     }
 
-    async fn stored_rows(&self, storage: StorageId) -> Result<u64> {
-        let manifest = self.manifest();
-        let chunks = manifest.table(storage);
-        Ok(chunks.map_or(0, |t| t.files().map(|c| c.rows).sum()))
+    async fn estimated_rows(&self, storage: StorageId) -> Result<u64> {
+        Ok(self.state().rows_of(storage))
     }
 
     async fn status(&self) -> Result<PartitionStatus> {

@@ -115,8 +115,8 @@ impl PartitionHandle for Far {
         self.call(self.near.catalog_versions(since)).await
     }
 
-    async fn stored_rows(&self, storage: StorageId) -> Result<u64> {
-        self.call(self.near.stored_rows(storage)).await
+    async fn estimated_rows(&self, storage: StorageId) -> Result<u64> {
+        self.call(self.near.estimated_rows(storage)).await
     }
 
     async fn status(&self) -> Result<PartitionStatus> {

@@ -89,6 +89,11 @@ impl Generation {
         self.rows.read().len()
     }
 
+    /// About how many keys of a key space.
+    pub(crate) fn keys_of(&self, storage: StorageId) -> usize {
+        self.rows.read().len_of(storage)
+    }
+
     /// True if a key in this half-open range has any version.
     pub(crate) fn touches(&self, start: &[u8], end: &[u8]) -> bool {
         start < end && self.rows.read().walk(start, end).next().is_some()

@@ -1,6 +1,7 @@
 //! Figures.
 
 use crate::State;
+use base::StorageId;
 use format::Run;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -65,6 +66,14 @@ impl Stats {
 }
 
 impl State {
+    /// About how many rows a key space has: the row versions in its chunks and its keys in the delta.
+    pub fn rows_of(&self, storage: StorageId) -> u64 {
+        let view = self.view();
+        let chunks = view.base.manifest.table(storage);
+        let chunks: u64 = chunks.map_or(0, |t| t.files().map(|c| c.rows).sum());
+        chunks + view.generations().map(|g| g.keys_of(storage) as u64).sum::<u64>()
+    }
+
     /// How much there is.
     pub fn stats(&self) -> Stats {
         let view = self.view();

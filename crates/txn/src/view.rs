@@ -57,9 +57,9 @@ impl ReadView {
         Ok(rows)
     }
 
-    /// About how many rows of a key space one partition has in files.
-    pub async fn stored_rows(&self, partition: u16, storage: StorageId) -> Result<u64> {
-        self.database.partition(partition)?.stored_rows(storage).await
+    /// See [`partition::PartitionHandle::estimated_rows`].
+    pub async fn estimated_rows(&self, partition: u16, storage: StorageId) -> Result<u64> {
+        self.database.partition(partition)?.estimated_rows(storage).await
     }
 
     /// Rows of a key range of one partition; `spec.ts` is set to the snapshot's.

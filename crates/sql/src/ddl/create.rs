@@ -42,7 +42,8 @@ pub async fn create_as(
     refuse(ast)?;
     let catalog = run.txn.catalog().await?;
     let (database, partitions) = database_of(run);
-    let names = Names::new(run.runtime, &catalog, &database, partitions);
+    let names =
+        Names::new(run.runtime, &catalog, &database, partitions).counted(run.txn.database());
     let statement = Statement::Query(Box::new(query.clone()));
     let plan = plan_statement(&names, statement, &mut [])?;
     for table in names.used() {

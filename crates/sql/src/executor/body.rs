@@ -104,7 +104,8 @@ impl Executor {
         if !catalog.sequences.is_empty() && sequence::concerns(ast.as_ref()) {
             sequence::plain_names(ast.to_mut());
         }
-        let mut names = Names::new(&self.runtime, &catalog, &self.database, partitions);
+        let names = Names::new(&self.runtime, &catalog, &self.database, partitions);
+        let mut names = names.counted(txn.database());
         let mut reads_system = system::concerns(&ast);
         let mut found = system::Scope::default();
         if reads_system {

@@ -11,6 +11,7 @@
 mod arithmetic;
 mod bind;
 mod functions;
+mod joins;
 mod names;
 mod operators;
 mod parameters;

@@ -17,7 +17,8 @@ use datafusion::logical_expr::{
     AggregateUDF, Expr, HigherOrderUDF, ScalarUDF, TableSource, WindowUDF,
 };
 use parking_lot::Mutex;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
+use txn::Database;
 
 /// The name under which a statement that changes rows reads its own target, hidden columns
 /// included. No user can write it: it is not a valid identifier even in quotes.
@@ -30,6 +31,8 @@ pub struct Names<'a> {
     catalog: &'a Catalog,
     database: &'a str,
     partitions: u16,
+    /// Who knows how large the tables are.
+    source: Weak<Database>,
     /// What the statement mentions of the system.
     system: system::Scope,
     /// What [`TARGET`] is.
@@ -67,12 +70,20 @@ impl<'a> Names<'a> {
             catalog,
             database,
             partitions,
+            source: Weak::new(),
             system: system::Scope::default(),
             target: Mutex::new(None),
             changed: Mutex::new(None),
             used: Mutex::new(Vec::new()),
             sequences: Mutex::default(),
         }
+    }
+
+    /// With estimates of the tables' sizes.
+    #[must_use]
+    pub fn counted(mut self, source: &Arc<Database>) -> Names<'a> {
+        self.source = Arc::downgrade(source);
+        self
     }
 
     /// With system tables and functions.
@@ -123,7 +134,7 @@ impl<'a> Names<'a> {
         let table = self.catalog.table(schema, name)?;
         self.used.lock().push(table.clone());
         let shape = Arc::new(Shape::new(table.clone(), self.partitions));
-        Some(provider_as_source(Arc::new(Table::visible(shape))))
+        Some(provider_as_source(Arc::new(Table::visible(shape).counted(self.source.clone()))))
     }
 
     fn system_table(&self, schema: &str, name: &str) -> Option<Arc<dyn TableSource>> {
@@ -160,7 +171,8 @@ impl ContextProvider for Names<'_> {
         if name.table() == TARGET
             && let Some(target) = self.target.lock().clone()
         {
-            return Ok(provider_as_source(Arc::new(Table::whole(target))));
+            let target = Table::whole(target).counted(self.source.clone());
+            return Ok(provider_as_source(Arc::new(target)));
         }
         self.find(&name).ok_or_else(|| crate::error::wrap(no_table(&name.to_string())))
     }

@@ -55,7 +55,8 @@ impl Runtime {
         let mut builder = SessionStateBuilder::new()
             .with_config(config(settings))
             .with_runtime_env(env)
-            .with_default_features();
+            .with_default_features()
+            .with_physical_optimizer_rules(super::joins::rules(settings.memory_bytes));
         if let Some(planners) = builder.expr_planners() {
             planners.insert(0, Arc::new(operators::Literals));
         }
@@ -153,6 +154,9 @@ fn config(settings: &RuntimeSettings) -> SessionConfig {
     options.sql_parser.default_null_ordering = "nulls_max".into();
     options.sql_parser.parse_float_as_decimal = true;
     options.execution.time_zone = Some("+00:00".into());
+    // What each sort sets aside for merging what it has written down; several run in one query.
+    let aside = settings.memory_bytes / (16 * settings.target_partitions.max(1));
+    options.execution.sort_spill_reservation_bytes = aside.min(10 << 20);
     options.execution.skip_physical_aggregate_schema_check = true;
     config
 }

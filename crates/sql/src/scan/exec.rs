@@ -8,11 +8,13 @@ use crate::shape::Shape;
 use ::arrow::array::{RecordBatch, RecordBatchOptions};
 use ::arrow::datatypes::{Schema, SchemaRef};
 use base::Timestamp;
+use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::common::{DataFusionError, Result};
+use datafusion::common::{DataFusionError, Result, Statistics};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
+use datafusion::physical_plan::statistics::StatisticsArgs;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties,
@@ -41,6 +43,8 @@ pub struct ScanExec {
     /// Which partitions each task visits.
     groups: Vec<Vec<u16>>,
     properties: Arc<PlanProperties>,
+    /// About what comes of all partitions.
+    known: Arc<Statistics>,
 }
 
 impl ScanExec {
@@ -67,13 +71,23 @@ impl ScanExec {
         for (i, p) in partitions.into_iter().enumerate() {
             groups[i % tasks].push(p);
         }
+        let known = Arc::new(Statistics::new_unknown(&schema));
         let properties = Arc::new(PlanProperties::new(
             EquivalenceProperties::new(schema),
             Partitioning::UnknownPartitioning(groups.len()),
             EmissionType::Incremental,
             Boundedness::Bounded,
         ));
-        Ok(ScanExec { shape, columns, bounds, index, limit, groups, properties })
+        Ok(ScanExec { shape, columns, bounds, index, limit, groups, properties, known })
+    }
+
+    /// With estimates of what it gives.
+    pub fn knowing(mut self, mut known: Statistics) -> ScanExec {
+        if let (Some(limit), Some(rows)) = (self.limit, known.num_rows.get_value()) {
+            known.num_rows = Precision::Inexact(limit.min(*rows));
+        }
+        self.known = Arc::new(known);
+        self
     }
 
     fn spec(&self, ts: Timestamp, batch_rows: usize) -> ScanSpec {
@@ -157,6 +171,17 @@ impl ExecutionPlan for ScanExec {
         _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
     ) -> Result<TreeNodeRecursion> {
         Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn statistics_from_inputs(
+        &self,
+        _: &[Arc<Statistics>],
+        args: &StatisticsArgs,
+    ) -> Result<Arc<Statistics>> {
+        Ok(match args.partition() {
+            None => self.known.clone(),
+            Some(_) => Arc::new(Statistics::new_unknown(self.properties.eq_properties.schema())),
+        })
     }
 
     fn replace_children(

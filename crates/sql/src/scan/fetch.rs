@@ -33,7 +33,7 @@ pub async fn fetch(
     whole: ScanSpec,
 ) -> Result<RowStream> {
     let index = &shape.indexes[bounds.at].index;
-    let stored = view.stored_rows(partition, shape.table.storage).await?;
+    let stored = view.estimated_rows(partition, shape.table.storage).await?;
     let most = FETCH_MIN.max(stored / SCAN_FACTOR);
     let mut keys: Vec<Bytes> = Vec::new();
     let entries = Entries::of(&shape.table, index);

@@ -12,6 +12,7 @@
 //! be executed at many snapshots.
 
 mod bounds;
+mod estimate;
 mod exec;
 mod fetch;
 mod index;

@@ -1,6 +1,7 @@
 //! One table as a provider of scans.
 
 use super::bounds::Bounds;
+use super::estimate;
 use super::exec::ScanExec;
 use super::index::IndexBounds;
 use crate::shape::Shape;
@@ -10,7 +11,8 @@ use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::Result;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
+use txn::Database;
 
 /// A table, with or without its hidden columns.
 #[derive(Debug)]
@@ -19,6 +21,8 @@ pub struct Table {
     /// Positions of the columns shown.
     shown: Vec<usize>,
     schema: SchemaRef,
+    /// Who is asked how many rows there are. Plans are kept for longer than a database may live.
+    database: Weak<Database>,
 }
 
 impl Table {
@@ -26,6 +30,13 @@ impl Table {
     pub fn visible(shape: Arc<Shape>) -> Table {
         let shown = shape.visible().map(|(i, _)| i).collect();
         Table::showing(shape, shown)
+    }
+
+    /// With estimates of its size, from the database it is in.
+    #[must_use]
+    pub fn counted(mut self, database: Weak<Database>) -> Table {
+        self.database = database;
+        self
     }
 
     /// The table as the target of a change: hidden columns last.
@@ -37,7 +48,7 @@ impl Table {
     fn showing(shape: Arc<Shape>, shown: Vec<usize>) -> Table {
         let fields: Vec<_> = shown.iter().map(|i| shape.schema.fields()[*i].clone()).collect();
         let schema = Arc::new(::arrow::datatypes::Schema::new(fields));
-        Table { shape, shown, schema }
+        Table { shape, shown, schema, database: Weak::new() }
     }
 }
 
@@ -64,11 +75,16 @@ impl TableProvider for Table {
         };
         let bounds = Bounds::of(&self.shape, filters);
         let index = IndexBounds::choose(&self.shape, filters, &bounds);
+        let rows = match self.database.upgrade() {
+            Some(d) => estimate::rows(&d, &self.shape, &bounds, index.as_ref()).await,
+            None => None,
+        };
+        let known = estimate::statistics(&self.shape, &columns, rows);
         let groups = state.config().target_partitions();
         // A limit may only be pushed down where nothing filters the rows afterwards.
         let limit = limit.filter(|_| filters.is_empty());
         let shape = self.shape.clone();
-        Ok(Arc::new(ScanExec::new(shape, columns, bounds, index, limit, groups)?))
+        Ok(Arc::new(ScanExec::new(shape, columns, bounds, index, limit, groups)?.knowing(known)))
     }
 
     fn supports_filters_pushdown(

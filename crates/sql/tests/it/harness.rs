@@ -39,6 +39,13 @@ impl World {
         world
     }
 
+    /// With so many bytes for sorting, joining and grouping.
+    pub async fn with_query_memory(memory_bytes: usize) -> World {
+        let settings = RuntimeSettings { memory_bytes, ..RuntimeSettings::default() };
+        let runtime = Runtime::new(&settings).expect("a runtime");
+        World { runtime, ..World::new().await }
+    }
+
     /// Shuts the engine down and opens its folder again.
     pub async fn reopen(self) -> World {
         let World { engine, _dir, .. } = self;

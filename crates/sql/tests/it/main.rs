@@ -7,6 +7,7 @@ mod harness;
 mod identity;
 mod index_model;
 mod indexes;
+mod joins;
 mod lifted;
 mod past;
 mod pgbench;

@@ -4,9 +4,9 @@
 //! one key may have versions in both.
 
 use super::Version;
-use base::{Lsn, Timestamp};
+use base::{Lsn, StorageId, Timestamp};
 use bytes::Bytes;
-use format::Block;
+use format::{Block, key};
 use std::collections::BTreeMap;
 use std::collections::btree_map::{self, Entry};
 use std::iter::Peekable;
@@ -16,6 +16,8 @@ use std::ops::{Bound, Range};
 #[derive(Debug, Default)]
 pub(super) struct Rows {
     map: BTreeMap<Bytes, Versions>,
+    /// How many keys of each key space the map has.
+    keys: BTreeMap<StorageId, usize>,
     /// By their first key.
     blocks: BTreeMap<Bytes, Placed>,
 }
@@ -145,6 +147,7 @@ impl Rows {
     pub(super) fn add(&mut self, key: Bytes, version: Version) -> usize {
         match self.map.entry(key) {
             Entry::Vacant(e) => {
+                *self.keys.entry(key::storage_of(e.key())).or_default() += 1;
                 e.insert(Versions { newest: version, older: Vec::new() });
                 0
             }
@@ -180,6 +183,13 @@ impl Rows {
     /// How many keys; those in both count twice.
     pub(super) fn len(&self) -> usize {
         self.map.len() + self.blocks.values().map(|p| p.block.rows()).sum::<usize>()
+    }
+
+    /// How many keys of one key space; those in both count twice.
+    pub(super) fn len_of(&self, storage: StorageId) -> usize {
+        let (start, end) = key::range(storage);
+        let blocks = self.blocks.range(start..end).map(|(_, placed)| placed.block.rows());
+        self.keys.get(&storage).copied().unwrap_or(0) + blocks.sum::<usize>()
     }
 
     /// The first key at or after one.
@@ -224,7 +234,14 @@ impl Rows {
 
     /// Takes what is above `cut` out of the map.
     pub(super) fn drop_above(&mut self, cut: Timestamp, mut gone: impl FnMut(&Bytes, Version)) {
-        self.map.retain(|key, versions| versions.drop_above(cut, |version| gone(key, version)));
+        let keys = &mut self.keys;
+        self.map.retain(|key, versions| {
+            let stays = versions.drop_above(cut, |version| gone(key, version));
+            if !stays && let Some(keys) = keys.get_mut(&key::storage_of(key)) {
+                *keys -= 1;
+            }
+            stays
+        });
     }
 
     /// Takes out the blocks above `cut`; how many bytes they took.

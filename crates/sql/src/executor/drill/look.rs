@@ -88,7 +88,7 @@ pub(super) async fn verify_indexes(database: &Arc<Database>) -> Result<String> {
     for table in catalog.tables.values() {
         let mut stored = 0;
         for partition in 0..database.partitions().len() as u16 {
-            stored += view.stored_rows(partition, table.storage).await?;
+            stored += view.estimated_rows(partition, table.storage).await?;
         }
         for index in table.indexes.iter().filter(|index| index.ready) {
             if stored > ROWS_MAX {
