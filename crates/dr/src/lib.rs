@@ -20,7 +20,8 @@
 //! 3. **Following.** Durable frames stream in, are appended and applied blind, and acknowledged once
 //!    durable here. When the replicated time (minimum of the partitions' closed timestamps) has
 //!    passed the moment of greeting, the target is a standby and readable.
-//! 4. **Copy.** A base's chunks are fetched, checked, installed; then 2 again, from the base on.
+//! 4. **Copy.** A base's chunks are fetched, checked, installed; then 2 again, from the base on. A new
+//!    target gets them also if all of the log is there, but is longer.
 //! 5. **Coming back.** The role `Rewinding` is durable first. What lies after the common point, or
 //!    above the cut of the other side's promotion, is saved in the vault here *and* at the source;
 //!    when both are durable it is taken out, then 2 again. Only the difference travels.

@@ -8,6 +8,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use txn::Database;
 
+/// A new target gets chunks instead of the log that they stand for if that is at least so long, in
+/// bytes: it neither unpacks nor applies nor writes down again what is in them.
+const LOG_MAX: u64 = 256 << 10;
+
 /// What both histories say, before looking whether the log is still there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Compared {
@@ -27,6 +31,12 @@ enum Diverged {
     Beyond(Lsn, Timestamp),
     /// The two share no position.
     Unknown,
+}
+
+fn has_shorter_base(partition: &Partition) -> bool {
+    let manifest = partition.manifest();
+    let log = partition.log_bytes(partition.first(), manifest.replay_from);
+    log >= LOG_MAX && manifest.chunks().map(|c| c.bytes).sum::<u64>() <= log
 }
 
 impl Replication {
@@ -54,6 +64,12 @@ impl Replication {
             (Compared { common: Lsn::ZERO, ahead: true, .. }, _) => {
                 let reason = "the logs have no common point";
                 self.offer(database, partition, request, reason, Diverged::Unknown).await
+            }
+            (Compared { common: Lsn::ZERO, ahead: false, logged: true }, _)
+                if has_shorter_base(partition) =>
+            {
+                let reason = "they are shorter than the log that they stand for";
+                self.offer(database, partition, request, reason, Diverged::Nothing).await
             }
             (Compared { ahead: true, logged: true, .. }, Ok(cut)) => {
                 Ok(Answer::RewindTo { common, cut: cut.unwrap_or(Timestamp::MAX) })

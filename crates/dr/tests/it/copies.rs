@@ -21,12 +21,16 @@ async fn trimmed(world: &World) -> (Cluster, Cluster) {
     (east, west)
 }
 
-async fn trim(east: &Cluster) {
-    // Until the closed timestamps allow chunks, and the upkeep trims.
+/// Until the closed timestamps allow chunks, and the upkeep trims.
+async fn spill(east: &Cluster) {
     for _ in 0..20 {
         tokio::time::sleep(Duration::from_secs(1)).await;
         east.engine.spill_above(&east.bank(), 0).await.unwrap();
     }
+}
+
+async fn trim(east: &Cluster) {
+    spill(east).await;
     assert!(east.bank().local_partitions().iter().all(|p| p.first().0 > 1), "the log is trimmed");
 }
 
@@ -43,6 +47,28 @@ fn first_copy_from_chunks_when_the_log_does_not_reach_back() {
         west.crash();
         let west = west.restart().await;
         west.caught_up(&east).await;
+        assert_eq!(west.balances().await, east.balances().await);
+    });
+}
+
+/// All of the log is there, and is much longer than what it has led to.
+#[test]
+fn first_copy_from_chunks_when_they_are_shorter_than_the_log() {
+    run(5, |world| async move {
+        let (east, west) = pair(&world).await;
+        let table = open_bank(&east, 200).await;
+        for round in 0..40 {
+            fill(&east.bank(), &table, round * 1_000..(round + 1) * 1_000).await;
+        }
+        spill(&east).await;
+        assert!(east.bank().local_partitions().iter().all(|p| p.first().0 <= 1), "nothing trimmed");
+        fill(&east.bank(), &table, 50_000..50_100).await;
+        west.replicate("east").await;
+        west.caught_up(&east).await;
+        let history = west.engine.meta.read(|s| s.history.clone());
+        assert!(history.iter().any(|h| h.kind == "copy"), "{history:?}");
+        assert!(west.bank().local_partitions().iter().all(|p| p.first().0 > 1), "only the rest");
+        assert_eq!(west.balances().await.len(), 40_100);
         assert_eq!(west.balances().await, east.balances().await);
     });
 }
