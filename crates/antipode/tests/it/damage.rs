@@ -54,7 +54,7 @@ async fn damage_in_the_middle_of_the_log_is_told_with_its_file() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_damaged_chunk_is_told_with_its_file_and_the_rest_is_served() {
     let dir = tempfile::tempdir().unwrap();
-    let small = ["--memory-limit", "64MiB", "--segment-size", "1MiB"];
+    let small = ["--memory-limit", "128MiB", "--segment-size", "1MiB"];
     let mut server = Server::start_with(BINARY, 1, "east", dir.path(), &small);
     server.admin("CREATE DATABASE d PARTITIONS 1").await;
     let client = server.connect("d").await;

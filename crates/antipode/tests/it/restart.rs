@@ -9,7 +9,7 @@ const CHECK: &str = "SELECT count(*), sum(id), sum(n), min(v), max(v) FROM t";
 #[tokio::test(flavor = "multi_thread")]
 async fn spilled_rows_and_later_changes_are_there_after_a_restart() {
     let dir = tempfile::tempdir().unwrap();
-    let small = ["--memory-limit", "64MiB", "--segment-size", "1MiB", "--retain-log", "4MiB"];
+    let small = ["--memory-limit", "128MiB", "--segment-size", "1MiB", "--retain-log", "4MiB"];
     let mut server = Server::start_with(BINARY, 1, "east", dir.path(), &small);
     server.admin("CREATE DATABASE d PARTITIONS 2").await;
     let client = server.connect("d").await;
