@@ -16,6 +16,7 @@ use bytes::Bytes;
 use format::access::Fact;
 use format::record::Op;
 use format::vault::{DivergedPart, DivergedRow};
+use futures::future::try_join_all;
 use partition::DivergedTxn;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -48,16 +49,16 @@ pub(crate) async fn collect(
     forks: &[Fork],
     witness: Witness,
 ) -> Result<Vec<DivergedPart>> {
-    let mut found: Vec<(u16, DivergedTxn)> = Vec::new();
-    for fork in forks {
+    let looks = forks.iter().map(|fork| async move {
         let partition = database
             .local_partitions()
             .get(usize::from(fork.partition))
             .ok_or_else(|| Error::internal(format!("no partition {}", fork.partition)))?;
         partition.settled(partition.end()).await?;
         let txns = partition.diverged(fork.common, fork.cut).await?;
-        found.extend(txns.into_iter().map(|t| (fork.partition, t)));
-    }
+        Ok::<_, Error>(txns.into_iter().map(|t| (fork.partition, t)).collect::<Vec<_>>())
+    });
+    let mut found: Vec<(u16, DivergedTxn)> = try_join_all(looks).await?.concat();
     // Reservations of sequences and filling of indexes are transactions that no user has written.
     // A part of a transaction over several partitions stays all the same: without it the
     // transaction would not be whole.

@@ -144,6 +144,21 @@ impl Order {
         self.live.iter().find(|(_, ts)| **ts > at).map_or(end.next(), |(lsn, _)| *lsn)
     }
 
+    /// From where the log must be read to find every transaction that has a record after `common`, or
+    /// has or may have committed above `cut`.
+    pub fn first_beyond(&self, common: Lsn, cut: Timestamp) -> Lsn {
+        let above = self.live.iter().find(|(_, ts)| **ts > cut).map(|(lsn, _)| *lsn);
+        // It may have begun before the common point, and go on after it.
+        let last_before = self.live.range(..=common).next_back().map(|(lsn, _)| *lsn);
+        let after = Some(Lsn(common.0.saturating_add(1)));
+        [above, last_before, after].into_iter().flatten().min().unwrap_or_default()
+    }
+
+    /// True if something has, or may have, committed above `cut`.
+    pub fn has_above(&self, cut: Timestamp) -> bool {
+        self.live.values().any(|ts| *ts > cut)
+    }
+
     /// Forgets what a manifest at `at` covers.
     pub fn forget(&mut self, at: Timestamp, replay_from: Lsn) {
         self.live = self.live.split_off(&replay_from);

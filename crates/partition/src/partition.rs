@@ -134,6 +134,14 @@ impl Inner {
         }
     }
 
+    /// Forgets what only a leader keeps: a follower has no locks.
+    pub fn let_go(&mut self) {
+        self.locks = LockTable::default();
+        self.guards = Guards::default();
+        self.watch = Watch::default();
+        self.waiting.clear();
+    }
+
     /// The epoch this partition is written in.
     pub fn epoch(&self) -> Epoch {
         self.history.last().unwrap_or_default()

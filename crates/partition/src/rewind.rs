@@ -180,7 +180,8 @@ impl Partition {
     fn collect(&self, common: Lsn, cut: Timestamp) -> Result<Vec<DivergedTxn>> {
         let state = self.state();
         let oldest = self.manifest().ts;
-        let found = self.logged(self.manifest().replay_from)?;
+        let from = self.inner.lock().order.first_beyond(common, cut);
+        let found = self.logged(from.max(self.manifest().replay_from))?;
         let mut diverged: Vec<DivergedTxn> =
             found.into_values().filter(|txn| txn.lsn > common || txn.commit_ts > cut).collect();
         for txn in &mut diverged {
@@ -208,6 +209,9 @@ impl Partition {
             .blocking(move || {
                 this.set_role(Role::Follower);
                 this.reach_back(this.lowest_cut(common, cut)?)?;
+                if this.follow_on(common, cut) {
+                    return Ok(());
+                }
                 this.log.truncate_after(this.settings.log_id, common)?;
                 if let Err(error) = this.reopen() {
                     // The log ends there already, whatever is still in memory.
@@ -223,6 +227,23 @@ impl Partition {
             })
             .await
             .unwrap_or_else(|| Err(Error::internal("the rewind failed")))
+    }
+}
+
+impl Partition {
+    /// Goes on as a follower if there is nothing to take out, as after a planned handover: what is
+    /// in memory need not be read again.
+    fn follow_on(&self, common: Lsn, cut: Timestamp) -> bool {
+        let mut inner = self.inner.lock();
+        let whole = common >= inner.end && !inner.incomplete && !inner.order.has_above(cut);
+        if !whole || !inner.staged.is_empty() || !inner.unlogged.is_empty() {
+            return false;
+        }
+        inner.let_go();
+        inner.go_back(&self.state(), cut);
+        drop(inner);
+        self.decided.notify_waiters();
+        true
     }
 }
 

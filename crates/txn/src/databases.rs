@@ -207,10 +207,11 @@ impl Engine {
             None => (Timestamp::MAX, "created".to_owned()),
         };
         self.oracle.advance(cut);
-        for partition in database.local_partitions() {
+        let starts = database.local_partitions().iter().map(|partition| {
             self.oracle.advance(partition.newest_timestamp());
-            partition.start_epoch(record.promotion_epoch, cut, &reason).await?;
-        }
+            partition.start_epoch(record.promotion_epoch, cut, &reason)
+        });
+        futures::future::try_join_all(starts).await?;
         database.forget_catalogs();
         database.set_promotion_epoch(record.promotion_epoch);
         database.set_state(DatabaseState::Primary);

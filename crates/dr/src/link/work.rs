@@ -30,15 +30,15 @@ pub(super) async fn rewind(
     shared.figures.lock().way(BY_LOG);
     save(&shared, &peer, &forks).await?;
     let database = shared.database()?;
-    let mut taken_out = 0;
-    for fork in &forks {
-        let partition = database
-            .local_partitions()
-            .get(usize::from(fork.partition))
-            .ok_or_else(|| Error::internal("no such partition"))?;
-        taken_out += partition.end().0.saturating_sub(fork.common.0);
-        partition.rewind(fork.common, fork.cut).await?;
-    }
+    let rewinds = forks.iter().map(|fork| {
+        let partition = database.local_partitions().get(usize::from(fork.partition)).cloned();
+        async move {
+            let partition = partition.ok_or_else(|| Error::internal("no such partition"))?;
+            let beyond = partition.end().0.saturating_sub(fork.common.0);
+            partition.rewind(fork.common, fork.cut).await.map(|()| beyond)
+        }
+    });
+    let taken_out: u64 = try_join_all(rewinds).await?.into_iter().sum();
     database.forget_catalogs();
     let text = format!(
         "back at the last common point: {taken_out} log records were taken out, and the source's log \

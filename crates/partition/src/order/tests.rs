@@ -50,6 +50,23 @@ fn closed_timestamps_stop_below_undecided_prepares() {
 }
 
 #[test]
+fn what_lies_beyond_a_fork_is_read_from_its_first_record() {
+    let mut order = Order::default();
+    for n in 1..=6 {
+        order.committed(Lsn(n * 10), Timestamp(n));
+    }
+    // Nothing is beyond: only the last one could go on after the common point.
+    assert_eq!(order.first_beyond(Lsn(65), Timestamp(6)), Lsn(60));
+    assert!(!order.has_above(Timestamp(6)));
+    assert_eq!(order.first_beyond(Lsn(65), Timestamp(3)), Lsn(40), "above the cut");
+    assert_eq!(order.first_beyond(Lsn(25), Timestamp::MAX), Lsn(20), "goes on after the point");
+    assert_eq!(order.first_beyond(Lsn(5), Timestamp::MAX), Lsn(6));
+    order.prepare(TxnId(1), prepared(7, 15, b"k"));
+    assert_eq!(order.first_beyond(Lsn(65), Timestamp(9)), Lsn(15), "undecided");
+    assert!(order.has_above(Timestamp(9)));
+}
+
+#[test]
 fn replay_starts_at_the_first_record_the_manifest_lacks() {
     let mut order = Order::default();
     order.committed(Lsn(1), Timestamp(5));
