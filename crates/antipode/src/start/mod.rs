@@ -212,7 +212,7 @@ struct Shares {
 
 impl Shares {
     fn of(memory: u64) -> Shares {
-        let rows_and_pages = memory - OWN_BYTES.min(memory / 8 * 5);
+        let rows_and_pages = memory - OWN_BYTES.min(memory / 8 * 3);
         let share = |n: u64| (rows_and_pages / 32 * n) as usize;
         Shares {
             // Of the program's own part: what waits for the log's writer.
