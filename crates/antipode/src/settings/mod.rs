@@ -127,7 +127,7 @@ impl Settings {
         let password = layers.password();
         let tls = layers.pair("tls-cert", "tls-key");
         let tls_ca = layers.optional("tls-ca", |t| Ok(PathBuf::from(t)));
-        let memory_limit = layers.optional("memory-limit", |t| read::bytes(t, 128 << 20));
+        let memory_limit = layers.optional("memory-limit", |t| read::bytes(t, 256 << 20));
         let segment_bytes = layers.optional("segment-size", |t| read::bytes(t, 1 << 20));
         let retain_log_bytes = layers.optional("retain-log", |t| read::bytes(t, 0));
         let version_retention = layers.optional("version-retention", read::time);

@@ -32,14 +32,14 @@ fn defaults_fill_what_is_not_given() {
 #[test]
 fn flag_beats_environment_beats_file() {
     let (_dir, path) =
-        file("name = \"f\"\nuser = \"f\"\ncluster_id = 9\nmemory-limit = 134217728\n");
+        file("name = \"f\"\nuser = \"f\"\ncluster_id = 9\nmemory-limit = 268435456\n");
     let s = load(
         &StartArgs { name: Some("flag".into()), ..args(Some(path)) },
         &[("ANTIPODE_NAME", "env"), ("ANTIPODE_USER", "env"), ("HOME", "x")],
     )
     .unwrap();
     assert_eq!((s.name.as_str(), s.user.as_str(), s.cluster_id.0), ("flag", "env", 1));
-    assert_eq!(s.memory_limit, 128 << 20);
+    assert_eq!(s.memory_limit, 256 << 20);
 }
 
 #[test]

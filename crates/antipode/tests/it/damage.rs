@@ -54,7 +54,7 @@ async fn damage_in_the_middle_of_the_log_is_told_with_its_file() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_damaged_chunk_is_told_with_its_file_and_the_rest_is_served() {
     let dir = tempfile::tempdir().unwrap();
-    let small = ["--memory-limit", "128MiB", "--segment-size", "1MiB"];
+    let small = ["--memory-limit", "256MiB", "--segment-size", "1MiB"];
     let mut server = Server::start_with(BINARY, 1, "east", dir.path(), &small);
     server.admin("CREATE DATABASE d PARTITIONS 1").await;
     let client = server.connect("d").await;
@@ -62,7 +62,7 @@ async fn a_damaged_chunk_is_told_with_its_file_and_the_rest_is_served() {
     script(&client, &[&format!("CREATE TABLE t {create}"), &format!("CREATE TABLE u {create}")])
         .await;
     script(&client, &["INSERT INTO u VALUES (1, 'fine')"]).await;
-    for step in 0..10_i64 {
+    for step in 0..20_i64 {
         let (from, to) = (step * 20_000 + 1, (step + 1) * 20_000);
         let insert = format!(
             "INSERT INTO t SELECT g, repeat(md5(CAST(g AS text)), 4) \

@@ -112,7 +112,7 @@ async fn check(client: &Client, told: &Told, round: i64) {
 async fn acknowledged_commits_survive_sigkill_and_none_is_halved() {
     let rounds = std::env::var("KILL_ROUNDS").map_or(3, |n| n.parse().unwrap());
     let dir = tempfile::tempdir().unwrap();
-    let small = ["--memory-limit", "128MiB", "--segment-size", "1MiB", "--retain-log", "4MiB"];
+    let small = ["--memory-limit", "256MiB", "--segment-size", "1MiB", "--retain-log", "4MiB"];
     let mut server = Server::start_with(BINARY, 1, "east", dir.path(), &small);
     server.admin("CREATE DATABASE d PARTITIONS 4").await;
     let client = server.connect("d").await;

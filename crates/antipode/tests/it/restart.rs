@@ -9,12 +9,12 @@ const CHECK: &str = "SELECT count(*), sum(id), sum(n), min(v), max(v) FROM t";
 #[tokio::test(flavor = "multi_thread")]
 async fn spilled_rows_and_later_changes_are_there_after_a_restart() {
     let dir = tempfile::tempdir().unwrap();
-    let small = ["--memory-limit", "128MiB", "--segment-size", "1MiB", "--retain-log", "4MiB"];
+    let small = ["--memory-limit", "256MiB", "--segment-size", "1MiB", "--retain-log", "4MiB"];
     let mut server = Server::start_with(BINARY, 1, "east", dir.path(), &small);
     server.admin("CREATE DATABASE d PARTITIONS 2").await;
     let client = server.connect("d").await;
     script(&client, &["CREATE TABLE t (id bigint PRIMARY KEY, n bigint, v text)"]).await;
-    for step in 0..8_i64 {
+    for step in 0..16_i64 {
         let (from, to) = (step * 20_000 + 1, (step + 1) * 20_000);
         let insert = format!(
             "INSERT INTO t SELECT g, g % 97, repeat(md5(CAST(g AS text)), 4) \
